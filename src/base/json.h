@@ -1,0 +1,106 @@
+/* json.h: the one JSON reader and writer of the program.
+ *
+ * Reading is a cursor over borrowed bytes: nothing is copied, no tree is built. What the cursor has
+ * passed is valid: strict RFC 8259 (no comments, no NaN, no trailing comma, no leading zero), well-
+ * formed UTF-8, no lone surrogate escape, at most JSON_DEPTH_LIMIT containers inside each other.
+ * Numbers are never converted unless asked, so that every digit is kept. Control messages and
+ * records are read by the same functions; a record is just a value that nobody enters.
+ *
+ *     struct json j;
+ *     json_open(&j, text);
+ *     if (json_enter(&j, '['))
+ *         while (json_item(&j)) {
+ *             struct str value;
+ *             if (!json_value(&j, &value))
+ *                 break;
+ *             ...
+ *         }
+ *     if (!json_end(&j))
+ *         return err_set(err, ERR_INVALID, "byte %zu: %s", json_fault_at(&j), j.fault);
+ *
+ * Faults stick: after the first one every call answers false, so one look at the end is enough.
+ * Threads: a cursor belongs to one thread; there is no shared state. */
+#ifndef PENSTOCK_BASE_JSON_H
+#define PENSTOCK_BASE_JSON_H
+
+#include "base/buf.h"
+
+#define JSON_DEPTH_LIMIT 64
+
+enum json_type {
+    JSON_NONE, /* a fault, or nothing left */
+    JSON_OBJECT,
+    JSON_ARRAY,
+    JSON_STRING,
+    JSON_NUMBER,
+    JSON_TRUE,
+    JSON_FALSE,
+    JSON_NULL
+};
+
+struct json {
+    const char *start, *at, *end;
+    const char *fault;               /* NULL, or why the text is no JSON: static, lower case */
+    bool open[JSON_DEPTH_LIMIT + 1]; /* per depth: whether an element was passed already */
+    int depth;
+};
+
+void json_open(struct json *j, struct str text);
+/* Type of the value that comes next, not consumed. */
+enum json_type json_peek(struct json *j);
+/* Goes into the object ('{') or array ('[') that comes next. False when something else comes:
+ * that is a fault ("expected an object"). */
+bool json_enter(struct json *j, char bracket);
+/* In an array: true when another element follows; false when the array has ended (and was left). */
+bool json_item(struct json *j);
+/* In an object: true when another member follows, its name in *name: raw, with quotes, escapes not
+ * undone (json_text undoes them; json_name_is compares). False when the object has ended. */
+bool json_member(struct json *j, struct str *name);
+/* Passes one whole value; *raw is its bytes without blanks around. The workhorse: validates at
+ * gigabytes a second. */
+bool json_value(struct json *j, struct str *raw);
+/* True when no fault was met and only blanks are left. */
+bool json_end(struct json *j);
+/* Where the fault is: offset in bytes from the start. */
+size_t json_fault_at(const struct json *j);
+
+/* Whether the text is exactly one value, blanks around allowed. On false *fault_at and *fault (both
+ * may be NULL) say where and why. */
+bool json_check(struct str text, size_t *fault_at, const char **fault);
+
+/* The following take a raw value as json_value gave it, hence valid. */
+enum json_type json_type_of(struct str raw);
+bool json_name_is(struct str raw_name, const char *name);
+/* A string's text, escapes undone, appended to out. False when raw is no string (nothing appended).
+ * May hold NUL characters. */
+bool json_text(struct str raw, struct buf *out);
+/* The same as a C string to be freed, NULL when raw is no string or holds a NUL character. */
+char *json_take_text(struct str raw);
+/* A whole number in [min, max], written without fraction or exponent. */
+bool json_i64(struct str raw, int64_t min, int64_t max, int64_t *out);
+bool json_double(struct str raw, double *out);
+bool json_bool(struct str raw, bool *out);
+/* The member of an object by its name, the last one when doubled. False when raw is no object or
+ * has no such member. */
+bool json_find(struct str raw_object, const char *name, struct str *value);
+
+/* Writing: appended to a buf; commas are put by the writer. No JSON is put together with printf. */
+struct json_out {
+    struct buf *buf;
+    bool comma; /* whether a comma is due before the next element */
+};
+
+void json_out_init(struct json_out *o, struct buf *buf);
+void json_out_open(struct json_out *o, char bracket);  /* '{' or '[' */
+void json_out_close(struct json_out *o, char bracket); /* '}' or ']' */
+void json_out_name(struct json_out *o, const char *name);
+void json_out_text(struct json_out *o, const char *text); /* NULL writes null */
+void json_out_str(struct json_out *o, struct str text);   /* escaped; bad UTF-8 becomes U+FFFD */
+void json_out_i64(struct json_out *o, int64_t number);
+void json_out_double(struct json_out *o,
+                     double number); /* shortest that reads back; nan/inf: null */
+void json_out_bool(struct json_out *o, bool value);
+void json_out_null(struct json_out *o);
+void json_out_raw(struct json_out *o, struct str raw); /* a valid value as it is */
+
+#endif
