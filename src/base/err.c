@@ -68,8 +68,13 @@ bool err_add(struct err *err, const char *format, ...)
     int len = vsnprintf(joined, sizeof joined, format, args);
     va_end(args);
     size_t used = len < 0 ? 0 : (size_t)len;
-    if (used < sizeof joined)
-        snprintf(joined + used, sizeof joined - used, ": %s", err->text);
+    if (used < sizeof joined - 3) {
+        memcpy(joined + used, ": ", 2);
+        used += 2;
+        size_t left = strnlen(err->text, sizeof joined - used - 1);
+        memcpy(joined + used, err->text, left);
+        joined[used + left] = '\0';
+    }
     memcpy(err->text, joined, sizeof joined);
     keep_one_line(err->text);
     return false;

@@ -1,7 +1,7 @@
-/* fault.c: see fault.h. The plan is a handful of rows, so a list under one mutex will do. */
+/* fault.c: see fault.h; only test builds compile it. The plan is a handful of rows, so a list under
+ * one mutex will do. */
 #include "base/fault.h"
 
-#ifdef PENSTOCK_FAULTS
 #include "base/own.h"
 #include "base/parse.h"
 
@@ -90,4 +90,3 @@ void fault_set(const char *text)
     read_plan(text);
     pthread_mutex_unlock(&lock);
 }
-#endif
