@@ -1,0 +1,48 @@
+/* engine.h: the rules, the store, sources and sinks as one running service, step by step.
+ *
+ * engine_step applies a list of ops at one instant: everything found in one group, made durable
+ * once, then answered. It owns no thread and reads no clock, so that the simulation drives it in
+ * virtual time; intake.h puts a thread and a clock around it for the server. */
+#ifndef PENSTOCK_ENGINE_ENGINE_H
+#define PENSTOCK_ENGINE_ENGINE_H
+
+#include "base/rng.h"
+#include "engine/op.h"
+#include "io/folder.h"
+#include "io/program.h"
+
+struct engine;
+
+struct engine_options {
+    const char *state_dir;                    /* made when missing, mode 0700 */
+    const struct folders *folders;            /* outlive the engine */
+    const struct programs *readers, *writers; /* outlive the engine; NULL: none */
+    void (*wake)(void *context); /* any thread: a program has more; NULL when nobody runs them */
+    void *wake_context;
+    bool seeded; /* tokens from `seed` instead of the system (simulation) */
+    uint64_t seed;
+};
+
+/* Opens the state folder (one process at a time: ERR_BUSY names the other), the store and every job
+ * in it; outputs are cut back to what was committed. */
+MUST_CHECK bool engine_open(const struct engine_options *options, struct instant now,
+                            struct engine **out, struct err *err);
+/* Lets go of everything without writing. Waiting ops are answered ERR_BUSY first. */
+void engine_free(struct engine *e);
+DEFINE_OWNED(engine)
+
+/* Applies the ops (linked by `next`, in order), makes the group durable, calls `done` on each that
+ * is answered; claims that wait stay with the engine. Also ends leases that are due. False when
+ * durability is in doubt (ERR_FATAL): the process must stop; nothing more was acknowledged, and ops
+ * that were not answered are answered with that error. */
+MUST_CHECK bool engine_step(struct engine *e, struct op *ops, struct instant now, struct err *err);
+/* When engine_step must be called next without any op (monotonic), NEVER_US when not at all. */
+int64_t engine_next_us(const struct engine *e);
+
+/* The hash under which a token is stored: keyed with the state folder's secret, so that the store
+ * alone does not give tokens away. Threads: any. */
+void engine_token_hash(const struct engine *e, struct str token, uint8_t out[TOKEN_HASH_BYTES]);
+/* The state folder, as given. */
+const char *engine_state_dir(const struct engine *e);
+
+#endif

@@ -1,0 +1,210 @@
+/* op.h: an operation: what a surface asks of the engine, and the answer.
+ *
+ * A surface fills an op, posts it (intake_post) and suspends its connection. The engine's thread
+ * applies it with everything else it found, makes the group durable, writes the answer into the op
+ * and calls `done`. Between intake_post and `done` the op and all it points to belong to the
+ * engine; afterwards to the poster again. `done` runs on the engine's thread: it must not block.
+ * Whatever an op answers is durable by then.
+ *
+ * Inputs are borrowed until `done`. Outputs marked "owned" are the poster's to release
+ * (op_release). */
+#ifndef PENSTOCK_ENGINE_OP_H
+#define PENSTOCK_ENGINE_OP_H
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "core/job.h"
+#include "core/lease.h"
+#include "store/job_store.h"
+
+enum op_kind {
+    OP_START,     /* make a job, or start an old one again */
+    OP_CONTROL,   /* pause, resume, cancel, delete, clean, repair */
+    OP_CLAIM,     /* take records */
+    OP_SETTLE,    /* report results and failures */
+    OP_RELEASE,   /* give claimed records back: their answer did not reach the worker */
+    OP_EXTEND,    /* move a lease's deadline */
+    OP_REPORT,    /* one job */
+    OP_LIST,      /* jobs */
+    OP_SUBSCRIBE, /* follow events */
+    OP_UNSUBSCRIBE,
+    OP_KEYS,   /* create, revoke, list API keys */
+    OP_STATS,  /* figures for /metrics and /health */
+    OP_DOCTOR, /* compare store, ledger and outputs */
+    OP_WAKE,   /* a program or an input has more; internal */
+    OP_KIND_COUNT
+};
+
+/* Which job: by id when id > 0, else by name. */
+struct job_ref {
+    int64_t id;
+    struct str name;
+};
+
+/* What the asker may do with the job. Planchet's tokens: a job with a token takes only its token
+ * (or `trusted`); a job without one takes anybody. */
+struct op_right {
+    bool trusted;   /* master token, key with the right scope, local administrator */
+    bool has_token; /* a token was given: its hash (token_hash_of) */
+    uint8_t token_hash[TOKEN_HASH_BYTES];
+};
+
+/* One result or failure. */
+struct settle_entry {
+    int64_t record; /* -1: no number that a ledger could hold */
+    uint32_t at,
+        len; /* result: one line of JSON in `lines`, ended by '\n' (len counts it). Failure:
+                the reason as a JSON string, same place, same line end; len 0: none given */
+    bool failed;
+    /* The engine's: */
+    bool taken;
+    uint8_t before; /* enum record_state to go back to when the group fails */
+};
+
+enum control_verb {
+    CONTROL_PAUSE,
+    CONTROL_RESUME,
+    CONTROL_CANCEL,
+    CONTROL_DELETE, /* the output stays */
+    CONTROL_CLEAN,  /* forget what is in flight, and the output file when `with_output` */
+    CONTROL_REPAIR, /* serve everything that is not done or failed (and failed, `with_failed`) again
+                     */
+    CONTROL_PURGE   /* delete all jobs, and their outputs when `with_output`; no ref */
+};
+
+/* A job as the surfaces show it. Strings owned. */
+struct job_view {
+    int64_t id;
+    char *name;
+    enum job_kind kind;
+    enum job_state state;
+    bool paused, has_token;
+    struct data_spec spec;
+    char *failure;     /* NULL */
+    char *errors_path; /* where failed records are listed; NULL when there were none */
+    int64_t created_at_us, started_at_us, ended_at_us;
+    int64_t known;  /* records reading has reached */
+    int64_t served; /* in flight */
+    int64_t done, failed;
+    int64_t bad;    /* of the failed: lines that could not be read */
+    int64_t unread; /* of the known: waiting to be served (again) */
+    int64_t repeats, written;
+    int64_t leases;
+    bool exhausted;   /* reading has met the end of the input */
+    double rate;      /* records settled a second, of late; 0 when idle */
+    int64_t total;    /* records in all: exact when exhausted, else estimated by size; -1 unknown */
+    double eta_s;     /* at that rate; -1 unknown */
+    const char *tail; /* why the unfinished last line is no record; static; NULL */
+};
+
+/* A key as it is shown: never its secret but once. */
+struct key_view {
+    char *name, *scopes;
+    uint8_t hash[32];
+    int64_t created_at_us, revoked_at_us;
+};
+
+struct op {
+    enum op_kind kind;
+    struct op *next; /* the engine's */
+    void (*done)(struct op *op);
+    void *context;  /* the poster's */
+    struct err err; /* code ERR_NONE when all went well */
+    struct job_ref job;
+    struct op_right right;
+    struct op_private *own; /* the engine's */
+
+    union {
+        struct {
+            const struct data_spec *spec;
+            bool clean_start;     /* an old job of that name forgets all and starts again */
+            bool repair;          /* an old job of that name is repaired (`cont`) */
+            bool force_overwrite; /* take an output path over from a job that has ended */
+            bool set_token;
+            uint8_t token_hash[TOKEN_HASH_BYTES];
+            int64_t job_id; /* out */
+        } start;
+        struct {
+            enum control_verb verb;
+            bool with_output, with_failed;
+            int64_t jobs; /* out: how many were touched */
+        } control;
+        struct {
+            int64_t max_records;   /* <= 0: nothing is taken */
+            int64_t max_bytes;     /* of the answer; at least one record is given */
+            int64_t wait_until_us; /* monotonic: answer empty only then; 0: at once; NEVER_US */
+            int64_t lease_us;      /* > 0 overrides the job's, 0: the job's */
+            bool wait_paused;      /* wait as long as the job is paused, whatever wait_until_us */
+            bool wait_leased;   /* with leases: wait while others hold records that may come back */
+            struct buf records; /* out, owned: [[number,record],...] */
+            int64_t count;      /* out */
+            uint8_t token[LEASE_TOKEN_BYTES]; /* out, when has_lease */
+            bool has_lease;
+            int64_t lease_ends_at_us; /* out: wall clock; 0: no deadline */
+            bool finished;            /* out: the job has ended, nothing will ever come */
+        } claim;
+        struct {
+            struct settle_entry *entries;
+            size_t count;
+            const char *lines; /* all results' lines, one after the other */
+            bool has_lease;    /* only what this lease holds may be settled */
+            uint8_t token[LEASE_TOKEN_BYTES];
+            bool overwrite; /* write also what is done already (Planchet's overwrite=true) */
+            bool final;     /* failures are final whatever max_attempts says (mark-errors) */
+            bool results_only, failures_only;          /* for messages of the Planchet surface */
+            int64_t written, repeats, failed, retried; /* out */
+        } settle;
+        struct {
+            uint8_t token[LEASE_TOKEN_BYTES]; /* with has_lease; else the records of a claim: */
+            bool has_lease;
+            struct str records;       /* the claim's answer, [[number,record],...] */
+            int64_t lease_us;         /* OP_EXTEND: from now; <= 0: the job's */
+            int64_t lease_ends_at_us; /* out of OP_EXTEND */
+        } lease;
+        struct {
+            struct job_view view; /* out, owned */
+        } report;
+        struct {
+            bool by_state;
+            enum job_state state;
+            int64_t after_id; /* only ids above */
+            int64_t limit;
+            struct job_view *views; /* out, owned, in order of ids */
+            size_t count;
+            bool more; /* out */
+        } list;
+        struct {
+            struct subscription *subscription; /* feed.h; with job.id 0 and no name: all jobs */
+            int64_t after;                     /* event id; -1: from now on */
+        } subscribe;
+        struct {
+            enum { KEYS_LIST, KEYS_CREATE, KEYS_REVOKE } verb;
+            const char *name, *scopes;
+            uint8_t hash[32];
+            struct key_view *keys; /* out of all verbs, owned: the list afterwards */
+            size_t count;
+        } keys;
+        struct {
+            int64_t jobs, jobs_by_state[JOB_STATE_COUNT];
+            int64_t served_total, written_total, failed_total, repeats_total; /* since start */
+            int64_t in_flight, leases, leases_ended_total;
+            int64_t commits_total, groups_total, sync_us_total, ops_total;
+            int64_t started_at_us;
+            char **finished; /* names of completed jobs, owned */
+            size_t finished_count;
+        } stats;
+        struct {
+            struct buf findings; /* out, owned: JSON array of {level, job, check, text} */
+            int64_t faults;      /* out: how many of them are errors */
+        } doctor;
+    };
+};
+
+/* A zeroed op of that kind with its buffers initialised. */
+void op_init(struct op *op, enum op_kind kind);
+/* Frees what it answered. Not the op itself. */
+void op_release(struct op *op);
+void job_view_release(struct job_view *view);
+
+#endif

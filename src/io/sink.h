@@ -1,0 +1,73 @@
+/* sink.h: where results go.
+ *
+ * A sink is written in groups: sink_add any number of times, then sink_flush (bytes written and
+ * synced), then the caller's store transaction with sink_length, then sink_commit. When any step
+ * fails sink_undo cuts the file back to its committed length. On opening, what lies behind the
+ * committed length is cut off: it was never acknowledged. So every result is in the output exactly
+ * once.
+ *
+ * The file is made at the first write. It is locked (flock) while open, so that two servers cannot
+ * write it. A compressed sink makes each group a frame of its own, so that it can be cut there.
+ * Threads: the engine's. */
+#ifndef PENSTOCK_IO_SINK_H
+#define PENSTOCK_IO_SINK_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "core/job.h"
+#include "io/folder.h"
+
+struct sink;
+
+/* What is stored about a sink between runs. */
+struct sink_start {
+    int64_t committed_bytes; /* -1: this job has not written yet */
+    const char *columns;     /* CSV: see job_store.h; NULL */
+    bool existed; /* before the first write: whether the file existed when the job was started */
+};
+
+/* Prepares the sink of a spec; opens nothing when committed_bytes is -1 (but refuses what cannot
+ * become an output: folder missing, not a file), else opens and cuts back.
+ * A plain append to an existing file whose last line lacks its line end begins with one.
+ * Errors: as folders_open; ERR_CONFLICT when another process writes the file, or when it is shorter
+ * than the committed length. JSONL or CSV only (for a program the engine asks for a JSONL spool).
+ * `folders` must outlive the sink. */
+MUST_CHECK bool sink_open(const struct data_spec *spec, const struct folders *folders,
+                          const struct sink_start *start, struct sink **out, struct err *err);
+void sink_free(struct sink *s); /* closes; nothing is written */
+DEFINE_OWNED(sink)
+
+/* A point to go back to within the group. */
+size_t sink_mark(const struct sink *s);
+/* Adds one result: `line` is one JSON value ended by '\n', without any other line break. The bytes
+ * are borrowed until sink_commit or sink_undo. CSV: an array becomes a row; an object becomes a row
+ * of the columns, which the first object of the job fixes (and writes as header when the file is
+ * new). Errors: ERR_INVALID when it does not fit (more cells than columns, unknown column, a
+ * scalar); the sink is as before the call. */
+MUST_CHECK bool sink_add(struct sink *s, struct str line, struct err *err);
+/* Forgets what was added since the mark. */
+void sink_rewind(struct sink *s, size_t mark);
+/* Whether anything was added since the last commit. */
+bool sink_pending(const struct sink *s);
+/* Writes and syncs what was added. On failure the caller must sink_undo. ERR_NO_SPACE, ERR_IO,
+ * ERR_FATAL after a failed sync. */
+MUST_CHECK bool sink_flush(struct sink *s, struct err *err);
+/* Length to store: what is committed plus what was flushed; -1 before the first write. */
+int64_t sink_length(const struct sink *s);
+/* Columns to store, NULL when there are none. Borrowed until the next call. */
+const char *sink_columns(const struct sink *s);
+/* The store transaction is durable: the new length stands. */
+void sink_commit(struct sink *s);
+/* Back to the committed state. ERR_IO or ERR_FATAL when the file could not be cut: then it is tried
+ * again before the next write. */
+MUST_CHECK bool sink_undo(struct sink *s, struct err *err);
+/* Removes the output file (clean); the sink is then as before its first write. No file is no error.
+ */
+MUST_CHECK bool sink_remove(struct sink *s, struct err *err);
+/* The job has ended: closes the file and its lock. A later sink_add opens it again. */
+void sink_rest(struct sink *s);
+/* Compares the file with what is committed, for doctor: counts lines of the committed part (JSONL
+ * records or CSV rows written by anyone, header included). */
+MUST_CHECK bool sink_count_lines(struct sink *s, int64_t *lines, struct err *err);
+
+#endif

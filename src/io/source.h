@@ -1,0 +1,74 @@
+/* source.h: where records come from, as JSON bytes, in order, from any place in the input.
+ *
+ * A record's number is its position: for JSONL the physical line (bad and empty ones use up their
+ * number), for CSV the data row (the header and blank lines have none). The same file gives the
+ * same numbers every time. A file may grow: after SOURCE_END a later call goes on with what was
+ * appended. Memory does not grow with the input; a line longer than SOURCE_LINE_MAX is a bad record
+ * and is skipped without being held.
+ *
+ * CSV rows are typed by column within each chunk of `chunk_rows` rows (counted from row 0), whole
+ * chunks at a time; a place of a CSV source is therefore the start of a chunk. Threads: the
+ * engine's. */
+#ifndef PENSTOCK_IO_SOURCE_H
+#define PENSTOCK_IO_SOURCE_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "core/job.h"
+#include "core/ledger.h"
+#include "io/folder.h"
+
+#define SOURCE_LINE_MAX (64 << 20) /* bytes */
+
+enum source_got {
+    SOURCE_RECORD, /* one record */
+    SOURCE_BAD,    /* one record that cannot be read: `reason` says why; it has a number */
+    SOURCE_TAIL,   /* the input ends in a line without line end that is no JSON: perhaps still being
+                      written. It was not passed; `reason` says what is wrong with it now. */
+    SOURCE_END,    /* nothing more for now */
+    SOURCE_FAILED  /* the input cannot be read: err is set */
+};
+
+struct source_record {
+    int64_t number;
+    int64_t line;       /* physical line it begins on, from 1 */
+    struct str json;    /* borrowed until the next call on this source; one line, blanks trimmed */
+    const char *reason; /* of SOURCE_BAD and SOURCE_TAIL; borrowed until the next call */
+};
+
+struct source;
+
+/* Opens the input of a spec, JSONL or CSV (mode and sink are not looked at; for a program's lines
+ * the engine asks for the JSONL file they are spooled to). `folders` must outlive the source.
+ * Errors: as folders_open; ERR_INVALID for an empty CSV (no header). */
+MUST_CHECK bool source_open(const struct data_spec *spec, const struct folders *folders,
+                            struct source **out, struct err *err);
+void source_free(struct source *s);
+DEFINE_OWNED(source)
+
+/* The next record. */
+enum source_got source_next(struct source *s, struct source_record *out, struct err *err);
+/* Where a reader must start to get, sooner or later, the record that the next call would return. */
+struct place source_place(const struct source *s);
+/* Goes to a place that source_place gave for this input, at any time before. Compressed inputs are
+ * decompressed up to it from the start when it lies behind. */
+MUST_CHECK bool source_seek(struct source *s, struct place place, struct err *err);
+/* Passes records without validating them until the next one is `record` or the input ends; cheaper
+ * than source_next for what is not wanted. Must be ahead: record >= the next number. */
+MUST_CHECK bool source_skip_to(struct source *s, int64_t record, struct err *err);
+
+/* The first min(length, 4096) bytes as stored (not decompressed): hex SHA-256 into `print`, and how
+ * many bytes it covers. With want_bytes > 0 exactly that many; ERR_CONFLICT when the file is
+ * shorter. A restart compares it, so that another file under the old name is noticed. */
+MUST_CHECK bool source_fingerprint(struct source *s, int64_t want_bytes, char print[65],
+                                   int64_t *bytes, struct err *err);
+/* For error messages and the error file: the path as asked. Borrowed. */
+const char *source_name(const struct source *s);
+/* Size of the input in bytes as stored, and the stored offset the reader has reached, for an
+ * estimate of how far it is (for a compressed input: of its compressed bytes); false when unknown.
+ */
+bool source_extent(const struct source *s, int64_t *size_bytes, int64_t *at_bytes);
+/* Descriptor of the input to watch for growth, -1 when there is none. Borrowed. */
+int source_fd(const struct source *s);
+
+#endif

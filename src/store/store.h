@@ -1,0 +1,37 @@
+/* store.h: the store a server works on, its transactions, and the driver seam's front.
+ *
+ * One connection, owned by the engine's thread: it does every read, write and checkpoint. SQLite
+ * (WAL, synchronous=FULL) is the engine behind it today; what differs between engines stays behind
+ * `struct store_driver` in store_driver.h. */
+#ifndef PENSTOCK_STORE_STORE_H
+#define PENSTOCK_STORE_STORE_H
+
+#include "base/err.h"
+#include "base/own.h"
+
+struct store;
+struct tx;
+
+/* Opens (and makes, and migrates) the store in the state folder `dir_fd`. `dir_name` is for
+ * messages. Errors: ERR_CONFLICT when the schema is newer than this program (with what to do),
+ * ERR_STORE, ERR_IO, ERR_NO_SPACE. */
+MUST_CHECK bool store_open(int dir_fd, const char *dir_name, struct store **out, struct err *err);
+void store_free(struct store *s); /* closes; an open transaction is rolled back */
+DEFINE_OWNED(store)
+
+/* One transaction at a time. tx_free without tx_commit rolls back. */
+MUST_CHECK bool tx_begin(struct store *s, struct tx **out, struct err *err);
+/* Durable on return. On failure the transaction is rolled back; ERR_NO_SPACE and ERR_STORE mean
+ * that nothing of it is stored, ERR_FATAL that this is not known: the process must stop. `tx` is to
+ * be freed in any case. */
+MUST_CHECK bool tx_commit(struct tx *tx, struct err *err);
+void tx_free(struct tx *tx);
+DEFINE_OWNED(tx)
+
+/* Quick consistency check of the engine itself (doctor). Each fault found is passed to `say`. */
+MUST_CHECK bool store_verify(struct store *s, void (*say)(void *context, const char *fault),
+                             void *context, struct err *err);
+/* The schema's version of this program. */
+int store_schema_version(void);
+
+#endif
