@@ -21,15 +21,16 @@ struct str str_trim(struct str s)
     return s;
 }
 
-/* The length of the sequence that starts at p, 0 when it is not well-formed (Unicode, table 3-7).
- */
-static size_t utf8_sequence(const unsigned char *p, size_t left)
+size_t str_utf8_length(struct str s)
 {
+    if (!s.len)
+        return 0;
+    const unsigned char *p = (const unsigned char *)s.ptr;
     unsigned char c = p[0];
     if (c < 0x80)
         return 1;
     size_t len = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
-    if (c < 0xc2 || c > 0xf4 || left < len)
+    if (c < 0xc2 || c > 0xf4 || s.len < len)
         return 0;
     unsigned char low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80;
     unsigned char high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
@@ -43,9 +44,8 @@ static size_t utf8_sequence(const unsigned char *p, size_t left)
 
 bool str_is_utf8(struct str s)
 {
-    const unsigned char *p = (const unsigned char *)s.ptr;
     for (size_t i = 0; i < s.len;) {
-        size_t len = utf8_sequence(p + i, s.len - i);
+        size_t len = str_utf8_length((struct str){s.ptr + i, s.len - i});
         if (!len)
             return false;
         i += len;
@@ -66,12 +66,12 @@ void buf_release(struct buf *b)
 
 bool buf_reserve(struct buf *b, size_t more)
 {
-    if (more <= b->cap - b->len)
-        return true;
     if (more > b->max - b->len) {
         b->full = true;
         return false;
     }
+    if (more <= b->cap - b->len)
+        return true;
     size_t cap = b->cap < 256 ? 256 : b->cap;
     while (cap < b->len + more)
         cap = cap > SIZE_MAX / 2 ? b->len + more : cap * 2;

@@ -15,6 +15,11 @@ struct str {
 };
 
 #define STR(literal) ((struct str){(literal), sizeof(literal) - 1})
+/* The same within the initialiser of a static table. */
+#define STR_INIT(literal)                                                                          \
+    {                                                                                              \
+        (literal), sizeof(literal) - 1                                                             \
+    }
 static inline struct str str_of(const char *s)
 {
     return (struct str){s, s ? strlen(s) : 0};
@@ -29,7 +34,10 @@ static inline bool str_is(struct str a, const char *b)
 }
 /* Without blanks, tabs, CR and LF at both ends. */
 struct str str_trim(struct str s);
-/* Whether all of it is well-formed UTF-8 (no surrogates, no overlong forms). */
+/* The length of the UTF-8 sequence it starts with; 0 when that is not well-formed (Unicode, table
+ * 3-7: no surrogates, no overlong forms) or nothing is there. */
+size_t str_utf8_length(struct str s);
+/* Whether all of it is well-formed UTF-8. */
 bool str_is_utf8(struct str s);
 
 /* Bytes that grow. Appending past `max` (or out of memory) drops what is appended and sets `full`,

@@ -18,7 +18,9 @@
  *     if (!json_end(&j))
  *         return err_set(err, ERR_INVALID, "byte %zu: %s", json_fault_at(&j), j.fault);
  *
- * Faults stick: after the first one every call answers false, so one look at the end is enough.
+ * Faults stick: after the first one every call answers false, so one look at the end is enough. An
+ * element that was announced (json_item, json_member) and not read is passed over, and checked, by
+ * the next call. Reading what was not announced is a mistake of the program and asserted.
  * Threads: a cursor belongs to one thread; there is no shared state. */
 #ifndef PENSTOCK_BASE_JSON_H
 #define PENSTOCK_BASE_JSON_H
@@ -40,28 +42,33 @@ enum json_type {
 
 struct json {
     const char *start, *at, *end;
-    const char *fault;               /* NULL, or why the text is no JSON: static, lower case */
-    bool open[JSON_DEPTH_LIMIT + 1]; /* per depth: whether an element was passed already */
+    const char *fault; /* NULL, or why the text is no JSON: static, lower case */
+    uint64_t objects;  /* of the containers we are in, innermost in bit 0: whether an object */
+    uint64_t begun;    /* likewise: whether an element was announced in it */
     int depth;
+    bool due; /* a value was announced and not passed */
 };
 
+/* Starts at the text's only value. The bytes stay the caller's and must outlive the cursor. */
 void json_open(struct json *j, struct str text);
-/* Type of the value that comes next, not consumed. */
+/* Type of the value that comes next, by its first character; nothing is passed or checked. */
 enum json_type json_peek(struct json *j);
-/* Goes into the object ('{') or array ('[') that comes next. False when something else comes:
- * that is a fault ("expected an object"). */
+/* Goes into the object ('{') or array ('[') that comes next. False when something else comes: that
+ * is a fault ("expected an object"). Who does not want the fault peeks first. */
 bool json_enter(struct json *j, char bracket);
 /* In an array: true when another element follows; false when the array has ended (and was left). */
 bool json_item(struct json *j);
 /* In an object: true when another member follows, its name in *name: raw, with quotes, escapes not
  * undone (json_text undoes them; json_name_is compares). False when the object has ended. */
 bool json_member(struct json *j, struct str *name);
-/* Passes one whole value; *raw is its bytes without blanks around. The workhorse: validates at
- * gigabytes a second. */
+/* Passes one whole value; *raw is its bytes without blanks around, borrowed from the text. The
+ * workhorse: validates at gigabytes a second. */
 bool json_value(struct json *j, struct str *raw);
-/* True when no fault was met and only blanks are left. */
+/* True when no fault was met, the value was read to its end and only blanks are left. Otherwise
+ * `fault` says why. */
 bool json_end(struct json *j);
-/* Where the fault is: offset in bytes from the start. */
+/* Where the fault is: offset in bytes from the start, of the first byte that cannot be right; the
+ * length of the text when it ended too early. */
 size_t json_fault_at(const struct json *j);
 
 /* Whether the text is exactly one value, blanks around allowed. On false *fault_at and *fault (both
@@ -70,14 +77,16 @@ bool json_check(struct str text, size_t *fault_at, const char **fault);
 
 /* The following take a raw value as json_value gave it, hence valid. */
 enum json_type json_type_of(struct str raw);
+/* Whether a name, or any string, means `name` once its escapes are undone. */
 bool json_name_is(struct str raw_name, const char *name);
-/* A string's text, escapes undone, appended to out. False when raw is no string (nothing appended).
- * May hold NUL characters. */
+/* A string's text, escapes undone, appended to out (look at out->full). False when raw is no string
+ * (nothing appended). May hold NUL characters. */
 bool json_text(struct str raw, struct buf *out);
 /* The same as a C string to be freed, NULL when raw is no string or holds a NUL character. */
 char *json_take_text(struct str raw);
 /* A whole number in [min, max], written without fraction or exponent. */
 bool json_i64(struct str raw, int64_t min, int64_t max, int64_t *out);
+/* The nearest double; false when raw is no number or none is near (1e999). */
 bool json_double(struct str raw, double *out);
 bool json_bool(struct str raw, bool *out);
 /* The member of an object by its name, the last one when doubled. False when raw is no object or
