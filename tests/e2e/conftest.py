@@ -1,0 +1,53 @@
+"""Fixtures: a server of its own for each test, raw HTTP to it, and the real client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness.planchet_peer import FLAVOURS, PlanchetPeer
+from harness.server_process import ServerProcess
+from harness.wire import Wire
+
+
+@pytest.fixture
+def make_server(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
+    """Starts servers with arguments and environment of the test's own; all end with the test."""
+    made: list[ServerProcess] = []
+
+    def make(*args: str, name: str = "srv", start: bool = True, **kwargs: Any) -> ServerProcess:
+        server = ServerProcess(tmp_path / name, *args, **kwargs)
+        made.append(server)
+        return server.start() if start else server
+
+    yield make
+    for server in made:
+        server.kill()
+
+
+@pytest.fixture
+def server(make_server: Callable[..., ServerProcess]) -> ServerProcess:
+    """A server: .url .data .state .kill() .stop() .restart() .log()"""
+    return make_server()
+
+
+@pytest.fixture
+def wire(server: ServerProcess) -> Wire:
+    """Raw HTTP to `server`."""
+    return Wire(server.url)
+
+
+@pytest.fixture(scope="session", params=FLAVOURS)
+def peer_process(request: pytest.FixtureRequest) -> Iterator[PlanchetPeer]:
+    peer = PlanchetPeer("", request.param)
+    yield peer
+    peer.close()
+
+
+@pytest.fixture
+def client(server: ServerProcess, peer_process: PlanchetPeer) -> PlanchetPeer:
+    """The real PlanchetClient on `server`: once with the current requests, once with the old."""
+    peer_process.url = server.url
+    return peer_process
