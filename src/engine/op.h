@@ -42,10 +42,27 @@ struct job_ref {
     struct str name;
 };
 
+/* Which refusal it is, where a surface must tell one from another of the same code. */
+enum op_refusal {
+    REFUSED_OTHERWISE,    /* the code and the text say all */
+    REFUSED_JOB_UNKNOWN,  /* no job of that name or id */
+    REFUSED_TOKEN,        /* wrong or missing token */
+    REFUSED_NAME_TAKEN,   /* start: the job exists, neither clean_start nor repair */
+    REFUSED_OUTPUT_TAKEN, /* start: the output belongs to another job */
+    REFUSED_INPUT,        /* start: the input is missing or cannot be read; err.text says why */
+    REFUSED_WRITE_ONLY,   /* claim: mode write */
+    REFUSED_READ_ONLY,    /* settle with results: mode read */
+    REFUSED_NO_WRITER,    /* settle with results: no sink */
+    REFUSED_NEVER_SERVED, /* settle: refused_record was never handed out */
+    REFUSED_ALREADY_DONE  /* settle with failures: refused_record is done */
+};
+
 /* What the asker may do with the job. Planchet's tokens: a job with a token takes only its token
  * (or `trusted`); a job without one takes anybody. */
 struct op_right {
     bool trusted;   /* master token, key with the right scope, local administrator */
+    bool strict;    /* the server asks for keys and none was shown: a job without a token is closed
+                       to this asker too */
     bool has_token; /* a token was given: its hash (token_hash_of) */
     uint8_t token_hash[TOKEN_HASH_BYTES];
 };
@@ -109,8 +126,10 @@ struct op {
     enum op_kind kind;
     struct op *next; /* the engine's */
     void (*done)(struct op *op);
-    void *context;  /* the poster's */
-    struct err err; /* code ERR_NONE when all went well */
+    void *context;           /* the poster's */
+    struct err err;          /* code ERR_NONE when all went well */
+    enum op_refusal refusal; /* out, with err */
+    int64_t refused_record;  /* out, with the refusals of one record; -1: none */
     struct job_ref job;
     struct op_right right;
     struct op_private *own; /* the engine's */
