@@ -94,7 +94,9 @@ void data_spec_release(struct data_spec *spec);
 void data_spec_copy(struct data_spec *to, const struct data_spec *from);
 /* As a JSON object, the shape that is stored and that the native surface takes and shows. */
 void data_spec_write(const struct data_spec *spec, struct buf *out);
-/* Reads that shape. Unknown members and wrong types are ERR_INVALID and named. */
+/* Reads that shape over what `out` (initialised) holds: members that are absent or null keep it. A
+ * format that is not named follows from the path. Unknown members and wrong types are ERR_INVALID
+ * and named; `out` is then untouched. */
 MUST_CHECK bool data_spec_read(struct str json, struct data_spec *out, struct err *err);
 /* Whether the parts fit together: a mode that writes has a sink, one that reads has a source, ...
  */

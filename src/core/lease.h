@@ -38,7 +38,7 @@ void lease_add(struct lease *l, int64_t record);
 bool lease_holds(const struct lease *l, int64_t record);
 /* Records added and not yet dropped. */
 int64_t lease_open(const struct lease *l);
-/* One of its records was settled (or, with +1, its settling was undone). */
+/* `by` -1: one of its records was settled; +1: that was undone. */
 void lease_settled(struct lease *l, int64_t by);
 int64_t lease_ends_us(const struct lease *l);
 void lease_extend(struct leases *all, struct lease *l, int64_t ends_us);

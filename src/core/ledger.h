@@ -39,8 +39,8 @@ int64_t ledger_known(const struct ledger *l);
 int64_t ledger_count(const struct ledger *l, enum record_state state);
 /* State of one record; RECORD_UNREAD beyond the known. */
 enum record_state ledger_get(const struct ledger *l, int64_t record);
-/* Sets it, returns what it was. `record` is known. Marks the page for storing unless the change is
- * only between unread and served. */
+/* Sets it, returns what it was. `record` is known. A change marks its page for storing with the
+ * next commit; serving alone causes none. */
 enum record_state ledger_set(struct ledger *l, int64_t record, enum record_state state);
 /* One more record is known, number ledger_known(), in this state. When it opens a page, `from` is
  * the place to start reading from to get at it (from.record <= its number). */
@@ -53,6 +53,8 @@ struct place ledger_place(const struct ledger *l, int64_t record);
 
 /* Everything in flight is unread again (repair). Returns how many. */
 int64_t ledger_unserve(struct ledger *l);
+/* Everything failed is unread again. Returns how many. */
+int64_t ledger_unfail(struct ledger *l);
 /* Forgets all (clean start). */
 void ledger_clear(struct ledger *l);
 
@@ -64,7 +66,8 @@ struct ledger_page {
     uint8_t bits[LEDGER_PAGE_BYTES];
 };
 
-/* The pages to store since ledger_stored, at most `max`, from the `skip`th on; returns how many. */
+/* The pages that changed since ledger_stored, at most `max`, from the `skip`th on; returns how
+ * many. */
 size_t ledger_changed(const struct ledger *l, bool keep_served, struct ledger_page *out, size_t max,
                       size_t skip);
 /* All changed pages are stored. */
