@@ -1,0 +1,40 @@
+# A short front on Meson. Every target sets up what it needs and can be run again.
+.PHONY: help build test demo bench crash lint clean
+
+help:
+	@echo 'make build   set up and build build/penstock'
+	@echo 'make test    set up, build with gcc and clang, pass all tests (ONLY=part for one)'
+	@echo 'make demo    set up, build, run the main job on real data'
+	@echo 'make bench   measure (ONLY=name for one)'
+	@echo 'make crash   1000 rounds of killing server and workers'
+	@echo 'make lint    form, layers and static analysis alone'
+	@echo 'make clean   remove what was built; the set-up stays'
+
+build:
+	@tools/setup.sh build
+	@tools/build.sh build -Dtests=false -Dbench=false -Dfaults=false
+
+test:
+	@tools/setup.sh build test
+	@.venv/bin/python tools/run_tests.py $(ONLY)
+
+demo:
+	@tools/setup.sh build demo
+	@tools/build.sh build -Dtests=false -Dbench=false -Dfaults=false
+	@.venv-planchet/bin/python demo/demo.py
+
+bench:
+	@tools/setup.sh build bench
+	@tools/build.sh build -Dtests=false -Dbench=true -Dfaults=false
+	@.venv/bin/python bench/run.py $(ONLY)
+
+crash:
+	@tools/setup.sh build test
+	@.venv/bin/python tools/run_tests.py crash --rounds=1000
+
+lint:
+	@tools/setup.sh build test
+	@.venv/bin/python tools/run_tests.py layers format tidy python manual openapi
+
+clean:
+	rm -rf build build-* demo-data
