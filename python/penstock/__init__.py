@@ -1,0 +1,55 @@
+"""Penstock: claims records of files, settles results, each exactly once."""
+
+from .client import Client, Jobs, Key, Keys
+from .errors import (
+    BusyError,
+    ConflictError,
+    ConnectionLostError,
+    FatalError,
+    FileError,
+    ForbiddenError,
+    InternalError,
+    InvalidError,
+    LeaseEndedError,
+    LimitError,
+    MethodNotAllowedError,
+    NoSpaceError,
+    NotFoundError,
+    PenstockError,
+    StoreError,
+    UnauthorizedError,
+)
+from .event import Event
+from .job import Counts, Job, RecordError
+from .lease import Lease, Settled
+from .worker import work
+
+__all__ = [
+    "BusyError",
+    "Client",
+    "ConflictError",
+    "ConnectionLostError",
+    "Counts",
+    "Event",
+    "FatalError",
+    "FileError",
+    "ForbiddenError",
+    "InternalError",
+    "InvalidError",
+    "Job",
+    "Jobs",
+    "Key",
+    "Keys",
+    "Lease",
+    "LeaseEndedError",
+    "LimitError",
+    "MethodNotAllowedError",
+    "NoSpaceError",
+    "NotFoundError",
+    "PenstockError",
+    "RecordError",
+    "Settled",
+    "StoreError",
+    "UnauthorizedError",
+    "work",
+]

@@ -1,0 +1,187 @@
+"""The client: where the server is, and what can be asked of it."""
+
+from __future__ import annotations
+
+import datetime
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+
+from .connection import Connection
+from .event import Event, follow, instant
+from .job import Job, job_path
+
+
+@dataclass(frozen=True)
+class Key:
+    """An API key. `secret` is there once, when it was created."""
+
+    name: str
+    scopes: list[str]
+    created_at: datetime.datetime
+    revoked_at: datetime.datetime | None
+    secret: str | None = None
+
+    @classmethod
+    def of(cls, told: dict[str, Any]) -> Key:
+        revoked = told["revoked_at"]
+        return cls(
+            told["name"],
+            told["scopes"],
+            instant(told["created_at"]),
+            instant(revoked) if revoked else None,
+            told.get("secret"),
+        )
+
+
+class Jobs:
+    """The jobs of a server."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def create(
+        self,
+        name: str | None = None,
+        *,
+        source: dict[str, Any] | None = None,
+        sink: dict[str, Any] | None = None,
+        mode: str | None = None,
+        lease_s: float | None = None,
+        max_attempts: int | None = None,
+        clean_start: bool = False,
+        repair: bool = False,
+        force_overwrite: bool = False,
+    ) -> Job:
+        """Makes a job and lets it go. What is None is left to the server.
+
+        source: {"path": ...} or {"program": ...}, with "format" and "chunk_rows" if need be.
+        sink: {"path": ...} or {"program": ...}, with "format" and "overwrite" if need be.
+        ConflictError when the name or the output is taken.
+        """
+        wanted: dict[str, Any] = {
+            "name": name,
+            "mode": mode,
+            "source": source,
+            "sink": sink,
+            "lease_s": lease_s,
+            "max_attempts": max_attempts,
+            "clean_start": clean_start or None,
+            "repair": repair or None,
+            "force_overwrite": force_overwrite or None,
+        }
+        body = orjson.dumps({name: value for name, value in wanted.items() if value is not None})
+        told = self._client.send("POST", "/v1/jobs", body, repeatable=False)
+        return Job.of(self._client, told)
+
+    def get(self, job: int | str | Job) -> Job:
+        """A job by id or by name. NotFoundError."""
+        return Job.of(self._client, self._client.send("GET", job_path(job)))
+
+    def list(self, state: str | None = None, page: int = 100) -> Iterator[Job]:
+        """All jobs, or those in that state, in the order they were made."""
+        path: str | None = f"/v1/jobs?limit={page}"
+        if state is not None:
+            path = f"{path}&state={quote(state, safe='')}"
+        while path is not None:
+            told = self._client.send("GET", path)
+            yield from (Job.of(self._client, one) for one in told["jobs"])
+            path = told["next"]
+
+    def delete(self, job: int | str | Job) -> None:
+        """Forgets a job; the output stays. NotFoundError."""
+        self._client.send("DELETE", job_path(job))
+
+
+class Keys:
+    """The API keys of a server."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def create(self, name: str, scopes: list[str]) -> Key:
+        """Makes a key; its secret is in the answer and nowhere else. ConflictError."""
+        body = orjson.dumps({"name": name, "scopes": scopes})
+        return Key.of(self._client.send("POST", "/v1/keys", body, repeatable=False))
+
+    def list(self) -> list[Key]:
+        """All keys, the revoked ones too."""
+        return [Key.of(one) for one in self._client.send("GET", "/v1/keys")["keys"]]
+
+    def revoke(self, name: str) -> None:
+        """Makes a key useless. NotFoundError."""
+        self._client.send("DELETE", f"/v1/keys/{quote(name, safe='')}")
+
+
+class Client:
+    """A server, by http://, https:// or unix:// address. For one thread.
+
+    timeout_s is how long one answer may take (a claim's wait comes on top); patience_s how long
+    calls that can be repeated without harm go on while the server is away or busy.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: str | None = None,
+        *,
+        timeout_s: float = 60.0,
+        patience_s: float = 30.0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._made_with = (url, key, timeout_s, patience_s, tls)
+        self._connection = self.new_connection()
+        self.jobs = Jobs(self)
+        self.keys = Keys(self)
+
+    def new_connection(self) -> Connection:
+        """Another connection to the same server, for what keeps one busy."""
+        url, key, timeout_s, patience_s, tls = self._made_with
+        return Connection(url, key, timeout_s=timeout_s, patience_s=patience_s, tls=tls)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        repeatable: bool = True,
+        wait_s: float = 0.0,
+    ) -> Any:
+        """One call of the HTTP interface: the answer's JSON, None when it is empty."""
+        answer = self._connection.call(method, path, body, repeatable=repeatable, wait_s=wait_s)
+        return orjson.loads(answer.body) if answer.body else None
+
+    def events(self, after: int | None = None) -> Iterator[Event]:
+        """Events as they happen, of all jobs, without end; 0 begins with the whole history."""
+        return follow(self.new_connection(), "/v1/events", after)
+
+    def health(self) -> dict[str, Any]:
+        """What the server says of itself."""
+        told: dict[str, Any] = self.send("GET", "/v1/health")
+        return told
+
+    def doctor(self) -> dict[str, Any]:
+        """Compares store, ledgers and outputs."""
+        told: dict[str, Any] = self.send("GET", "/v1/doctor")
+        return told
+
+    def close(self) -> None:
+        """Closes the connection. The next call opens it again."""
+        self._connection.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
