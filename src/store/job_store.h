@@ -42,13 +42,15 @@ struct job_row {
 
 void job_row_release(struct job_row *row);
 
-/* Inserts and sets each row's id. ERR_CONFLICT when a name is taken. */
+/* Inserts and sets each row's id. ERR_CONFLICT when a name is taken: then none is inserted. */
 MUST_CHECK bool job_store_insert(struct tx *tx, struct job_row *rows, size_t count,
                                  struct err *err);
-/* Writes all but id, kind and created_at_us of each row. */
+/* Writes all but id, kind and created_at_us of each row. ERR_NOT_FOUND when the store has no such
+ * job, ERR_CONFLICT when a new name is taken: rows before it are written, roll back. */
 MUST_CHECK bool job_store_save(struct tx *tx, const struct job_row *const *rows, size_t count,
                                struct err *err);
-/* Removes the jobs with their ledger pages and attempts. Events stay. */
+/* Removes the jobs with their ledger pages and attempts. Events stay. Unknown ids are passed over.
+ */
 MUST_CHECK bool job_store_delete(struct tx *tx, const int64_t *ids, size_t count, struct err *err);
 /* All jobs in order of their ids; `each` takes over the row's strings (job_row_release); false from
  * it ends the walk as a failure with the error it set. */

@@ -2,7 +2,7 @@
  *
  * One connection, owned by the engine's thread: it does every read, write and checkpoint. SQLite
  * (WAL, synchronous=FULL) is the engine behind it today; what differs between engines stays behind
- * `struct store_driver` in store_driver.h. */
+ * `struct store_driver` in store_driver.h, and what *_store.c files are written with is stmt.h. */
 #ifndef PENSTOCK_STORE_STORE_H
 #define PENSTOCK_STORE_STORE_H
 
@@ -13,13 +13,17 @@ struct store;
 struct tx;
 
 /* Opens (and makes, and migrates) the store in the state folder `dir_fd`. `dir_name` is for
- * messages. Errors: ERR_CONFLICT when the schema is newer than this program (with what to do),
- * ERR_STORE, ERR_IO, ERR_NO_SPACE. */
+ * messages; the descriptor is borrowed for the call. Errors: ERR_CONFLICT when the schema is newer
+ * than this program (with what to do), ERR_BUSY when another program has the store open, ERR_STORE,
+ * ERR_IO, ERR_NO_SPACE, ERR_FATAL. */
 MUST_CHECK bool store_open(int dir_fd, const char *dir_name, struct store **out, struct err *err);
 void store_free(struct store *s); /* closes; an open transaction is rolled back */
 DEFINE_OWNED(store)
 
-/* One transaction at a time. tx_free without tx_commit rolls back. */
+/* One transaction at a time. tx_free without tx_commit rolls back. A verb that fails with
+ * ERR_STORE, ERR_NO_SPACE or ERR_FATAL breaks the transaction: it takes no more, and tx_commit
+ * rolls it back and gives the same error. ERR_CONFLICT and ERR_NOT_FOUND leave it as it was before
+ * the verb, where the verb does not say otherwise. */
 MUST_CHECK bool tx_begin(struct store *s, struct tx **out, struct err *err);
 /* Durable on return. On failure the transaction is rolled back; ERR_NO_SPACE and ERR_STORE mean
  * that nothing of it is stored, ERR_FATAL that this is not known: the process must stop. `tx` is to

@@ -1,0 +1,68 @@
+/* sqlite_schema.c: see sqlite_schema.h.
+ *
+ * Why the tables look as they do:
+ * - Ids of jobs, events and keys are AUTOINCREMENT: an id is never given twice, also after the row
+ *   with the highest one is gone. Clients resume from event ids, and events outlive their jobs.
+ * - A ledger page holds 1 KiB of bits. Rows of a table WITHOUT ROWID keep at most a quarter of a
+ *   4 KiB page in place, so such pages would spill; in a rowid table three of them fill a leaf and
+ *   saving one that exists touches that leaf alone.
+ * - Attempts are a few bytes each: there the key is the table. */
+#include "store/sqlite_schema.h"
+
+static const char step_1[] =
+    "CREATE TABLE job ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " name TEXT NOT NULL UNIQUE,"
+    " kind TEXT NOT NULL,"
+    " state TEXT NOT NULL,"
+    " paused INTEGER NOT NULL,"
+    " spec TEXT NOT NULL,"
+    " failure TEXT,"
+    " token_hash BLOB,"
+    " created_at_us INTEGER NOT NULL,"
+    " started_at_us INTEGER NOT NULL,"
+    " ended_at_us INTEGER NOT NULL,"
+    " known INTEGER NOT NULL,"
+    " reading_record INTEGER NOT NULL,"
+    " reading_bytes INTEGER NOT NULL,"
+    " reading_line INTEGER NOT NULL,"
+    " served_below INTEGER NOT NULL,"
+    " sink_bytes INTEGER NOT NULL,"
+    " sink_columns TEXT,"
+    " errors_bytes INTEGER NOT NULL,"
+    " bad_records INTEGER NOT NULL,"
+    " repeats INTEGER NOT NULL,"
+    " written INTEGER NOT NULL,"
+    " source_print TEXT NOT NULL,"
+    " source_print_bytes INTEGER NOT NULL);"
+    "CREATE TABLE ledger_page ("
+    " job_id INTEGER NOT NULL REFERENCES job (id) ON DELETE CASCADE,"
+    " number INTEGER NOT NULL,"
+    " place_record INTEGER NOT NULL,"
+    " place_bytes INTEGER NOT NULL,"
+    " place_line INTEGER NOT NULL,"
+    " bits BLOB NOT NULL,"
+    " PRIMARY KEY (job_id, number));"
+    "CREATE TABLE attempt ("
+    " job_id INTEGER NOT NULL REFERENCES job (id) ON DELETE CASCADE,"
+    " record INTEGER NOT NULL,"
+    " attempts INTEGER NOT NULL,"
+    " PRIMARY KEY (job_id, record)) WITHOUT ROWID;"
+    "CREATE TABLE event ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " at_us INTEGER NOT NULL,"
+    " job_id INTEGER NOT NULL,"
+    " job_name TEXT NOT NULL,"
+    " kind TEXT NOT NULL,"
+    " detail TEXT NOT NULL);"
+    "CREATE INDEX event_of_job ON event (job_id, id);"
+    "CREATE TABLE api_key ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " name TEXT NOT NULL,"
+    " scopes TEXT NOT NULL,"
+    " hash BLOB NOT NULL,"
+    " created_at_us INTEGER NOT NULL,"
+    " revoked_at_us INTEGER NOT NULL);"
+    "CREATE UNIQUE INDEX api_key_in_force ON api_key (name) WHERE revoked_at_us = 0;";
+
+const char *const sqlite_migrations[SQLITE_SCHEMA_VERSION] = {step_1};
