@@ -125,7 +125,7 @@ bool json_member(struct json *j, struct str *name)
     if (!next_element(j, '}'))
         return false;
     struct json_fault fault;
-    const char *name_end, *value = json_scan_name(j->at, j->end, &name_end, &fault);
+    const char *name_end, *value = json_scan_name(j->at, j->start, j->end, &name_end, &fault);
     if (!value)
         return fail(j, fault.at, fault.text);
     *name = (struct str){j->at, (size_t)(name_end - j->at)};
@@ -141,7 +141,7 @@ bool json_value(struct json *j, struct str *raw)
     assert(j->due);
     skip_blanks(j);
     struct json_fault fault;
-    const char *behind = json_scan(j->at, j->end, JSON_DEPTH_LIMIT - j->depth, &fault);
+    const char *behind = json_scan(j->at, j->start, j->end, JSON_DEPTH_LIMIT - j->depth, &fault);
     if (!behind)
         return fail(j, fault.at, fault.text);
     *raw = (struct str){j->at, (size_t)(behind - j->at)};

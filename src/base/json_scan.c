@@ -46,54 +46,81 @@ static inline unsigned equal(__m128i bytes, int byte)
     return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8((char)byte)));
 }
 
-/* Passes plain ASCII; stops at anything else or when less than WIDE bytes are left. */
-static inline const char *skip_plain_wide(const char *p, const char *end)
+/* A bit for each of the 16 bytes at p that is not plain. */
+static inline unsigned stops_at(const char *p)
+{
+    __m128i bytes = _mm_loadu_si128((const __m128i *)p);
+    __m128i stops = _mm_or_si128(_mm_cmplt_epi8(bytes, _mm_set1_epi8(' ')),
+                                 _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')),
+                                              _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'))));
+    return (unsigned)_mm_movemask_epi8(stops);
+}
+
+/* Passes plain ASCII up to anything else or the end. What is less than 16 bytes from the end is
+ * seen in the last 16, if the text, which begins at `begin`, has as many. */
+static inline const char *skip_plain_wide(const char *p, const char *begin, const char *end)
 {
     for (; end - p >= WIDE; p += WIDE) {
-        __m128i bytes = _mm_loadu_si128((const __m128i *)p);
-        __m128i stops = _mm_or_si128(_mm_cmplt_epi8(bytes, _mm_set1_epi8(' ')),
-                                     _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')),
-                                                  _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'))));
-        unsigned mask = (unsigned)_mm_movemask_epi8(stops);
-        if (mask)
-            return p + __builtin_ctz(mask);
+        unsigned stops = stops_at(p);
+        if (stops)
+            return p + __builtin_ctz(stops);
     }
+    if (p == end || end - begin < WIDE)
+        return p;
+    unsigned stops = stops_at(end - WIDE) >> (WIDE - (end - p));
+    return stops ? p + __builtin_ctz(stops) : end;
+}
+
+/* p, or where the sequence began that `asked` bytes at p belong to. */
+static inline const char *sequence_start(const char *p, unsigned asked)
+{
+    if (asked)
+        do
+            p--;
+        while (((unsigned char)*p & 0xc0) == 0x80);
     return p;
 }
 
 /* Passes text of whole, well-formed UTF-8 sequences, 16 bytes at a time: up to a quote, a
  * backslash, a control character, 16 bytes of ASCII, a sequence that is not well-formed, or fewer
  * than 16 bytes before `end`. Bits are bytes: a leading byte asks for continuation bytes in the
- * bits behind it, and exactly those must be there. */
+ * bits behind it, and exactly those must be there; what it asks for beyond the 16 is carried over.
+ */
 static const char *skip_utf8_wide(const char *p, const char *end)
 {
-    while (end - p >= WIDE) {
+    unsigned carried = 0;
+    for (; end - p >= WIDE; p += WIDE) {
         __m128i bytes = _mm_loadu_si128((const __m128i *)p);
         unsigned high = below(bytes, 0);
         if (!high)
-            return p;
+            break;
         unsigned stops = (below(bytes, ' ') & ~high) | equal(bytes, '"') | equal(bytes, '\\');
-        unsigned count = stops ? (unsigned)__builtin_ctz(stops) : WIDE;
-        unsigned in = (1u << count) - 1;
+        unsigned in = stops ? (stops & -stops) - 1 : 0xffff;
         high &= in;
         unsigned tail = below(bytes, 0xc0) & in, lead = high & ~tail;
-        unsigned lead3 = high & ~below(bytes, 0xe0), lead4 = high & ~below(bytes, 0xf0);
-        unsigned asked = lead << 1 | lead3 << 2 | lead4 << 3;
-        /* Overlong forms, surrogates and what is above U+10FFFF show in the first two bytes. */
-        unsigned below_90 = below(bytes, 0x90), below_a0 = below(bytes, 0xa0);
-        unsigned wrong =
-            (lead & below(bytes, 0xc2)) | (high & ~below(bytes, 0xf5)) |
-            (equal(bytes, 0xe0) << 1 & below_a0) | (equal(bytes, 0xed) << 1 & ~below_a0) |
-            (equal(bytes, 0xf0) << 1 & below_90) | (equal(bytes, 0xf4) << 1 & ~below_90);
-        bool cut = asked & ~in;
-        if ((wrong & in) || (asked & in) != tail || (cut && stops))
-            return p;
+        unsigned wrong = lead & below(bytes, 0xc2);
+        unsigned asked = carried | lead << 1, lead3 = high & ~below(bytes, 0xe0);
+        unsigned again = 0; /* the last bit, when its second byte must be seen together with it */
+        if (lead3) {
+            unsigned lead4 = high & ~below(bytes, 0xf0);
+            asked |= lead3 << 2 | lead4 << 3;
+            /* Overlong forms, surrogates and what is above U+10FFFF show in the second byte. */
+            unsigned less_90 = below(bytes, 0x90), less_a0 = below(bytes, 0xa0);
+            unsigned low_a0 = equal(bytes, 0xe0), high_9f = equal(bytes, 0xed);
+            unsigned low_90 = equal(bytes, 0xf0), high_8f = equal(bytes, 0xf4);
+            wrong |= (high & ~below(bytes, 0xf5)) | (low_a0 << 1 & less_a0) |
+                     (high_9f << 1 & ~less_a0) | (low_90 << 1 & less_90) |
+                     (high_8f << 1 & ~less_90);
+            again = (low_a0 | high_9f | low_90 | high_8f) & in & 1u << (WIDE - 1);
+        }
+        if ((wrong & in) || (asked & in) != tail || (stops && asked & ~in))
+            break;
         if (stops)
-            return p + count;
-        /* A sequence that goes on in the next 16 bytes is looked at again, whole. */
-        p += cut ? 31 - __builtin_clz(lead) : WIDE;
+            return p + __builtin_ctz(stops);
+        carried = again ? 0 : asked >> WIDE;
+        p -= again >> (WIDE - 1);
     }
-    return p;
+    return sequence_start(p, carried);
 }
 
 #else
@@ -101,8 +128,9 @@ static const char *skip_utf8_wide(const char *p, const char *end)
 
 /* The same on eight bytes in a word. The sums may carry from one byte into the next, which can
  * only make a plain word look as if it were not; the step by bytes then passes it. */
-static inline const char *skip_plain_wide(const char *p, const char *end)
+static inline const char *skip_plain_wide(const char *p, const char *begin, const char *end)
 {
+    (void)begin;
     const uint64_t ones = 0x0101010101010101u, tops = ones << 7;
     for (; end - p >= WIDE; p += WIDE) {
         uint64_t word;
@@ -190,10 +218,11 @@ static const char *scan_special(const char *p, const char *end, struct json_faul
 }
 
 /* p is behind the opening quote; answers the byte behind the closing one. */
-static inline const char *scan_string(const char *p, const char *end, struct json_fault *fault)
+static const char *scan_long_string(const char *p, const char *begin, const char *end,
+                                    struct json_fault *fault)
 {
     for (;;) {
-        p = skip_plain_wide(p, end);
+        p = skip_plain_wide(p, begin, end);
         while (p < end && is_plain(*p))
             p++;
         if (p < end && *p == '"')
@@ -202,6 +231,22 @@ static inline const char *scan_string(const char *p, const char *end, struct jso
         if (!p)
             return NULL;
     }
+}
+
+/* The same, at once when the string ends within 16 bytes, as most names do. */
+static inline const char *scan_string(const char *p, const char *begin, const char *end,
+                                      struct json_fault *fault)
+{
+#ifdef JSON_SCAN_SSE2
+    if (end - p >= WIDE) {
+        unsigned stops = stops_at(p);
+        /* The last byte stands in when all are plain; then it is no quote. */
+        const char *stop = p + __builtin_ctz(stops | 1u << (WIDE - 1));
+        if (*stop == '"')
+            return stop + 1;
+    }
+#endif
+    return scan_long_string(p, begin, end, fault);
 }
 
 static inline const char *scan_digits(const char *p, const char *end, struct json_fault *fault)
@@ -247,12 +292,12 @@ static inline const char *scan_word(const char *p, const char *end, const char *
     return refuse(fault, p, p == end ? JSON_FAULT_EARLY : "expected a value");
 }
 
-static inline const char *scan_name(const char *p, const char *end, const char **name_end,
-                                    struct json_fault *fault)
+static inline const char *scan_name(const char *p, const char *begin, const char *end,
+                                    const char **name_end, struct json_fault *fault)
 {
     if (p == end || *p != '"')
         return refuse(fault, p, p == end ? JSON_FAULT_EARLY : "expected a name in quotes");
-    p = scan_string(p + 1, end, fault);
+    p = scan_string(p + 1, begin, end, fault);
     if (!p)
         return NULL;
     *name_end = p;
@@ -262,17 +307,18 @@ static inline const char *scan_name(const char *p, const char *end, const char *
     return json_skip_blanks(p + 1, end);
 }
 
-const char *json_scan_name(const char *p, const char *end, const char **name_end,
+const char *json_scan_name(const char *p, const char *begin, const char *end, const char **name_end,
                            struct json_fault *fault)
 {
-    return scan_name(p, end, name_end, fault);
+    return scan_name(p, begin, end, name_end, fault);
 }
 
-static inline const char *scan_scalar(const char *p, const char *end, struct json_fault *fault)
+static inline const char *scan_scalar(const char *p, const char *begin, const char *end,
+                                      struct json_fault *fault)
 {
     switch (*p) {
     case '"':
-        return scan_string(p + 1, end, fault);
+        return scan_string(p + 1, begin, end, fault);
     case 't':
         return scan_word(p, end, "true", fault);
     case 'f':
@@ -305,7 +351,8 @@ static inline const char *scan_after(const char *p, const char *end, uint64_t *o
     return p;
 }
 
-const char *json_scan(const char *p, const char *end, int levels, struct json_fault *fault)
+const char *json_scan(const char *p, const char *begin, const char *end, int levels,
+                      struct json_fault *fault)
 {
     uint64_t objects = 0; /* the containers we are in, innermost in bit 0: 1 is an object */
     int depth = 0;
@@ -314,23 +361,23 @@ const char *json_scan(const char *p, const char *end, int levels, struct json_fa
     for (;;) {
         if (p == end)
             return refuse(fault, p, JSON_FAULT_EARLY);
-        bool first = *p == '{' || *p == '[';
-        if (first) {
+        bool inside = *p == '{' || *p == '['; /* whether a first element follows */
+        if (inside) {
             if (depth == levels)
                 return refuse(fault, p, JSON_FAULT_DEEP);
             objects = objects << 1 | (*p == '{');
             depth++;
             p = json_skip_blanks(p + 1, end);
-            first = p == end || *p != (objects & 1 ? '}' : ']');
-        } else if (!(p = scan_scalar(p, end, fault))) {
+            inside = p == end || *p != (objects & 1 ? '}' : ']');
+        } else if (!(p = scan_scalar(p, begin, end, fault))) {
             return NULL;
         }
-        if (!first) {
+        if (!inside) {
             p = scan_after(p, end, &objects, &depth, fault);
             if (!p || !depth)
                 return p;
         }
-        if (objects & 1 && !(p = scan_name(p, end, &name_end, fault)))
+        if (objects & 1 && !(p = scan_name(p, begin, end, &name_end, fault)))
             return NULL;
     }
 }

@@ -12,12 +12,14 @@ struct json_fault {
 };
 
 /* Passes the value at p (no blanks before it), which may hold `levels` containers inside each other
- * (0 to 64). Answers where it ends, or NULL and *fault. Reads nothing at or past `end`. */
-const char *json_scan(const char *p, const char *end, int levels, struct json_fault *fault);
+ * (0 to 64). Answers where it ends, or NULL and *fault. The text is from `begin` to `end`, with p
+ * within; nothing else is looked at. */
+const char *json_scan(const char *p, const char *begin, const char *end, int levels,
+                      struct json_fault *fault);
 
 /* Passes a member's name at p, the colon and the blanks around that, up to the member's value.
  * Answers where the value begins, with the end of the name in *name_end; or NULL and *fault. */
-const char *json_scan_name(const char *p, const char *end, const char **name_end,
+const char *json_scan_name(const char *p, const char *begin, const char *end, const char **name_end,
                            struct json_fault *fault);
 
 static inline const char *json_skip_blanks(const char *p, const char *end)

@@ -12,9 +12,10 @@
 #define JSON_SCAN_PORTABLE
 #define json_scan portable_scan
 #define json_scan_name portable_scan_name
-const char *portable_scan(const char *p, const char *end, int levels, struct json_fault *fault);
-const char *portable_scan_name(const char *p, const char *end, const char **name_end,
-                               struct json_fault *fault);
+const char *portable_scan(const char *p, const char *begin, const char *end, int levels,
+                          struct json_fault *fault);
+const char *portable_scan_name(const char *p, const char *begin, const char *end,
+                               const char **name_end, struct json_fault *fault);
 #include "../../src/base/json_scan.c"
 #undef json_scan
 #undef json_scan_name
@@ -30,8 +31,8 @@ static void assert_same(struct str text)
     memcpy(copy, text.ptr, text.len);
     const char *end = copy + text.len;
     struct json_fault wide = {NULL, ""}, portable = {NULL, ""};
-    const char *a = json_scan(copy, end, 8, &wide);
-    const char *b = portable_scan(copy, end, 8, &portable);
+    const char *a = json_scan(copy, copy, end, 8, &wide);
+    const char *b = portable_scan(copy, copy, end, 8, &portable);
     if (a != b || wide.at != portable.at || strcmp(wide.text, portable.text) != 0)
         fail_msg("%s at %td, portable %s at %td: %.*s", wide.text, wide.at - copy, portable.text,
                  portable.at - copy, (int)text.len, text.ptr);
