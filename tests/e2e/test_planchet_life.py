@@ -227,9 +227,7 @@ def test_a_repair_of_a_job_that_is_not_there_is_a_new_job(
     assert ids(wire.serve("j", 2)) == [0, 1]
 
 
-def test_a_repair_of_a_complete_job_serves_nothing(
-    wire: Wire, source: Path, output: Path
-) -> None:
+def test_a_repair_of_a_complete_job_serves_nothing(wire: Wire, source: Path, output: Path) -> None:
     start(wire, source, output)
     echo(wire, wire.serve("j", 10).json())
     wire.serve("j")

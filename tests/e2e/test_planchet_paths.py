@@ -23,7 +23,9 @@ def is_null(reply: Reply) -> None:
 def job(server: ServerProcess, wire: Wire) -> str:
     source = write_jsonl(server.data / "in.jsonl", numbered(10))
     is_null(
-        wire.scramble("j", metadata(source, server.data / "out.jsonl"), "JsonlReader", "JsonlWriter")
+        wire.scramble(
+            "j", metadata(source, server.data / "out.jsonl"), "JsonlReader", "JsonlWriter"
+        )
     )
     return "j"
 
@@ -158,6 +160,11 @@ def test_a_chunked_body_is_taken(job: str, wire: Wire) -> None:
 def test_the_content_type_of_a_body_is_not_looked_at(job: str, wire: Wire, kind: str) -> None:
     wire.serve(job, 1)
     is_null(
-        wire.call("POST", "/receive", {"job_name": job, "overwrite": "no"}, [[0, {"n": 0}]],
-                  headers={"Content-Type": kind})  # fmt: skip
+        wire.call(
+            "POST",
+            "/receive",
+            {"job_name": job, "overwrite": "no"},
+            [[0, {"n": 0}]],
+            headers={"Content-Type": kind},
+        )
     )

@@ -217,9 +217,7 @@ def test_ids_to_mark_must_be_integers(job: str, wire: Wire) -> None:
     assert wire.report(job)["served"] == 5
 
 
-def test_ids_may_be_texts_of_digits_and_true(
-    job: str, wire: Wire, server: ServerProcess
-) -> None:
+def test_ids_may_be_texts_of_digits_and_true(job: str, wire: Wire, server: ServerProcess) -> None:
     wire.serve(job, 10)
     items: list[Any] = [["3", {"n": 3}], [True, {"n": 1}], [False, {"n": 0}], [" 4 ", {"n": 4}]]
     assert wire.receive(job, items).status == 200

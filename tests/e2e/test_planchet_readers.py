@@ -67,7 +67,9 @@ def test_any_json_value_is_served(server: ServerProcess, wire: Wire) -> None:
 
 def test_numbers_keep_all_their_digits(server: ServerProcess, wire: Wire) -> None:
     big = b"123456789012345678901234567890"
-    job = start(server, wire, "x.jsonl", b'{"i":' + big + b',"f":3.141592653589793}\n', "JsonlReader")
+    job = start(
+        server, wire, "x.jsonl", b'{"i":' + big + b',"f":3.141592653589793}\n', "JsonlReader"
+    )
     body = wire.serve(job).body
     assert big in body and b"3.141592653589793" in body
 
@@ -223,23 +225,25 @@ def test_a_short_row_is_filled_up_with_missing(server: ServerProcess, wire: Wire
 
 
 def test_items_do_not_depend_on_the_size_of_batches(server: ServerProcess, wire: Wire) -> None:
-    content = ("a,b\n" + "".join(f"{'x' if n % 37 == 5 else n},{n / 2}\n" for n in range(500))).encode()
+    content = (
+        "a,b\n" + "".join(f"{'x' if n % 37 == 5 else n},{n / 2}\n" for n in range(500))
+    ).encode()
     one = served(wire, start(server, wire, "one.csv", content, "CsvReader"), 1000)
     other = served(wire, start(server, wire, "other.csv", content, "CsvReader"), 7)
     assert one == other and len(one) == 500
 
 
 def test_after_a_restart_ids_and_values_are_the_same(server: ServerProcess, wire: Wire) -> None:
-    content = ("a,b\n" + "".join(f"{'x' if n % 37 == 5 else n},{n / 2}\n" for n in range(500))).encode()
+    content = (
+        "a,b\n" + "".join(f"{'x' if n % 37 == 5 else n},{n / 2}\n" for n in range(500))
+    ).encode()
     job = start(server, wire, "x.csv", content, "CsvReader")
     before = served(wire, job, 70)
     server.restart()
     assert served(wire, job, 130) == before
 
 
-def test_paths_may_be_relative_to_the_first_data_folder(
-    server: ServerProcess, wire: Wire
-) -> None:
+def test_paths_may_be_relative_to_the_first_data_folder(server: ServerProcess, wire: Wire) -> None:
     (server.data / "sub").mkdir()
     (server.data / "sub" / "in.jsonl").write_text('{"n":0}\n')
     told = {"input_file_path": "sub/in.jsonl", "output_file_path": "sub/out.jsonl"}

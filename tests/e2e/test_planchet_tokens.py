@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from harness.data_files import metadata, numbered, write_jsonl
@@ -91,11 +92,10 @@ def test_purge_without_a_master_token_is_open(server: ServerProcess, wire: Wire)
 
 
 def test_the_master_token_may_come_from_a_file(
-    make_server: Callable[..., ServerProcess], tmp_path: object
+    make_server: Callable[..., ServerProcess], tmp_path: Path
 ) -> None:
-    path = f"{tmp_path}/master"
-    with open(path, "w", encoding="utf-8") as f:
-        f.write("from a file\n")
-    server = make_server("--master-token-file", path)
+    path = tmp_path / "master"
+    path.write_text("from a file\n")
+    server = make_server("--master-token-file", str(path))
     assert Wire(server.url).purge().status == 403
     assert Wire(server.url).purge(token="from a file").status == 200

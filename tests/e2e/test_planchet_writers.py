@@ -157,9 +157,7 @@ def test_otherwise_results_are_appended(server: ServerProcess, wire: Wire, overw
     assert read_jsonl(server.data / "out.jsonl") == [{"old": 1}, {"n": 0}]
 
 
-def test_a_write_job_takes_any_ids_as_often_as_they_come(
-    server: ServerProcess, wire: Wire
-) -> None:
+def test_a_write_job_takes_any_ids_as_often_as_they_come(server: ServerProcess, wire: Wire) -> None:
     told = metadata(None, server.data / "dump.jsonl")
     assert wire.scramble("dump", told, "", "JsonlWriter", mode="write").status == 200
     for number in [7, 7, -3, 10**20]:

@@ -52,12 +52,12 @@ class Wire:
         headers: Mapping[str, str] | None = None,
         connection: http.client.HTTPConnection | None = None,
     ) -> Reply:
-        """One call. A body that is no bytes is sent as JSON; a query that is a mapping is encoded."""
+        """One call. A body that is no bytes is sent as JSON; a mapping as query is encoded."""
         target = path
         if isinstance(query, str):
             target += "?" + query
         elif query:
-            target += "?" + urlencode({k: v for k, v in query.items()}, quote_via=quote)
+            target += "?" + urlencode(dict(query), quote_via=quote)
         payload = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         sent = dict(headers or {})
         if payload is not None:
