@@ -246,7 +246,7 @@ bool json_name_is(struct str raw_name, const char *name)
             length = undo_escape(&p, text);
         else
             *text = *p++;
-        /* strncmp stops at the end of `name`; a NUL in the text is never part of it. */
+        /* strncmp stops where `name` ends; a NUL in the text must not equal that end. */
         if (!*text || strncmp(name, text, length) != 0)
             return false;
         name += length;
@@ -284,7 +284,7 @@ char *json_take_text(struct str raw)
 bool json_i64(struct str raw, int64_t min, int64_t max, int64_t *out)
 {
     struct err ignored;
-    return json_type_of(raw) == JSON_NUMBER && parse_i64(raw, min, max, out, &ignored);
+    return parse_i64(raw, min, max, out, &ignored);
 }
 
 bool json_double(struct str raw, double *out)
