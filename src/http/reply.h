@@ -22,6 +22,8 @@ void reply_content_type(struct reply *r, const char *type);
 void reply_header(struct reply *r, const char *name, const char *value);
 /* The connection is closed after the answer. */
 void reply_close(struct reply *r);
+/* No answer at all: the connection is cut. For clients who would take a refusal for an answer. */
+void reply_cut(struct reply *r);
 
 /* The body is the parts one after the other. Static or otherwise outliving the request (its own
  * memory, its op's answer): sent without a copy. */

@@ -1,0 +1,143 @@
+#include "engine/engine.h"
+#include "http/server_own.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <strings.h>
+
+struct known_key {
+    uint8_t hash[TOKEN_HASH_BYTES];
+    enum scope scope;
+};
+
+struct auth {
+    const struct engine *engine;
+    bool has_master;
+    uint8_t master_hash[TOKEN_HASH_BYTES];
+    pthread_rwlock_t lock;
+    struct known_key *keys; /* guarded by lock */
+    size_t count;           /* guarded by lock */
+};
+
+struct auth *auth_new(const struct engine *engine, const char *master_token)
+{
+    struct auth *a = xcalloc(1, sizeof *a);
+    a->engine = engine;
+    pthread_rwlock_init(&a->lock, NULL);
+    a->has_master = master_token && *master_token;
+    if (a->has_master)
+        engine_token_hash(engine, str_of(master_token), a->master_hash);
+    return a;
+}
+
+void auth_free(struct auth *a)
+{
+    if (!a)
+        return;
+    pthread_rwlock_destroy(&a->lock);
+    free(a->keys);
+    free(a);
+}
+
+enum scope auth_scope_of_words(const char *words)
+{
+    static const struct {
+        const char *word;
+        enum scope scope;
+    } table[] = {{"read", SCOPE_READ}, {"work", SCOPE_WORK}, {"admin", SCOPE_ADMIN}};
+    enum scope best = SCOPE_NONE;
+    for (const char *at = words; *at;) {
+        size_t len = strcspn(at, " ,");
+        for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+            if (str_is((struct str){at, len}, table[i].word) && table[i].scope > best)
+                best = table[i].scope;
+        at += len;
+        at += strspn(at, " ,");
+    }
+    return best;
+}
+
+void auth_set_keys(struct auth *a, const struct key_view *keys, size_t count)
+{
+    struct known_key *fresh = xcalloc(count + 1, sizeof *fresh);
+    size_t used = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (keys[i].revoked_at_us != 0)
+            continue;
+        memcpy(fresh[used].hash, keys[i].hash, sizeof fresh[used].hash);
+        fresh[used++].scope = auth_scope_of_words(keys[i].scopes);
+    }
+    pthread_rwlock_wrlock(&a->lock);
+    struct known_key *old = a->keys;
+    a->keys = fresh;
+    a->count = used;
+    pthread_rwlock_unlock(&a->lock);
+    free(old);
+}
+
+enum scope auth_key_scope(struct auth *a, struct str key)
+{
+    if (key.len == 0)
+        return SCOPE_NONE;
+    uint8_t hash[TOKEN_HASH_BYTES];
+    engine_token_hash(a->engine, key, hash);
+    enum scope scope = SCOPE_NONE;
+    pthread_rwlock_rdlock(&a->lock);
+    for (size_t i = 0; i < a->count; i++)
+        if (sodium_memcmp(a->keys[i].hash, hash, sizeof hash) == 0)
+            scope = a->keys[i].scope;
+    pthread_rwlock_unlock(&a->lock);
+    if (auth_is_master(a, key))
+        scope = SCOPE_ADMIN;
+    return scope;
+}
+
+bool auth_is_master(struct auth *a, struct str token)
+{
+    if (!a->has_master || token.len == 0)
+        return false;
+    uint8_t hash[TOKEN_HASH_BYTES];
+    engine_token_hash(a->engine, token, hash);
+    return sodium_memcmp(hash, a->master_hash, sizeof hash) == 0;
+}
+
+bool auth_has_master(const struct auth *a)
+{
+    return a->has_master;
+}
+
+/* The host without its port and brackets. */
+static struct str host_name(const char *host)
+{
+    struct str name = str_of(host);
+    if (name.len > 0 && name.ptr[0] == '[') {
+        const char *end = memchr(name.ptr, ']', name.len);
+        return end ? (struct str){name.ptr + 1, (size_t)(end - name.ptr - 1)} : name;
+    }
+    const char *colon = memchr(name.ptr, ':', name.len);
+    if (colon)
+        name.len = (size_t)(colon - name.ptr);
+    return name;
+}
+
+bool auth_host_is_loopback(const char *host)
+{
+    struct str name = host_name(host);
+    if (name.len == strlen("localhost") && strncasecmp(name.ptr, "localhost", name.len) == 0)
+        return true;
+    if (str_is(name, "::1"))
+        return true;
+    if (name.len < strlen("127.0.0.1") || memcmp(name.ptr, "127.", 4) != 0)
+        return false;
+    /* Only digits and dots: 127.0.0.1.evil.example is a name that anybody may own. */
+    for (size_t i = 0; i < name.len; i++)
+        if (name.ptr[i] != '.' && (name.ptr[i] < '0' || name.ptr[i] > '9'))
+            return false;
+    return true;
+}
+
+bool auth_origin_is_own(const char *origin, const char *host)
+{
+    const char *behind_scheme = strstr(origin, "://");
+    return behind_scheme && host && strcasecmp(behind_scheme + 3, host) == 0;
+}

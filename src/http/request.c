@@ -1,0 +1,385 @@
+#include "http/server_own.h"
+
+#include "base/log.h"
+#include "base/parse.h"
+#include "engine/engine.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+struct request *request_new(struct server *s, const char *uri)
+{
+    size_t len = strlen(uri);
+    struct request *req = xcalloc(1, sizeof *req + len + 1);
+    memcpy(req->uri, uri, len + 1);
+    req->server = s;
+    req->at = clock_now();
+    reply_init(&req->reply);
+    const char *mark = memchr(req->uri, '?', len);
+    size_t path_len = mark ? (size_t)(mark - req->uri) : len;
+    req->path = path_len > 0 ? (struct str){req->uri, path_len} : STR("/");
+    if (mark)
+        req->raw_query = (struct str){mark + 1, len - path_len - 1};
+    return req;
+}
+
+void request_free(struct request *req)
+{
+    if (req->waker)
+        waker_close(req->waker);
+    if (req->reply.end)
+        req->reply.end(req->reply.context);
+    waker_free(req->waker);
+    while (req->owned) {
+        struct owned_thing *o = req->owned;
+        req->owned = o->next;
+        if (o->release)
+            o->release(o->thing);
+        free(o);
+    }
+    if (req->op_used)
+        op_release(&req->op);
+    if (req->query_read)
+        query_release(&req->query);
+    reply_reset(&req->reply);
+    free(req->body);
+    bodies_give(&req->server->bodies, req->charged_bytes);
+    free(req);
+}
+
+struct str request_method(const struct request *req)
+{
+    return str_of(req->method);
+}
+
+struct str request_path(const struct request *req)
+{
+    return req->path;
+}
+
+struct str request_query(const struct request *req)
+{
+    return req->raw_query;
+}
+
+static struct query *query_of(struct request *req)
+{
+    if (!req->query_read)
+        query_parse(req->raw_query, &req->query);
+    req->query_read = true;
+    return &req->query;
+}
+
+bool request_param(struct request *req, const char *name, struct str *value)
+{
+    const struct query_param *p = query_find(query_of(req), name);
+    if (p)
+        *value = p->value;
+    return p != NULL;
+}
+
+size_t request_param_count(struct request *req)
+{
+    return query_of(req)->count;
+}
+
+void request_param_at(struct request *req, size_t i, struct str *name, struct str *value)
+{
+    const struct query *q = query_of(req);
+    assert(i < q->count);
+    *name = q->params[i].name;
+    *value = q->params[i].value;
+}
+
+struct str request_path_param(const struct request *req, const char *name)
+{
+    size_t len = strlen(name), i = 0;
+    for (const char *at = strchr(req->match.route->path, '{'); at; at = strchr(at, '{'), i++) {
+        at++;
+        if (strncmp(at, name, len) == 0 && at[len] == '}')
+            return req->match.params[i];
+    }
+    abort(); /* the route has no such parameter: our mistake */
+}
+
+const char *request_header(const struct request *req, const char *name)
+{
+    return MHD_lookup_connection_value(req->connection, MHD_HEADER_KIND, name);
+}
+
+char *request_body(struct request *req, size_t *len)
+{
+    *len = req->body_len;
+    return req->body;
+}
+
+void request_origin(const struct request *req, struct buf *out)
+{
+    const char *host = request_header(req, "Host");
+    bool tls = req->server->options.tls_cert_path && !req->conn->local;
+    buf_add_text(out, tls ? "https://" : "http://");
+    buf_add_text(out, host ? host : "localhost");
+}
+
+struct instant request_at(const struct request *req)
+{
+    return req->at;
+}
+
+enum scope request_scope(const struct request *req)
+{
+    return req->scope;
+}
+
+void request_right(const struct request *req, enum scope needed, const struct str *token,
+                   struct op_right *right)
+{
+    *right = (struct op_right){0};
+    right->trusted = req->key_shown && req->scope >= needed;
+    const char *header = token ? NULL : request_header(req, "Penstock-Token");
+    struct str given = token ? *token : str_of(header);
+    if (given.len > 0) {
+        if (auth_key_scope(req->server->auth, given) >= needed)
+            right->trusted = true;
+        right->has_token = true;
+        request_token_hash(req, given, right->token_hash);
+    }
+    right->strict = !right->trusted && req->scope < needed;
+}
+
+bool request_is_master(const struct request *req, struct str token)
+{
+    return auth_is_master(req->server->auth, token);
+}
+
+bool request_has_master(const struct request *req)
+{
+    return auth_has_master(req->server->auth);
+}
+
+enum scope request_key_scope(const struct request *req, struct str key)
+{
+    return auth_key_scope(req->server->auth, key);
+}
+
+void request_token_hash(const struct request *req, struct str token, uint8_t out[TOKEN_HASH_BYTES])
+{
+    engine_token_hash(req->server->options.engine, token, out);
+}
+
+struct op *request_op(struct request *req, enum op_kind kind)
+{
+    if (req->op_used)
+        op_release(&req->op);
+    op_init(&req->op, kind);
+    req->op_used = true;
+    req->holds_claim = false;
+    return &req->op;
+}
+
+static bool ask(struct request *req, route_finish *finish, bool sees_failures)
+{
+    assert(req->op_used && !req->asked_again);
+    req->finish = finish;
+    req->sees_failures = sees_failures;
+    req->asked_again = true;
+    return true;
+}
+
+bool request_call(struct request *req, route_finish *finish)
+{
+    return ask(req, finish, false);
+}
+
+bool request_ask(struct request *req, route_finish *finish)
+{
+    return ask(req, finish, true);
+}
+
+void request_claims(struct request *req)
+{
+    assert(req->op_used && req->op.kind == OP_CLAIM);
+    req->holds_claim = req->op.claim.count > 0;
+}
+
+/* A claim's records on their way back. */
+struct giving_back {
+    struct op op;
+    struct buf records;
+    char *name;
+};
+
+static void given_back(struct op *op)
+{
+    struct giving_back *g = op->context;
+    if (op->err.code != ERR_NONE)
+        LOG1(LOG_WARN, "http.claim_not_given_back", "error", "%s", op->err.text);
+    op_release(&g->op);
+    buf_release(&g->records);
+    free(g->name);
+    free(g);
+}
+
+void request_release_claim(struct request *req)
+{
+    if (!req->holds_claim)
+        return;
+    req->holds_claim = false;
+    struct giving_back *g = xcalloc(1, sizeof *g);
+    op_init(&g->op, OP_RELEASE);
+    g->op.done = given_back;
+    g->op.context = g;
+    g->op.right.trusted = true;
+    g->name = xstrndup(req->op.job.name.ptr ? req->op.job.name.ptr : "", req->op.job.name.len);
+    g->op.job = (struct job_ref){req->op.job.id, {g->name, req->op.job.name.len}};
+    g->records = req->op.claim.records;
+    buf_init(&req->op.claim.records, 0);
+    g->op.lease.records = buf_str(&g->records);
+    g->op.lease.has_lease = req->op.claim.has_lease;
+    memcpy(g->op.lease.token, req->op.claim.token, LEASE_TOKEN_BYTES);
+    intake_post(req->server->options.intake, &g->op);
+}
+
+static struct owned_thing *own(struct request *req, size_t bytes)
+{
+    struct owned_thing *o = calloc(1, sizeof *o + bytes);
+    if (!o)
+        return NULL;
+    o->next = req->owned;
+    req->owned = o;
+    return o;
+}
+
+void *request_alloc(struct request *req, size_t bytes)
+{
+    struct owned_thing *o = own(req, bytes);
+    return o ? o->memory : NULL;
+}
+
+char *request_strdup(struct request *req, struct str text)
+{
+    char *copy = request_alloc(req, text.len + 1);
+    if (copy && text.len > 0)
+        memcpy(copy, text.ptr, text.len);
+    return copy;
+}
+
+void request_own(struct request *req, void *thing, void (*release)(void *thing))
+{
+    struct owned_thing *o = own(req, 0);
+    if (!o) {
+        release(thing);
+        return;
+    }
+    o->thing = thing;
+    o->release = release;
+}
+
+struct intake *request_intake(const struct request *req)
+{
+    return req->server->options.intake;
+}
+
+struct engine *request_engine(const struct request *req)
+{
+    return req->server->options.engine;
+}
+
+void request_fail(struct request *req, const struct op *op, const struct err *err, int status)
+{
+    reply_reset(&req->reply);
+    req->match.surface->fail(req, op, err, status, &req->reply);
+}
+
+/* --- what the headers decide --- */
+
+static bool refuse(struct request *req, enum err_code code, int status, const char *text)
+{
+    struct err err = {0};
+    err_set(&err, code, "%s", text);
+    request_fail(req, NULL, &err, status);
+    req->refused = true;
+    return false;
+}
+
+static bool check_asker(struct request *req)
+{
+    struct server *s = req->server;
+    const char *host = request_header(req, "Host"), *origin = request_header(req, "Origin");
+    if (req->conn->local) {
+        req->scope = SCOPE_ADMIN;
+        req->key_shown = true;
+        return true;
+    }
+    if (s->loopback && host && !auth_host_is_loopback(host))
+        return refuse(req, ERR_FORBIDDEN, 0, "this server answers to localhost only");
+    if (origin && !auth_origin_is_own(origin, host))
+        return refuse(req, ERR_FORBIDDEN, 0, "a page of another site may not call this server");
+    const char *authorization = request_header(req, "Authorization");
+    if (authorization && strncasecmp(authorization, "Bearer ", 7) == 0)
+        req->scope = auth_key_scope(s->auth, str_trim(str_of(authorization + 7)));
+    req->key_shown = req->scope != SCOPE_NONE;
+    if (s->options.auth == AUTH_NONE)
+        req->scope = SCOPE_ADMIN;
+    else if (authorization && !req->key_shown)
+        return refuse(req, ERR_UNAUTHORIZED, 0, "this key is unknown or revoked");
+    return true;
+}
+
+static bool redirect(struct request *req)
+{
+    OWNED_BUF struct buf where;
+    buf_init(&where, 128 << 10);
+    struct str path = req->path;
+    while (path.len > 1 && path.ptr[path.len - 1] == '/')
+        path.len--;
+    request_origin(req, &where);
+    buf_add_str(&where, path);
+    if (req->raw_query.len > 0) {
+        buf_add_char(&where, '?');
+        buf_add_str(&where, req->raw_query);
+    }
+    OWNED_MEM char *text = buf_take(&where);
+    reply_status(&req->reply, 307);
+    reply_header(&req->reply, "Location", text);
+    req->refused = true;
+    return false;
+}
+
+static bool check_route(struct request *req)
+{
+    struct route_match *m = &req->match;
+    if (m->redirects && !m->path_known)
+        return redirect(req);
+    if (!m->route && m->path_known) {
+        OWNED_BUF struct buf allowed;
+        buf_init(&allowed, 256);
+        route_allowed(m->surface, req->path, &allowed);
+        refuse(req, ERR_INVALID, 405, "this path does not take this method");
+        reply_header(&req->reply, "Allow", allowed.full ? "" : allowed.data);
+        return false;
+    }
+    if (!m->route)
+        return refuse(req, ERR_NOT_FOUND, 404, "there is no such path");
+    for (size_t i = 0; i < ROUTE_PARAMS_MAX && m->params[i].len > 0; i++) {
+        char *decoded = request_alloc(req, m->params[i].len + 1);
+        size_t len = 0;
+        if (!decoded || !query_decode_segment(m->params[i], decoded, &len))
+            return refuse(req, ERR_NOT_FOUND, 404, "a part of this path is no text");
+        m->params[i] = (struct str){decoded, len};
+    }
+    if (m->route->scope > req->scope)
+        return req->key_shown ? refuse(req, ERR_FORBIDDEN, 0, "this key does not allow that")
+                              : refuse(req, ERR_UNAUTHORIZED, 0,
+                                       "a key is needed: Authorization: Bearer pk_...");
+    return true;
+}
+
+bool request_begin(struct request *req)
+{
+    struct server *s = req->server;
+    route_find(s->options.surfaces, s->options.surface_count, req->method, req->path, &req->match);
+    if (atomic_load(&s->stopping))
+        return refuse(req, ERR_BUSY, 0, "the server is stopping");
+    return check_asker(req) && check_route(req);
+}

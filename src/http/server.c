@@ -1,0 +1,585 @@
+#include "http/server_own.h"
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/parse.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+/* libmicrohttpd's memory for one connection: headers and the piece of a body that was read last.
+ * It is cleared after each request, so that a larger one costs time and memory for all. */
+#define CONNECTION_MEMORY (48 << 10)
+/* The first allocation for a body whose length is not told. */
+#define CHUNKED_START (64 << 10)
+/* A stop waits so long for answers that are being sent. */
+#define STOP_WAIT_S 5
+/* While bodies wait for memory, slower ones than this are cut off. */
+#define PRESSED_RATE_BYTES (1 << 20)
+
+#define SECOND_US INT64_C(1000000)
+
+void server_options_init(struct server_options *options)
+{
+    *options = (struct server_options){
+        .unix_dir_fd = -1,
+        .max_body_bytes = 64 << 20,
+        .body_budget_bytes = 256 << 20,
+        .max_connections = 10000,
+        .idle_timeout_us = 75 * SECOND_US,
+        .header_timeout_us = 20 * SECOND_US,
+        .body_min_rate_bytes = 16 << 10,
+        .body_grace_us = 20 * SECOND_US,
+    };
+}
+
+/* --- deadlines --- */
+
+static void expect_within(struct request *req, int64_t us)
+{
+    int64_t at_us = clock_now().mono_us + us;
+    conns_set_deadline(&req->server->conns, req->conn, at_us, NEVER_US);
+}
+
+static void expect_nothing(struct request *req)
+{
+    conns_set_deadline(&req->server->conns, req->conn, NEVER_US, NEVER_US);
+}
+
+/* So many bytes are to come, or to be taken by the client. */
+static void expect_bytes(struct request *req, int64_t bytes, bool body)
+{
+    const struct server_options *o = &req->server->options;
+    int64_t from_us = clock_now().mono_us + o->body_grace_us;
+    int64_t pressed_us = from_us + bytes * SECOND_US / PRESSED_RATE_BYTES;
+    conns_set_deadline(&req->server->conns, req->conn,
+                       from_us + bytes * SECOND_US / o->body_min_rate_bytes,
+                       body ? pressed_us : NEVER_US);
+}
+
+/* --- answering --- */
+
+/* Whether the client has closed its side: then nobody reads the answer. */
+static bool client_has_gone(const struct request *req)
+{
+    char byte;
+    ssize_t got = recv(req->conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
+static struct MHD_Response *response_of(struct request *req)
+{
+    struct reply *r = &req->reply;
+    if (r->take)
+        return waker_response(req);
+    /* The parts live in the request, which outlives the response. */
+    if (r->part_count <= 1) {
+        struct str body = r->part_count == 1 ? r->parts[0] : (struct str){0};
+        return MHD_create_response_from_buffer(body.len, (void *)(uintptr_t)body.ptr,
+                                               MHD_RESPMEM_PERSISTENT);
+    }
+    struct MHD_IoVec parts[REPLY_PARTS_MAX];
+    unsigned count = 0;
+    for (size_t i = 0; i < r->part_count; i++)
+        if (r->parts[i].len > 0)
+            parts[count++] = (struct MHD_IoVec){r->parts[i].ptr, r->parts[i].len};
+    return MHD_create_response_from_iovec(parts, count, NULL, NULL);
+}
+
+static enum MHD_Result send_reply(struct request *req)
+{
+    struct reply *r = &req->reply;
+    req->stage = STAGE_ANSWERED;
+    if (r->cut || (req->holds_claim && client_has_gone(req)))
+        return MHD_NO; /* the end of the request gives the claim back */
+    struct MHD_Response *response = response_of(req);
+    if (!response)
+        return MHD_NO;
+    bool ok = MHD_add_response_header(response, "Content-Type", r->content_type) == MHD_YES;
+    for (size_t i = 0; ok && i < r->header_count; i++)
+        ok = MHD_add_response_header(response, r->headers[i].name, r->headers[i].value) == MHD_YES;
+    if (ok && (r->close || atomic_load(&req->server->stopping)))
+        ok = MHD_add_response_header(response, "Connection", "close") == MHD_YES;
+    ok = ok && MHD_queue_response(req->connection, (unsigned)r->status, response) == MHD_YES;
+    MHD_destroy_response(response);
+    if (r->take) {
+        expect_within(req, req->server->options.header_timeout_us);
+        conns_set_waker(&req->server->conns, req->conn, req->waker);
+    } else {
+        expect_bytes(req, (int64_t)reply_bytes(r), false);
+    }
+    return ok ? MHD_YES : MHD_NO;
+}
+
+static void engine_has_answered(struct op *op)
+{
+    struct request *req = op->context;
+    MHD_resume_connection(req->connection);
+}
+
+static enum MHD_Result ask_engine(struct request *req)
+{
+    req->asked_again = false;
+    req->stage = STAGE_ASKED;
+    req->op.done = engine_has_answered;
+    req->op.context = req;
+    expect_nothing(req);
+    /* First to sleep, then the question: the answer may come before intake_post returns. */
+    MHD_suspend_connection(req->connection);
+    intake_post(req->server->options.intake, &req->op);
+    return MHD_YES;
+}
+
+/* Runs the handler, or the finish of what was asked. */
+static enum MHD_Result run(struct request *req, route_finish *finish)
+{
+    struct err err = {0};
+    bool ok = finish ? finish(req, &req->op, &req->reply, &err)
+                     : req->match.route->handle(req, &req->reply, &err);
+    if (ok && req->asked_again)
+        return ask_engine(req);
+    if (!ok)
+        request_fail(req, finish ? &req->op : NULL, &err, 0);
+    return send_reply(req);
+}
+
+static enum MHD_Result on_answer(struct request *req)
+{
+    struct op *op = &req->op;
+    if (op->kind == OP_KEYS && op->err.code == ERR_NONE)
+        auth_set_keys(req->server->auth, op->keys.keys, op->keys.count);
+    if (op->err.code != ERR_NONE && !req->sees_failures) {
+        request_fail(req, op, &op->err, 0);
+        return send_reply(req);
+    }
+    return run(req, req->finish);
+}
+
+/* --- reading --- */
+
+/* The length of the body: -1 when it is not told. */
+static int64_t told_length(const struct request *req)
+{
+    struct err err = {0};
+    int64_t length = 0;
+    if (request_header(req, "Transfer-Encoding"))
+        return -1;
+    const char *text = request_header(req, "Content-Length");
+    if (text && !parse_i64(str_of(text), 0, INT64_MAX / 4, &length, &err))
+        return INT64_MAX / 4;
+    return length;
+}
+
+static int64_t body_limit(const struct request *req)
+{
+    int64_t limit = req->server->options.max_body_bytes;
+    const struct route *route = req->match.route;
+    if (route->body == BODY_NONE)
+        return DRAIN_MAX_BYTES;
+    return route->max_body_bytes > 0 && route->max_body_bytes < limit ? route->max_body_bytes
+                                                                      : limit;
+}
+
+static void refuse_large(struct request *req, int64_t limit)
+{
+    struct err err = {0};
+    err_set(&err, ERR_LIMIT, "the body is larger than %lld bytes", (long long)limit);
+    request_fail(req, NULL, &err, 413);
+    reply_close(&req->reply);
+    req->refused = true;
+}
+
+/* Memory for the body; false when the connection sleeps until there is some. */
+static bool make_room(struct request *req, int64_t length, int64_t limit)
+{
+    /* A body of unknown length may become as large as is allowed. */
+    if (!bodies_take(&req->server->bodies, req, length < 0 ? limit : length)) {
+        req->suspended = true;
+        expect_nothing(req);
+        return false;
+    }
+    return true;
+}
+
+static void start_body(struct request *req, int64_t length)
+{
+    req->stage = STAGE_BODY;
+    expect_bytes(req, length < 0 ? body_limit(req) : length, true);
+    if (req->refused || req->match.route->body == BODY_NONE || length == 0)
+        return;
+    req->body_cap = length < 0 ? CHUNKED_START : (size_t)length;
+    req->body = malloc(req->body_cap + 1);
+    if (!req->body) {
+        struct err err = {0};
+        err_set(&err, ERR_BUSY, "memory is used up");
+        request_fail(req, NULL, &err, 0);
+        req->refused = true;
+    }
+}
+
+static enum MHD_Result on_headers(struct request *req)
+{
+    int64_t length = told_length(req);
+    if (!req->suspended && request_begin(req)) {
+        int64_t limit = body_limit(req);
+        if (length > limit)
+            refuse_large(req, limit);
+        else if (length != 0 && req->match.route->body == BODY_TAKEN &&
+                 !make_room(req, length, limit))
+            return MHD_YES;
+    }
+    req->suspended = false;
+    if (req->stopped) {
+        reply_close(&req->reply);
+        reply_cut(&req->reply);
+        req->refused = true;
+    }
+    if (req->refused && (length < 0 || length > DRAIN_MAX_BYTES)) {
+        reply_close(&req->reply);
+        return send_reply(req);
+    }
+    start_body(req, length);
+    return MHD_YES;
+}
+
+/* Only a body of unknown length grows. */
+static bool grow_body(struct request *req, size_t more)
+{
+    size_t limit = (size_t)body_limit(req), need = req->body_len + more;
+    if (need > limit) {
+        refuse_large(req, (int64_t)limit);
+        return false;
+    }
+    size_t cap = req->body_cap;
+    while (cap < need)
+        cap *= 2;
+    char *grown = realloc(req->body, (cap < limit ? cap : limit) + 1);
+    if (!grown)
+        return false;
+    req->body = grown;
+    req->body_cap = cap < limit ? cap : limit;
+    return true;
+}
+
+static enum MHD_Result on_bytes(struct request *req, const char *bytes, size_t *len)
+{
+    size_t count = *len;
+    *len = 0;
+    if (req->refused || !req->body) {
+        /* Read to its end, that the client gets to see the answer; but not for ever. */
+        req->body_len += count;
+        return req->body_len <= (size_t)req->server->options.max_body_bytes ? MHD_YES : MHD_NO;
+    }
+    if (req->body_len + count > req->body_cap && !grow_body(req, count))
+        return req->refused ? MHD_YES : MHD_NO;
+    memcpy(req->body + req->body_len, bytes, count);
+    req->body_len += count;
+    return MHD_YES;
+}
+
+static enum MHD_Result on_whole(struct request *req)
+{
+    if (req->refused)
+        return send_reply(req);
+    if (!req->body)
+        req->body_len = 0;
+    else
+        req->body[req->body_len] = '\0';
+    return run(req, NULL);
+}
+
+/* --- libmicrohttpd's callbacks --- */
+
+static void *on_first_line(void *server, const char *uri, struct MHD_Connection *connection)
+{
+    struct server *s = server;
+    struct request *req = request_new(s, uri);
+    req->connection = connection;
+    req->conn =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+    pthread_mutex_lock(&s->active_lock);
+    s->active++;
+    pthread_mutex_unlock(&s->active_lock);
+    expect_within(req, s->options.header_timeout_us);
+    return req;
+}
+
+static enum MHD_Result on_request(void *server, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *bytes,
+                                  size_t *len, void **context)
+{
+    struct request *req = *context;
+    (void)server, (void)connection, (void)url, (void)version;
+    req->method = method;
+    switch (req->stage) {
+    case STAGE_HEADERS:
+        return on_headers(req);
+    case STAGE_BODY:
+        return *len > 0 ? on_bytes(req, bytes, len) : on_whole(req);
+    case STAGE_ASKED:
+        return on_answer(req);
+    case STAGE_ANSWERED:
+        break;
+    }
+    return MHD_NO;
+}
+
+static void log_request(const struct request *req, bool sent)
+{
+    struct log_line *line = log_begin(LOG_DEBUG, "http.request");
+    log_value(line, "method", "%s", req->method ? req->method : "-");
+    log_value(line, "path", "%.*s", (int)req->path.len, req->path.ptr);
+    log_value(line, "status", "%d", sent ? req->reply.status : 0);
+    log_value(line, "bytes", "%zu", reply_bytes(&req->reply));
+    log_value(line, "us", "%lld", (long long)(clock_now().mono_us - req->at.mono_us));
+    log_end(line);
+}
+
+static void on_end(void *server, struct MHD_Connection *connection, void **context,
+                   enum MHD_RequestTerminationCode code)
+{
+    struct server *s = server;
+    struct request *req = *context;
+    (void)connection;
+    if (!req)
+        return;
+    *context = NULL;
+    bool sent = code == MHD_REQUEST_TERMINATED_COMPLETED_OK;
+    if (!sent)
+        request_release_claim(req);
+    if (s->options.access_log)
+        log_request(req, sent);
+    if (req->waker)
+        conns_set_waker(&s->conns, req->conn, NULL);
+    expect_within(req, s->options.idle_timeout_us);
+    request_free(req);
+    pthread_mutex_lock(&s->active_lock);
+    if (--s->active == 0 && atomic_load(&s->stopping))
+        pthread_cond_signal(&s->none_active);
+    pthread_mutex_unlock(&s->active_lock);
+}
+
+static void on_connection(struct server *s, bool local, struct MHD_Connection *connection,
+                          void **context, enum MHD_ConnectionNotificationCode code)
+{
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+        if (conns_remove(&s->conns, *context) == s->options.max_connections - 1)
+            conns_wake(&s->conns); /* the listener may go on */
+        return;
+    }
+    struct conn *c = xcalloc(1, sizeof *c);
+    c->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    c->local = local;
+    c->deadline_us = c->pressed_us = NEVER_US;
+    *context = c;
+    conns_add(&s->conns, c);
+    conns_set_deadline(&s->conns, c, clock_now().mono_us + s->options.header_timeout_us, NEVER_US);
+}
+
+static void on_tcp_connection(void *server, struct MHD_Connection *connection, void **context,
+                              enum MHD_ConnectionNotificationCode code)
+{
+    on_connection(server, false, connection, context, code);
+}
+
+static void on_local_connection(void *server, struct MHD_Connection *connection, void **context,
+                                enum MHD_ConnectionNotificationCode code)
+{
+    on_connection(server, true, connection, context, code);
+}
+
+static void __attribute__((format(printf, 2, 0)))
+on_message(void *server, const char *format, va_list args)
+{
+    char text[256];
+    (void)server;
+    vsnprintf(text, sizeof text, format, args);
+    text[strcspn(text, "\n")] = '\0';
+    LOG1(LOG_DEBUG, "http.library", "text", "%s", text);
+}
+
+/* --- start and stop --- */
+
+static struct MHD_Daemon *start_daemon(struct server *s, bool local, unsigned threads,
+                                       struct err *err)
+{
+    unsigned flags = MHD_USE_NO_LISTEN_SOCKET | MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC |
+                     MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO | MHD_USE_ERROR_LOG;
+    struct MHD_OptionItem options[16];
+    size_t count = 0;
+#define ADD(name, number, pointer)                                                                 \
+    options[count++] = (struct MHD_OptionItem){(name), (intptr_t)(number), (pointer)}
+    ADD(MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, NULL);
+    /* A limit is for all threads together and is shared out evenly; ours is kept by the listener.
+     */
+    ADD(MHD_OPTION_CONNECTION_LIMIT, s->options.max_connections * (threads + 1) + 16, NULL);
+    ADD(MHD_OPTION_NOTIFY_CONNECTION, (uintptr_t)(local ? on_local_connection : on_tcp_connection),
+        s);
+    ADD(MHD_OPTION_NOTIFY_COMPLETED, (uintptr_t)on_end, s);
+    ADD(MHD_OPTION_URI_LOG_CALLBACK, (uintptr_t)on_first_line, s);
+    if (threads > 1)
+        ADD(MHD_OPTION_THREAD_POOL_SIZE, threads, NULL);
+    if (s->cert && !local) {
+        flags |= MHD_USE_TLS;
+        ADD(MHD_OPTION_HTTPS_MEM_CERT, 0, s->cert);
+        ADD(MHD_OPTION_HTTPS_MEM_KEY, 0, s->key);
+    }
+    ADD(MHD_OPTION_END, 0, NULL);
+#undef ADD
+    struct MHD_Daemon *d =
+        MHD_start_daemon(flags, 0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER,
+                         on_message, s, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+    if (!d)
+        err_set(err, s->cert && !local ? ERR_INVALID : ERR_INTERNAL,
+                s->cert && !local ? "the TLS certificate %s or its key cannot be used"
+                                  : "the HTTP server does not start%s",
+                s->cert && !local ? s->options.tls_cert_path : "");
+    return d;
+}
+
+static bool read_tls(struct server *s, struct err *err)
+{
+    OWNED_BUF struct buf cert;
+    buf_init(&cert, 1 << 20);
+    OWNED_BUF struct buf key;
+    buf_init(&key, 1 << 20);
+    if (!file_read_all(s->options.tls_cert_path, 1 << 20, &cert, err) ||
+        !file_read_all(s->options.tls_key_path, 1 << 20, &key, err))
+        return false;
+    s->cert = buf_take(&cert);
+    s->key = buf_take(&key);
+    return true;
+}
+
+static bool load_keys(struct server *s, struct err *err)
+{
+    struct op op;
+    op_init(&op, OP_KEYS);
+    op.keys.verb = KEYS_LIST;
+    bool ok = intake_call(s->options.intake, &op);
+    if (ok)
+        auth_set_keys(s->auth, op.keys.keys, op.keys.count);
+    else
+        *err = op.err;
+    op_release(&op);
+    return ok;
+}
+
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+            LOG1(LOG_WARN, "http.descriptor_limit", "error", "%s", strerror(errno));
+    }
+}
+
+static bool open_all(struct server *s, struct err *err)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned threads = s->options.threads > 0 ? (unsigned)s->options.threads
+                       : cores > 0            ? (unsigned)cores
+                                              : 1;
+    if (!s->options.tls_cert_path != !s->options.tls_key_path)
+        return err_set(err, ERR_INVALID, "TLS needs a certificate and a key");
+    if (s->options.tls_cert_path && !read_tls(s, err))
+        return false;
+    if (s->options.address &&
+        (!listener_open_tcp(s, err) || !(s->tcp = start_daemon(s, false, threads, err))))
+        return false;
+    if (s->options.unix_dir_fd >= 0 &&
+        (!listener_open_unix(s, err) || !(s->local = start_daemon(s, true, 1, err))))
+        return false;
+    return true;
+}
+
+bool server_start(const struct server_options *options, struct server **out, struct err *err)
+{
+    assert(options->surface_count > 0 && options->body_budget_bytes >= options->max_body_bytes);
+    OWNED(server) struct server *s = xcalloc(1, sizeof *s);
+    s->options = *options;
+    s->tcp_fd = s->unix_fd = -1;
+    pthread_mutex_init(&s->active_lock, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->none_active, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    conns_init(&s->conns);
+    bodies_init(&s->bodies, options->body_budget_bytes);
+    s->auth = auth_new(options->engine, options->master_token);
+    raise_descriptor_limit();
+    if (!load_keys(s, err) || !open_all(s, err))
+        return false;
+    if (pthread_create(&s->accepting, NULL, listener_run, s) != 0)
+        return err_set(err, ERR_INTERNAL, "a thread cannot be started");
+    s->accepts = true;
+    *out = TAKE(s);
+    return true;
+}
+
+int server_port(const struct server *s)
+{
+    return s->port;
+}
+
+void server_keys_changed(struct server *s)
+{
+    struct err err = {0};
+    if (!load_keys(s, &err))
+        LOG1(LOG_WARN, "http.keys_not_read", "error", "%s", err.text);
+}
+
+void server_stop(struct server *s)
+{
+    if (atomic_exchange(&s->stopping, true))
+        return;
+    conns_wake(&s->conns);
+    conns_wake_streams(&s->conns);
+    bodies_close(&s->bodies);
+}
+
+static void wait_for_answers(struct server *s)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += STOP_WAIT_S;
+    pthread_mutex_lock(&s->active_lock);
+    while (s->active > 0 &&
+           pthread_cond_timedwait(&s->none_active, &s->active_lock, &until) != ETIMEDOUT)
+        ;
+    pthread_mutex_unlock(&s->active_lock);
+}
+
+void server_free(struct server *s)
+{
+    if (!s)
+        return;
+    server_stop(s);
+    if (s->accepts)
+        pthread_join(s->accepting, NULL);
+    if (s->tcp_fd >= 0)
+        close(s->tcp_fd);
+    if (s->unix_fd >= 0)
+        close(s->unix_fd);
+    wait_for_answers(s);
+    if (s->tcp)
+        MHD_stop_daemon(s->tcp);
+    if (s->local)
+        MHD_stop_daemon(s->local);
+    auth_free(s->auth);
+    bodies_release(&s->bodies);
+    conns_release(&s->conns);
+    pthread_cond_destroy(&s->none_active);
+    pthread_mutex_destroy(&s->active_lock);
+    free(s->cert);
+    free(s->key);
+    free(s);
+}
