@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+"""Kills servers and workers until so many kills were survived.
+
+A round is one kill of a server; a story (story.py) is a job that lives through several. A story
+that breaks a promise is printed with the words that play it again, and its folder is kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import random
+import shutil
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path[:0] = [str(Path(__file__).resolve().parent.parent)]
+
+from crash.story import Broken, Plan, Story
+from harness.fault_points import all_points
+
+SIDE_BY_SIDE = 3
+KILLS_MAX = 6  # of one story
+
+
+@dataclass
+class Outcome:
+    rounds: int = 0
+    stories: int = 0
+    broken: list[str] = field(default_factory=list)
+    points: set[str] = field(default_factory=set)
+    missed: list[str] = field(default_factory=list)
+
+
+def points_of(points: list[str], seed: str, number: int) -> list[str]:
+    """The crash points of one story: over the stories each gets its turn, in a drawn order."""
+    order = random.Random(seed).sample(points, len(points))
+    return [order[(number * KILLS_MAX + n) % len(order)] for n in range(KILLS_MAX)]
+
+
+def play(seed: str, number: int, outcome: Outcome) -> None:
+    """One story, in a folder of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="penstock-crash-"))
+    plan = Plan.draw(f"{seed}/{number}")
+    story = Story(folder, plan, points_of(all_points(), seed, number))
+    try:
+        story.run()
+        shutil.rmtree(folder)
+    except (Broken, OSError, ValueError, KeyError) as e:
+        outcome.broken.append(
+            f"story {number} of seed {seed}: {type(e).__name__} {e}\n"
+            f"  again: crash_loop.py --seed {seed} --story {number}\n"
+            f"  {plan.source} -> {plan.sink}, {plan.count} records, {plan.surfaces}\n"
+            f"  kept: {folder}\n" + "\n".join("  | " + line for line in story.server.lines[-12:])
+        )
+    outcome.rounds += story.killed
+    outcome.stories += 1
+    outcome.points |= story.points()
+
+
+def loop(rounds: int, seed: str, story: int | None = None) -> Outcome:
+    """Plays stories until `rounds` kills were made, or the one story."""
+    outcome = Outcome()
+    if story is not None:
+        play(seed, story, outcome)
+        return outcome
+    number = 0
+    began = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        running: set[concurrent.futures.Future[None]] = set()
+        while outcome.rounds < rounds and len(outcome.broken) < 3:
+            while len(running) < SIDE_BY_SIDE:
+                running.add(pool.submit(play, seed, number, outcome))
+                number += 1
+                if number % 20 == 0:
+                    took = time.monotonic() - began
+                    print(f"crash: {outcome.rounds} of {rounds} rounds, {took:.0f} s", flush=True)
+            done, running = concurrent.futures.wait(
+                running, return_when=concurrent.futures.FIRST_COMPLETED
+            )
+            for future in done:
+                future.result()
+        for future in running:
+            future.result()
+    outcome.missed = sorted(set(all_points()) - outcome.points)
+    return outcome
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--seed", default=f"{random.randrange(1 << 32):08x}")
+    parser.add_argument("--story", type=int, help="only this one")
+    args = parser.parse_args()
+    outcome = loop(args.rounds, args.seed, args.story)
+    for text in outcome.broken:
+        print(text)
+    if outcome.missed:
+        print("never passed:", " ".join(outcome.missed))
+    print(
+        f"seed {args.seed}: {outcome.rounds} kills in {outcome.stories} stories,"
+        f" {len(outcome.points)} crash points, {len(outcome.broken)} broken"
+    )
+    return 1 if outcome.broken or outcome.missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
