@@ -8,6 +8,7 @@
  *
  * The file is made at the first write. It is locked (flock) while open, so that two servers cannot
  * write it. A compressed sink makes each group a frame of its own, so that it can be cut there.
+ * The order of a group: sink_begin, sink_add..., sink_flush, store, sink_commit.
  * Threads: the engine's. */
 #ifndef PENSTOCK_IO_SINK_H
 #define PENSTOCK_IO_SINK_H
@@ -37,6 +38,13 @@ MUST_CHECK bool sink_open(const struct data_spec *spec, const struct folders *fo
 void sink_free(struct sink *s); /* closes; nothing is written */
 DEFINE_OWNED(sink)
 
+/* Opens the output for writing: makes it when there is none, empties it when the job overwrites and
+ * has not written yet; nothing to do while it is open. To be called before the first sink_flush.
+ * With *moved sink_length is new (the length that the file has without us): store it in a
+ * transaction of its own before sink_flush. Only so can a restart tell what a killed process left
+ * behind it, and cut that off. sink_flush does the same by itself, without that guarantee.
+ * Errors: as sink_open, ERR_NO_SPACE, ERR_IO. */
+MUST_CHECK bool sink_begin(struct sink *s, bool *moved, struct err *err);
 /* A point to go back to within the group. */
 size_t sink_mark(const struct sink *s);
 /* Adds one result: `line` is one JSON value ended by '\n', without any other line break. The bytes

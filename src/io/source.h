@@ -3,8 +3,11 @@
  * A record's number is its position: for JSONL the physical line (bad and empty ones use up their
  * number), for CSV the data row (the header and blank lines have none). The same file gives the
  * same numbers every time. A file may grow: after SOURCE_END a later call goes on with what was
- * appended. Memory does not grow with the input; a line longer than SOURCE_LINE_MAX is a bad record
- * and is skipped without being held.
+ * appended. A last line without line end is served when it is a whole value; what is appended to it
+ * before a line end comes is dropped, since the line has its number already. A compressed input
+ * that ends in the middle of a frame is SOURCE_FAILED after its last whole line. Memory does not
+ * grow with the input; a line longer than SOURCE_LINE_MAX is a bad record and is skipped without
+ * being held.
  *
  * CSV rows are typed by column within each chunk of `chunk_rows` rows (counted from row 0), whole
  * chunks at a time; a place of a CSV source is therefore the start of a chunk. Threads: the

@@ -1,0 +1,141 @@
+/* source.c: what does not depend on the format. See source.h. */
+#include "io/source.h"
+
+#include "base/file.h"
+#include "io/source_kind.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PRINT_BYTES = 4096, HASH_BYTES = 32 };
+
+const char source_too_long[] = "longer than 64 MiB";
+
+bool source_open(const struct data_spec *spec, const struct folders *folders, struct source **out,
+                 struct err *err)
+{
+    bool csv = spec->source_format == FORMAT_CSV;
+    if (!csv && spec->source_format != FORMAT_JSONL)
+        return err_set(err, ERR_INVALID, "no reader for the format %s",
+                       data_format_name(spec->source_format));
+    OWNED_FD int fd = -1;
+    if (!folders_open(folders, spec->source_path, O_RDONLY, &fd, NULL, err))
+        return false;
+    OWNED(source) struct source *s = csv ? source_csv_new(spec->chunk_rows) : source_jsonl_new();
+    s->fd = TAKE_FD(fd);
+    s->name = xstrdup(spec->source_path);
+    source_bytes_init(&s->bytes, s->fd, s->name, -1);
+    if (csv && !source_csv_begin(s, err))
+        return false;
+    *out = TAKE(s);
+    return true;
+}
+
+void source_free(struct source *s)
+{
+    if (!s)
+        return;
+    source_bytes_release(&s->bytes);
+    fd_drop(&s->fd);
+    free(s->name);
+    s->ops->free(s);
+}
+
+enum source_got source_next(struct source *s, struct source_record *out, struct err *err)
+{
+    return s->ops->next(s, out, err);
+}
+
+struct place source_place(const struct source *s)
+{
+    return s->ops->place(s);
+}
+
+bool source_seek(struct source *s, struct place place, struct err *err)
+{
+    return s->ops->seek(s, place, err);
+}
+
+bool source_skip_to(struct source *s, int64_t record, struct err *err)
+{
+    return s->ops->skip_to(s, record, err);
+}
+
+bool source_fingerprint(struct source *s, int64_t want_bytes, char print[65], int64_t *bytes,
+                        struct err *err)
+{
+    static const char digits[] = "0123456789abcdef";
+    char first[PRINT_BYTES];
+    size_t len = want_bytes > 0 && want_bytes < PRINT_BYTES ? (size_t)want_bytes : PRINT_BYTES;
+    size_t got;
+    if (!file_read_at(s->fd, 0, first, len, &got, s->name, err))
+        return false;
+    if ((int64_t)got < want_bytes)
+        return err_set(err, ERR_CONFLICT, "%s has become shorter: %zu bytes, there were %lld",
+                       s->name, got, (long long)want_bytes);
+    unsigned char hash[EVP_MAX_MD_SIZE];
+    if (!EVP_Digest(first, got, hash, NULL, EVP_sha256(), NULL))
+        return err_set(err, ERR_INTERNAL, "SHA-256 is not available");
+    for (size_t i = 0; i < HASH_BYTES; i++) {
+        print[2 * i] = digits[hash[i] >> 4];
+        print[2 * i + 1] = digits[hash[i] & 15];
+    }
+    print[64] = '\0';
+    *bytes = (int64_t)got;
+    return true;
+}
+
+const char *source_name(const struct source *s)
+{
+    return s->name;
+}
+
+bool source_extent(const struct source *s, int64_t *size_bytes, int64_t *at_bytes)
+{
+    struct stat st;
+    if (fstat(s->fd, &st))
+        return false;
+    *size_bytes = st.st_size;
+    *at_bytes = source_bytes_raw_at(&s->bytes);
+    return true;
+}
+
+int source_fd(const struct source *s)
+{
+    return s->fd;
+}
+
+bool source_pass_bom(struct source *s, bool *had, struct err *err)
+{
+    struct source_bytes *b = &s->bytes;
+    bool ended = false;
+    while (source_bytes_left(b) < SOURCE_BOM_BYTES && !ended)
+        if (!source_bytes_fill(b, &ended, err))
+            return false;
+    *had = source_bytes_left(b) >= SOURCE_BOM_BYTES &&
+           memcmp(source_bytes_at(b), SOURCE_BOM, SOURCE_BOM_BYTES) == 0;
+    if (*had)
+        source_bytes_pass(b, SOURCE_BOM_BYTES);
+    return true;
+}
+
+bool source_seek_after(struct source *s, int64_t bytes, char *before, struct err *err)
+{
+    struct source_bytes *b = &s->bytes;
+    if (!source_bytes_seek(b, bytes - 1, err))
+        return false;
+    bool ended = false;
+    if (!source_bytes_left(b) && !source_bytes_fill(b, &ended, err))
+        return false;
+    if (!source_bytes_left(b))
+        return err_set(err, ERR_CONFLICT, "%s has become shorter than %lld bytes", s->name,
+                       (long long)bytes);
+    *before = *source_bytes_at(b);
+    source_bytes_pass(b, 1);
+    return true;
+}

@@ -1,0 +1,42 @@
+/* source_kind.h: what the formats of a source have in common; only the source's own files know it.
+ */
+#ifndef PENSTOCK_IO_SOURCE_KIND_H
+#define PENSTOCK_IO_SOURCE_KIND_H
+
+#include "io/source.h"
+#include "io/source_bytes.h"
+
+/* One format. The functions are those of source.h. */
+struct source_ops {
+    enum source_got (*next)(struct source *s, struct source_record *out, struct err *err);
+    struct place (*place)(const struct source *s);
+    bool (*seek)(struct source *s, struct place place, struct err *err);
+    bool (*skip_to)(struct source *s, int64_t record, struct err *err);
+    void (*free)(struct source *s); /* frees `s` itself and what only the format knows */
+};
+
+/* The first member of each format's struct. */
+struct source {
+    const struct source_ops *ops;
+    int fd;
+    char *name; /* as asked */
+    struct source_bytes bytes;
+    char reason[256]; /* of the last bad record, when it is not a static text */
+};
+
+struct source *source_jsonl_new(void);
+struct source *source_csv_new(int64_t chunk_rows);
+/* Reads the header. */
+MUST_CHECK bool source_csv_begin(struct source *s, struct err *err);
+
+/* The three bytes of a byte order mark, dropped at the start of an input. */
+#define SOURCE_BOM "\xef\xbb\xbf"
+#define SOURCE_BOM_BYTES 3
+/* Passes a byte order mark at the start of the stream; *had tells. The stream is at its start. */
+MUST_CHECK bool source_pass_bom(struct source *s, bool *had, struct err *err);
+/* Goes to `bytes` > 0 and tells the byte before it. */
+MUST_CHECK bool source_seek_after(struct source *s, int64_t bytes, char *before, struct err *err);
+
+extern const char source_too_long[]; /* the reason of a record longer than SOURCE_LINE_MAX */
+
+#endif
