@@ -1,5 +1,22 @@
-/* main.c: the program's entry. */
-int main(void)
+/* main.c: the program's entry: the one place that prints an error and chooses the exit status. */
+#include "base/err.h"
+#include "cli/command.h"
+
+#include <errno.h>
+#include <locale.h>
+#include <stdio.h>
+
+int main(int argc, char **argv)
 {
-    return 0;
+    struct err err = {.code = ERR_NONE};
+    /* How wide characters are, for tables; numbers keep their points. */
+    setlocale(LC_CTYPE, "");
+    bool good = command_run(argc - 1, argv + 1, &err);
+    /* What could not be printed was not done: a full disk behind `> file` must not look well. */
+    if (fflush(stdout) != 0 && good)
+        good = err_errno(&err, errno, "standard output");
+    if (good)
+        return 0;
+    fprintf(stderr, "penstock: %s\n", err.text);
+    return err_exit_status(err.code);
 }

@@ -1,0 +1,34 @@
+/* command.h: what a command is, and the one table of them.
+ *
+ * A command is a row: names, options, examples (from which --help and the manual page are made) and
+ * a function. The function says what went wrong in `err`; main() alone prints it and turns its code
+ * into the exit status. Threads: the main one. */
+#ifndef PENSTOCK_CLI_COMMAND_H
+#define PENSTOCK_CLI_COMMAND_H
+
+#include "cli/option.h"
+
+struct command {
+    const char *name;      /* "job start" */
+    const char *arguments; /* "JOB"; NULL: none */
+    size_t least, most;    /* how many arguments it takes */
+    const char *summary;   /* one line, begins with a verb, no full stop */
+    const char *text;      /* further paragraphs, lines up to 78 columns; NULL: none */
+    option_tables options; /* NULL: none but --help */
+    const char *examples;  /* lines of commands, each ended by '\n' */
+    bool (*run)(const struct options *options, struct err *err);
+};
+
+/* In the order in which --help lists them; NULL ends it. */
+extern const struct command *const commands[];
+
+/* Finds the command that argv names ("job start" is two words) and runs it, or prints its help.
+ * ERR_INVALID: no such command (with the nearest), or its options are wrong. */
+MUST_CHECK bool command_run(int argc, char **argv, struct err *err);
+
+/* The rows, each in a file of its own name. */
+extern const struct command cmd_serve, cmd_job_start, cmd_job_list, cmd_job_show, cmd_job_watch,
+    cmd_job_pause, cmd_job_resume, cmd_job_cancel, cmd_job_repair, cmd_job_clean, cmd_job_delete,
+    cmd_key_create, cmd_key_list, cmd_key_revoke, cmd_doctor, cmd_help, cmd_version;
+
+#endif
