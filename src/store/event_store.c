@@ -6,7 +6,7 @@
 #include <inttypes.h>
 
 static const char sql_add[] = "INSERT INTO event (at_us, job_id, job_name, kind, detail)"
-                              " VALUES (:at_us, :job_id, :job_name, :kind, :detail) RETURNING id";
+                              " VALUES (:at_us, :job_id, :job_name, :kind, :detail)";
 static const char sql_list_all[] = "SELECT id, at_us, job_id, job_name, kind, detail FROM event"
                                    " WHERE id > :after ORDER BY id LIMIT :limit";
 static const char sql_list_job[] =
@@ -33,7 +33,7 @@ bool event_store_add(struct tx *tx, struct event *events, size_t count, struct e
         bind_str(q, ":job_name", events[i].job_name);
         bind_str(q, ":kind", events[i].kind);
         bind_str(q, ":detail", events[i].detail);
-        if (stmt_only_i64(q, &events[i].id, err) != ROW_HERE)
+        if (stmt_insert(q, &events[i].id, err) != ROW_HERE)
             return err_add(err, "store an event of job %" PRId64, events[i].job_id);
     }
     return true;

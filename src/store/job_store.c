@@ -16,7 +16,7 @@ static const char sql_insert[] =
     " :started_at_us, :ended_at_us, :known, :reading_record, :reading_bytes, :reading_line,"
     " :served_below, :sink_bytes, :sink_columns, :errors_bytes, :bad_records, :repeats, :written,"
     " :source_print, :source_print_bytes)"
-    " ON CONFLICT (name) DO NOTHING RETURNING id";
+    " ON CONFLICT (name) DO NOTHING";
 
 /* The name is written by itself, for its index would be written along with it each time. */
 static const char sql_save[] =
@@ -84,7 +84,7 @@ static bool insert_one(struct stmt *q, struct job_row *row, struct err *err)
     stmt_bind_text(q, ":kind", job_kind_name(row->kind));
     stmt_bind_i64(q, ":created_at_us", row->created_at_us);
     bind_common(q, row);
-    enum row got = stmt_only_i64(q, &row->id, err);
+    enum row got = stmt_insert(q, &row->id, err);
     if (got == ROW_NONE)
         return err_set(err, ERR_CONFLICT, "a job with the name %s exists", row->name);
     return got == ROW_HERE ? true : err_add(err, "store job %s", row->name);

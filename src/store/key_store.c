@@ -9,7 +9,7 @@
 static const char sql_insert[] =
     "INSERT INTO api_key (name, scopes, hash, created_at_us, revoked_at_us)"
     " VALUES (:name, :scopes, :hash, :created_at_us, :revoked_at_us)"
-    " ON CONFLICT (name) WHERE revoked_at_us = 0 DO NOTHING RETURNING id";
+    " ON CONFLICT (name) WHERE revoked_at_us = 0 DO NOTHING";
 static const char sql_revoke[] =
     "UPDATE api_key SET revoked_at_us = :at_us WHERE name = :name AND revoked_at_us = 0";
 static const char sql_load[] =
@@ -32,7 +32,7 @@ bool key_store_insert(struct tx *tx, struct key_row *row, struct err *err)
     stmt_bind_blob(q, ":hash", row->hash, sizeof row->hash);
     stmt_bind_i64(q, ":created_at_us", row->created_at_us);
     stmt_bind_i64(q, ":revoked_at_us", row->revoked_at_us);
-    enum row got = stmt_only_i64(q, &row->id, err);
+    enum row got = stmt_insert(q, &row->id, err);
     if (got == ROW_NONE)
         return err_set(err, ERR_CONFLICT, "a key with the name %s is in force", row->name);
     return got == ROW_HERE ? true : err_add(err, "store key %s", row->name);

@@ -346,6 +346,11 @@ static int64_t sqlite_changed(struct engine_stmt *q)
     return sqlite3_changes64(q->link->db);
 }
 
+static int64_t sqlite_inserted_id(struct engine_stmt *q)
+{
+    return sqlite3_last_insert_rowid(q->link->db);
+}
+
 static void sqlite_rewind(struct engine_stmt *q)
 {
     sqlite3_reset(q->q); /* repeats the error that the step has told */
@@ -394,6 +399,7 @@ const struct store_driver sqlite_driver = {
     .bind_blob = sqlite_bind_blob,
     .step = sqlite_step,
     .changed = sqlite_changed,
+    .inserted_id = sqlite_inserted_id,
     .rewind = sqlite_rewind,
     .column_i64 = sqlite_column_i64,
     .column_text = sqlite_column_text,

@@ -43,6 +43,10 @@ void stmt_bind_blob(struct stmt *q, const char *name, const void *bytes, size_t 
 MUST_CHECK enum row stmt_step(struct stmt *q, struct err *err);
 /* Runs a statement that gives no rows. `*changed` (may be NULL): how many it changed. */
 MUST_CHECK bool stmt_run(struct stmt *q, int64_t *changed, struct err *err);
+/* Runs an INSERT of one row into a table whose engine gives the ids (text without RETURNING, which
+ * costs SQLite more than the insert itself). ROW_HERE: `*id` is the row's; ROW_NONE: ON CONFLICT DO
+ * NOTHING did nothing. */
+MUST_CHECK enum row stmt_insert(struct stmt *q, int64_t *id, struct err *err);
 /* Runs a statement that gives at most one row of one number. */
 MUST_CHECK enum row stmt_only_i64(struct stmt *q, int64_t *out, struct err *err);
 

@@ -192,6 +192,17 @@ bool stmt_run(struct stmt *q, int64_t *changed, struct err *err)
     return true;
 }
 
+enum row stmt_insert(struct stmt *q, int64_t *id, struct err *err)
+{
+    int64_t changed;
+    if (!stmt_run(q, &changed, err))
+        return ROW_FAILED;
+    if (changed == 0)
+        return ROW_NONE;
+    *id = q->store->driver->inserted_id(q->q);
+    return ROW_HERE;
+}
+
 enum row stmt_only_i64(struct stmt *q, int64_t *out, struct err *err)
 {
     enum row row = stmt_step(q, err);

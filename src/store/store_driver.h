@@ -39,8 +39,9 @@ struct store_driver {
     void (*bind_text)(struct engine_stmt *q, const char *name, struct str value);
     void (*bind_blob)(struct engine_stmt *q, const char *name, struct str value);
     enum row (*step)(struct engine_stmt *q, struct err *err);
-    int64_t (*changed)(struct engine_stmt *q); /* rows that its last run changed */
-    void (*rewind)(struct engine_stmt *q);     /* ready for the next run */
+    int64_t (*changed)(struct engine_stmt *q);     /* rows that its last run changed */
+    int64_t (*inserted_id)(struct engine_stmt *q); /* what its last run, an insert, was given */
+    void (*rewind)(struct engine_stmt *q);         /* ready for the next run */
     int64_t (*column_i64)(struct engine_stmt *q, int column);
     struct str (*column_text)(struct engine_stmt *q, int column);
     struct str (*column_blob)(struct engine_stmt *q, int column);
