@@ -16,4 +16,6 @@ elif [ "$(cat "$folder/.options" 2>/dev/null)" != "$wanted" ]; then
 fi
 echo "$wanted" >"$folder/.options"
 echo "build: $folder"
-exec ninja -C "$folder" --quiet
+log=$folder/build.log
+ninja -C "$folder" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
+tail -n 1 "$log"

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -24,6 +25,7 @@ struct folder {
 struct folders {
     struct folder *items;
     size_t count;
+    char *closed; /* real path of the folder that is closed off, NULL */
 };
 
 /* A path of a request, found to lie in a folder by its text. */
@@ -54,6 +56,7 @@ void folders_free(struct folders *f)
         close(f->items[i].fd);
     }
     free(f->items);
+    free(f->closed);
     free(f);
 }
 
@@ -109,6 +112,16 @@ bool folders_add(struct folders *f, const char *path, struct err *err)
     f->items = xrealloc(f->items, (f->count + 1) * sizeof *f->items);
     f->items[f->count++] =
         (struct folder){.real = TAKE(real), .given = path_absolute(path), .fd = TAKE_FD(fd)};
+    return true;
+}
+
+bool folders_close_off(struct folders *f, const char *path, struct err *err)
+{
+    char *real = realpath(path, NULL);
+    if (!real)
+        return err_errno(err, errno, "folder %s", path);
+    free(f->closed);
+    f->closed = real;
     return true;
 }
 
@@ -209,14 +222,41 @@ static bool must_be_file(int fd, const char *path, struct err *err)
     return true;
 }
 
+/* Whether what is open lies in the folder that is closed off; the kernel says where it lies. */
+static bool is_closed_off(const struct folders *f, int fd)
+{
+    char link[64], place[PATH_MAX];
+    if (!f->closed)
+        return false;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t len = readlink(link, place, sizeof place - 1);
+    if (len < 0)
+        return true; /* what cannot be told is not opened */
+    size_t closed = strlen(f->closed);
+    return (size_t)len >= closed && memcmp(place, f->closed, closed) == 0 &&
+           ((size_t)len == closed || place[closed] == '/');
+}
+
 /* Looks before it opens: opening a FIFO or a device can block or set something off. A path that is
  * missing is fine here. */
-static bool look(const struct inside *in, const char *path, struct err *err)
+static bool look(const struct folders *f, const struct inside *in, const char *path,
+                 struct err *err)
 {
     OWNED_FD int fd = open_beneath(in->folder->fd, in->path, O_PATH);
+    bool missing = fd < 0 && errno == ENOENT;
+    if (missing) {
+        const char *slash = strrchr(in->path, '/');
+        OWNED_MEM char *parent =
+            slash ? xstrndup(in->path, (size_t)(slash - in->path)) : xstrdup(".");
+        fd = open_beneath(in->folder->fd, parent, O_PATH);
+        if (fd < 0 && errno == ENOENT)
+            return true;
+    }
     if (fd < 0)
-        return errno == ENOENT ? true : open_error(err, errno, path);
-    return must_be_file(fd, path, err);
+        return open_error(err, errno, path);
+    if (is_closed_off(f, fd))
+        return err_set(err, ERR_FORBIDDEN, "%s lies in the state folder", path);
+    return missing || must_be_file(fd, path, err);
 }
 
 static char *inside_name(const struct inside *in)
@@ -228,7 +268,7 @@ bool folders_open(const struct folders *f, const char *path, int flags, int *fd,
                   struct err *err)
 {
     OWNED_INSIDE struct inside in = {0};
-    if (!find_inside(f, path, &in, err) || !look(&in, path, err))
+    if (!find_inside(f, path, &in, err) || !look(f, &in, path, err))
         return false;
     /* Not blocking, should it have become a FIFO since; on a file the flag has no effect. */
     OWNED_FD int opened = open_beneath(in.folder->fd, in.path, flags | O_NONBLOCK | O_NOCTTY);
@@ -243,15 +283,17 @@ bool folders_open(const struct folders *f, const char *path, int flags, int *fd,
 }
 
 /* Opens the folder that the file lies in; *base is its last component, borrowed from `in`. */
-static bool open_parent(const struct inside *in, const char *path, int *dir_fd, const char **base,
-                        struct err *err)
+static bool open_parent(const struct folders *f, const struct inside *in, const char *path,
+                        int *dir_fd, const char **base, struct err *err)
 {
     const char *slash = strrchr(in->path, '/');
     OWNED_MEM char *parent = slash ? xstrndup(in->path, (size_t)(slash - in->path)) : xstrdup(".");
-    int fd = open_beneath(in->folder->fd, parent, O_RDONLY | O_DIRECTORY);
+    OWNED_FD int fd = open_beneath(in->folder->fd, parent, O_RDONLY | O_DIRECTORY);
     if (fd < 0)
         return open_error(err, errno, path) || err_add(err, "the folder of it");
-    *dir_fd = fd;
+    if (is_closed_off(f, fd))
+        return err_set(err, ERR_FORBIDDEN, "%s lies in the state folder", path);
+    *dir_fd = TAKE_FD(fd);
     *base = slash ? slash + 1 : in->path;
     return true;
 }
@@ -259,11 +301,11 @@ static bool open_parent(const struct inside *in, const char *path, int *dir_fd, 
 bool folders_name(const struct folders *f, const char *path, char **name, struct err *err)
 {
     OWNED_INSIDE struct inside in = {0};
-    if (!find_inside(f, path, &in, err) || !look(&in, path, err))
+    if (!find_inside(f, path, &in, err) || !look(f, &in, path, err))
         return false;
     OWNED_FD int dir_fd = -1;
     const char *base;
-    if (!open_parent(&in, path, &dir_fd, &base, err))
+    if (!open_parent(f, &in, path, &dir_fd, &base, err))
         return false;
     *name = inside_name(&in);
     return true;
@@ -274,7 +316,7 @@ bool folders_open_parent(const struct folders *f, const char *path, int *dir_fd,
 {
     OWNED_INSIDE struct inside in = {0};
     const char *base;
-    if (!find_inside(f, path, &in, err) || !open_parent(&in, path, dir_fd, &base, err))
+    if (!find_inside(f, path, &in, err) || !open_parent(f, &in, path, dir_fd, &base, err))
         return false;
     *base_name = xstrdup(base);
     return true;

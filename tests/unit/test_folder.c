@@ -53,6 +53,29 @@ static void paths_outside_are_refused(void **state)
     assert_refused(t, "", ERR_INVALID);
 }
 
+static void a_folder_closed_off_is_refused_by_any_way_in(void **state)
+{
+    struct temp *t = *state;
+    mkdir(temp_path(t, "state"), 0755);
+    mkdir(temp_path(t, "statement"), 0755);
+    temp_write(t, "state/store.db", "1\n");
+    temp_write(t, "statement/in.jsonl", "1\n");
+    if (symlink("state", temp_path(t, "way")) || symlink("state/store.db", temp_path(t, "db")))
+        fail_msg("symlink");
+    assert_opens(t, "state/store.db", "state/store.db");
+    assert_true(folders_close_off(t->folders, temp_path(t, "state"), &t->err));
+    static const char *const ways[] = {
+        "state/store.db", "state/new", "way/store.db",
+        "way/new",        "db",        "statement/../state/store.db"};
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
+        assert_refused(t, ways[i], ERR_FORBIDDEN);
+    int dir_fd = -1;
+    char *base = NULL;
+    assert_false(folders_open_parent(t->folders, "state/store.db", &dir_fd, &base, &t->err));
+    assert_int_equal(t->err.code, ERR_FORBIDDEN);
+    assert_opens(t, "statement/in.jsonl", "statement/in.jsonl");
+}
+
 static void links_that_lead_out_are_refused_and_others_not(void **state)
 {
     struct temp *t = *state;
@@ -168,6 +191,7 @@ int main(void)
         UNIT(a_file_has_one_normal_form),
         UNIT(paths_outside_are_refused),
         UNIT(links_that_lead_out_are_refused_and_others_not),
+        UNIT(a_folder_closed_off_is_refused_by_any_way_in),
         UNIT(what_is_no_file_is_refused_without_blocking),
         UNIT(missing_files_and_folders_are_told_apart),
         UNIT(new_files_are_made_and_their_folder_is_found),
