@@ -129,6 +129,21 @@ void leases_end(struct leases *all, struct lease *l)
     lease_free(l);
 }
 
+void leases_sweep(struct leases *all)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < all->count; i++)
+        if (all->heap[i]->open > 0)
+            heap_put(all, kept++, all->heap[i]);
+        else
+            lease_free(all->heap[i]);
+    if (kept == all->count)
+        return;
+    all->count = kept;
+    for (size_t i = kept / 2; i-- > 0;)
+        heap_settle(all, i);
+}
+
 void lease_add(struct lease *l, int64_t record)
 {
     struct run *last = l->run_count ? &l->runs[l->run_count - 1] : NULL;

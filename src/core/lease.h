@@ -32,6 +32,8 @@ int64_t leases_count(const struct leases *all);
 /* Frees one lease. */
 void leases_end(struct leases *all, struct lease *l);
 void leases_clear(struct leases *all);
+/* Ends those of which nothing is open any more. */
+void leases_sweep(struct leases *all);
 
 /* Adds a record that was just served; numbers must grow within one lease. */
 void lease_add(struct lease *l, int64_t record);

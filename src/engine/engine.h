@@ -39,6 +39,10 @@ MUST_CHECK bool engine_step(struct engine *e, struct op *ops, struct instant now
 /* When engine_step must be called next without any op (monotonic), NEVER_US when not at all. */
 int64_t engine_next_us(const struct engine *e);
 
+/* A descriptor that becomes readable when engine_step should be called because an input grew; -1
+ * when there is none (it may come later). Borrowed. */
+int engine_watch_fd(const struct engine *e);
+
 /* The hash under which a token is stored: keyed with the state folder's secret, so that the store
  * alone does not give tokens away. Threads: any. */
 void engine_token_hash(const struct engine *e, struct str token, uint8_t out[TOKEN_HASH_BYTES]);

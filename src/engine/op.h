@@ -54,7 +54,8 @@ enum op_refusal {
     REFUSED_READ_ONLY,    /* settle with results: mode read */
     REFUSED_NO_WRITER,    /* settle with results: no sink */
     REFUSED_NEVER_SERVED, /* settle: refused_record was never handed out */
-    REFUSED_ALREADY_DONE  /* settle with failures: refused_record is done */
+    REFUSED_ALREADY_DONE, /* settle with failures: refused_record is done */
+    REFUSED_LEASE_ENDED   /* settle, extend, release: no such lease (any more) */
 };
 
 /* What the asker may do with the job. Planchet's tokens: a job with a token takes only its token
@@ -108,11 +109,11 @@ struct job_view {
     int64_t unread; /* of the known: waiting to be served (again) */
     int64_t repeats, written;
     int64_t leases;
-    bool exhausted;   /* reading has met the end of the input */
-    double rate;      /* records settled a second, of late; 0 when idle */
-    int64_t total;    /* records in all: exact when exhausted, else estimated by size; -1 unknown */
-    double eta_s;     /* at that rate; -1 unknown */
-    const char *tail; /* why the unfinished last line is no record; static; NULL */
+    bool exhausted; /* reading has met the end of the input */
+    double rate;    /* records settled a second, of late; 0 when idle */
+    int64_t total;  /* records in all: exact when exhausted, else estimated by size; -1 unknown */
+    double eta_s;   /* at that rate; -1 unknown */
+    char *tail;     /* why the unfinished last line is no record (yet); NULL */
 };
 
 /* A key as it is shown: never its secret but once. */
@@ -132,7 +133,7 @@ struct op {
     int64_t refused_record;  /* out, with the refusals of one record; -1: none */
     struct job_ref job;
     struct op_right right;
-    struct op_private *own; /* the engine's */
+    struct data_job *of; /* the engine's: the job it was found to mean */
 
     union {
         struct {

@@ -1,0 +1,69 @@
+/* advance.c: what follows from what happened: a job with nothing left is complete, one whose
+ * program failed has failed, and what has ended lets go of its files. */
+#include "base/log.h"
+#include "engine/engine_state.h"
+
+#include <stdlib.h>
+
+static void fail_job(struct engine *e, struct data_job *job, const char *what, const char *why)
+{
+    struct err ignored;
+    free(job->row.failure);
+    job->row.failure = xasprintf("%s: %s", what, why);
+    if (engine_move(e, job, JOB_FAIL, &ignored))
+        list_add(&e->ended, job);
+    leases_clear(job->leases);
+    ledger_unserve(job->ledger);
+    job->unread_from = 0;
+}
+
+/* Whether the reader's program is done; a failed one fails the job. */
+static bool input_ended(struct engine *e, struct data_job *job)
+{
+    if (!job->feed_in)
+        return true;
+    switch (program_state(job->feed_in)) {
+    case PROGRAM_RUNNING:
+        return false;
+    case PROGRAM_FAILED:
+        fail_job(e, job, "reader", program_failure(job->feed_in));
+        return false;
+    case PROGRAM_ENDED:
+        break;
+    }
+    return true;
+}
+
+/* Whether the writer's program has taken everything and ended well. */
+static bool output_ended(struct engine *e, struct data_job *job)
+{
+    if (!job->feed_out)
+        return true;
+    program_finish(job->feed_out);
+    switch (program_state(job->feed_out)) {
+    case PROGRAM_RUNNING:
+        return false;
+    case PROGRAM_FAILED:
+        fail_job(e, job, "writer", program_failure(job->feed_out));
+        return false;
+    case PROGRAM_ENDED:
+        break;
+    }
+    return true;
+}
+
+void job_advance(struct engine *e, struct data_job *job)
+{
+    struct err ignored;
+    if (job_state_is_final(job->row.state) || job->spec.mode == MODE_WRITE)
+        return;
+    if (job->feed_out && program_state(job->feed_out) == PROGRAM_FAILED) {
+        fail_job(e, job, "writer", program_failure(job->feed_out));
+        return;
+    }
+    if (!input_ended(e, job) || !job->exhausted || ledger_count(job->ledger, RECORD_UNREAD) ||
+        ledger_count(job->ledger, RECORD_SERVED) || job->touched || !output_ended(e, job))
+        return;
+    if (engine_move(e, job, JOB_COMPLETE, &ignored))
+        list_add(&e->ended, job);
+}

@@ -1,0 +1,396 @@
+/* claim.c: records go out: first those that came back, then what was not read yet.
+ *
+ * Serving needs nothing durable: what is in flight at a crash is served again. Two exceptions are
+ * answered only after a commit: a job that only reads (handing out is its progress), and the rare
+ * claim that raises the stored bound of what may be in somebody's hands. */
+#include "base/json.h"
+#include "engine/engine_state.h"
+
+#include <assert.h>
+
+enum { BAD_LINES_MAX = 1 << 20 }; /* bytes for the error file before they are written in between */
+
+/* What a look for records came to. */
+enum found {
+    FOUND,         /* something was claimed */
+    FOUND_NOTHING, /* nothing now, perhaps later */
+    FOUND_END,     /* nothing, and the input is at its end */
+    FOUND_PAUSE,   /* so many bad lines that they must be written first; look again at once */
+    FOUND_ERROR
+};
+
+static void add_record(struct op *op, const struct source_record *record)
+{
+    struct buf *out = &op->claim.records;
+    buf_add_char(out, op->claim.count ? ',' : '[');
+    buf_add_char(out, '[');
+    buf_add_i64(out, record->number);
+    buf_add_char(out, ',');
+    buf_add_str(out, record->json);
+    buf_add_char(out, ']');
+    op->claim.count++;
+}
+
+static bool wants_more(const struct op *op)
+{
+    return op->claim.count < op->claim.max_records &&
+           (int64_t)op->claim.records.len < op->claim.max_bytes;
+}
+
+/* A record's last attempt is made alone, so that one record that kills its worker does not use up
+ * the attempts of all that were claimed with it. */
+static bool must_be_alone(const struct data_job *job, int64_t record)
+{
+    return job->spec.max_attempts > 1 &&
+           attempts_get(job->attempts, record) == job->spec.max_attempts - 1;
+}
+
+/* Claims of what is known and unread. */
+static bool take_returned(struct engine *e, struct data_job *job, struct op *op,
+                          struct lease *lease, bool *full, struct err *err)
+{
+    while (wants_more(op)) {
+        int64_t record = ledger_next_unread(job->ledger, job->unread_from);
+        if (record < 0) {
+            job->unread_from = ledger_known(job->ledger);
+            return true;
+        }
+        job->unread_from = record;
+        bool alone = must_be_alone(job, record);
+        if (alone && op->claim.count > 0)
+            break;
+        struct source_record got;
+        switch (data_job_read_again(e, job, record, &got, err)) {
+        case SOURCE_RECORD:
+            ledger_set(job->ledger, record, RECORD_SERVED);
+            add_record(op, &got);
+            if (lease)
+                lease_add(lease, record);
+            break;
+        case SOURCE_BAD:
+            break;
+        default:
+            return false;
+        }
+        if (alone)
+            break;
+    }
+    *full = !wants_more(op) || op->claim.count > 0;
+    return true;
+}
+
+/* Claims of what is not known yet. */
+static enum found take_new(struct engine *e, struct data_job *job, struct op *op,
+                           struct lease *lease, struct err *err)
+{
+    struct source_record got;
+    while (wants_more(op)) {
+        switch (data_job_read(e, job, RECORD_SERVED, &got, err)) {
+        case SOURCE_RECORD:
+            add_record(op, &got);
+            if (lease)
+                lease_add(lease, got.number);
+            break;
+        case SOURCE_BAD:
+            if (job->bad_lines.len > BAD_LINES_MAX)
+                return op->claim.count ? FOUND : FOUND_PAUSE;
+            break;
+        case SOURCE_END:
+        case SOURCE_TAIL:
+            return op->claim.count ? FOUND : FOUND_END;
+        case SOURCE_FAILED:
+            return FOUND_ERROR;
+        }
+    }
+    return FOUND;
+}
+
+static enum found look(struct engine *e, struct data_job *job, struct op *op, struct lease *lease,
+                       struct err *err)
+{
+    bool full = false;
+    if (!take_returned(e, job, op, lease, &full, err))
+        return FOUND_ERROR;
+    if (full)
+        return FOUND;
+    if (!data_job_need_reader(e, job, err))
+        return FOUND_ERROR;
+    int64_t known = ledger_known(job->ledger);
+    enum found found = take_new(e, job, op, lease, err);
+    if (ledger_known(job->ledger) > known && job->unread_from == known)
+        job->unread_from = ledger_known(job->ledger);
+    return found;
+}
+
+static int64_t lease_us_of(const struct data_job *job, const struct op *op)
+{
+    return op->claim.lease_us > 0 ? op->claim.lease_us : job->spec.lease_us;
+}
+
+static void drop_records(struct op *op)
+{
+    op->claim.count = 0;
+    op->claim.records.len = 0;
+    op->claim.has_lease = false;
+}
+
+/* Gives back what a failed look had claimed already. */
+static void undo_look(struct data_job *job, struct op *op, struct lease *lease)
+{
+    if (op->claim.count) {
+        buf_add_char(&op->claim.records, ']');
+        claim_take_back(job, buf_str(&op->claim.records), NULL);
+    }
+    if (lease)
+        leases_end(job->leases, lease);
+    drop_records(op);
+}
+
+static void finish_claim(struct engine *e, struct data_job *job, struct op *op, struct lease *lease)
+{
+    buf_add_char(&op->claim.records, ']');
+    double mean = (double)op->claim.records.len / (double)op->claim.count;
+    job->record_bytes += (mean - job->record_bytes) / 8;
+    e->stats.served += op->claim.count;
+    if (!lease)
+        return;
+    op->claim.has_lease = true;
+    memcpy(op->claim.token, lease_token(lease), LEASE_TOKEN_BYTES);
+    op->claim.lease_ends_at_us = e->now.wall_us + (lease_ends_us(lease) - e->now.mono_us);
+    engine_activate(e, job);
+}
+
+static struct lease *new_lease(struct engine *e, struct data_job *job, const struct op *op)
+{
+    int64_t lease_us = lease_us_of(job, op);
+    if (lease_us <= 0)
+        return NULL;
+    uint8_t token[LEASE_TOKEN_BYTES];
+    if (e->options.seeded)
+        for (size_t i = 0; i < sizeof token; i += sizeof(uint64_t)) {
+            uint64_t word = rng_next(&e->rng);
+            memcpy(token + i, &word, sizeof word);
+        }
+    else
+        random_bytes(token, sizeof token);
+    return leases_add(job->leases, token, e->now.mono_us + lease_us);
+}
+
+static enum found try_claim(struct engine *e, struct data_job *job, struct op *op, struct err *err)
+{
+    drop_records(op);
+    double expected = job->record_bytes * 1.1 * (double)op->claim.max_records + 64;
+    if (expected < (double)op->claim.max_bytes &&
+        !buf_reserve(&op->claim.records, (size_t)expected)) {
+        err_set(err, ERR_LIMIT, "no memory for %lld records", (long long)op->claim.max_records);
+        return FOUND_ERROR;
+    }
+    struct lease *lease = new_lease(e, job, op);
+    enum found found = look(e, job, op, lease, err);
+    if (found == FOUND && op->claim.records.full) {
+        err_set(err, ERR_LIMIT, "no memory for the records");
+        found = FOUND_ERROR;
+    }
+    if (found == FOUND) {
+        finish_claim(e, job, op, lease);
+        return found;
+    }
+    undo_look(job, op, lease);
+    return found;
+}
+
+/* Whether a claim that found nothing may be kept waiting. */
+static bool may_wait(const struct engine *e, const struct data_job *job, const struct op *op,
+                     enum found found)
+{
+    if (found == FOUND_PAUSE)
+        return true;
+    /* The program will print more, or end: nobody is told to go home before that. */
+    if (job->feed_in && program_state(job->feed_in) == PROGRAM_RUNNING)
+        return true;
+    if (op->claim.wait_leased && leases_count(job->leases) > 0)
+        return true;
+    return op->claim.wait_until_us > e->now.mono_us;
+}
+
+static void wait_for_records(struct engine *e, struct data_job *job, struct op *op)
+{
+    op->next = NULL;
+    *job->waiting_end = op;
+    job->waiting_end = &op->next;
+    engine_activate(e, job);
+    watch_job(e, job);
+}
+
+/* What a claim that found nothing is told. */
+static enum op_fate answer_empty(struct data_job *job, struct op *op)
+{
+    drop_records(op);
+    buf_add_text(&op->claim.records, "[]");
+    op->claim.finished = job_state_is_final(job->row.state);
+    return FATE_NOW;
+}
+
+/* A claim that got records moves the job on. True when it must be durable first. */
+static bool claimed(struct engine *e, struct data_job *job, struct op *op, int64_t bound)
+{
+    struct err ignored;
+    bool durable = job->spec.mode == MODE_READ || job->row.progress.served_below > bound;
+    /* Lines appended to an input whose job was completed open it again. */
+    if (job_state_is_final(job->row.state) && !engine_move(e, job, JOB_REOPEN, &ignored))
+        return durable;
+    if (job->row.state == JOB_PENDING && !engine_move(e, job, JOB_CLAIM, &ignored))
+        return durable;
+    if (durable)
+        engine_touch(e, job);
+    if (job->feed_in && job->reader)
+        program_consumed(job->feed_in, source_place(job->reader).bytes);
+    op->of = job;
+    return durable;
+}
+
+static enum op_fate claim_now(struct engine *e, struct data_job *job, struct op *op)
+{
+    if (job->row.state == JOB_CANCELLED || job->row.state == JOB_FAILED)
+        return answer_empty(job, op);
+    if (job->row.paused) {
+        if (!op->claim.wait_paused && op->claim.wait_until_us <= e->now.mono_us)
+            return answer_empty(job, op);
+        wait_for_records(e, job, op);
+        return FATE_WAITS;
+    }
+    int64_t bound = job->row.progress.served_below;
+    if (!data_job_need_programs(e, job, &op->err))
+        return FATE_NOW;
+    enum found found = try_claim(e, job, op, &op->err);
+    if (job->bad_lines.len > BAD_LINES_MAX)
+        engine_touch(e, job);
+    if (found == FOUND)
+        return claimed(e, job, op, bound) ? FATE_DURABLE : FATE_NOW;
+    if (found == FOUND_ERROR)
+        return FATE_NOW;
+    job->again_now = found == FOUND_PAUSE;
+    if (found == FOUND_END && !job->exhausted &&
+        !(job->feed_in && program_state(job->feed_in) == PROGRAM_RUNNING)) {
+        job->exhausted = true;
+        job_advance(e, job);
+    }
+    if (!job_state_is_final(job->row.state) && may_wait(e, job, op, found)) {
+        wait_for_records(e, job, op);
+        return FATE_WAITS;
+    }
+    return answer_empty(job, op);
+}
+
+enum op_fate op_claim(struct engine *e, struct op *op)
+{
+    if (!op_find_job(e, op))
+        return FATE_NOW;
+    struct data_job *job = op->of;
+    if (job->spec.mode == MODE_WRITE || job->spec.source_format == FORMAT_NONE)
+        return op_refuse(op, REFUSED_WRITE_ONLY, ERR_CONFLICT,
+                         "job %s only takes results: it has no input", job->row.name);
+    if (op->claim.max_records <= 0)
+        return answer_empty(job, op);
+    /* First come, first served: whoever waits already is before us. */
+    if (job->waiting && !job->row.paused && op->claim.wait_until_us > e->now.mono_us) {
+        wait_for_records(e, job, op);
+        return FATE_WAITS;
+    }
+    return claim_now(e, job, op);
+}
+
+static struct op *pop_waiting(struct data_job *job)
+{
+    struct op *op = job->waiting;
+    job->waiting = op->next;
+    if (!job->waiting)
+        job->waiting_end = &job->waiting;
+    op->next = NULL;
+    return op;
+}
+
+static void answer_claim(struct engine *e, struct op *op, enum op_fate fate)
+{
+    if (fate == FATE_DURABLE)
+        list_add(&e->answers, op);
+    else if (fate == FATE_NOW)
+        op->done(op);
+}
+
+void claims_feed(struct engine *e, struct data_job *job)
+{
+    job->again_now = false;
+    /* Take the line as it stands: who is told to wait on lines up again behind. */
+    struct op *line = job->waiting;
+    job->waiting = NULL;
+    job->waiting_end = &job->waiting;
+    while (line) {
+        struct op *op = line;
+        line = op->next;
+        op->next = NULL;
+        enum op_fate fate = claim_now(e, job, op);
+        answer_claim(e, op, fate);
+        if (fate != FATE_WAITS)
+            continue;
+        /* Nothing for the first means nothing for the others. */
+        *job->waiting_end = line;
+        while (*job->waiting_end)
+            job->waiting_end = &(*job->waiting_end)->next;
+        return;
+    }
+}
+
+void claims_end(struct engine *e, struct data_job *job, const struct err *why)
+{
+    while (job->waiting) {
+        struct op *op = pop_waiting(job);
+        answer_empty(job, op);
+        if (why)
+            op->err = *why;
+        answer_claim(e, op, FATE_NOW);
+    }
+}
+
+void claims_time_out(struct engine *e, struct data_job *job)
+{
+    struct op **at = &job->waiting;
+    while (*at) {
+        struct op *op = *at;
+        bool held = (op->claim.wait_paused && job->row.paused) ||
+                    (op->claim.wait_leased && leases_count(job->leases) > 0) ||
+                    (job->feed_in && program_state(job->feed_in) == PROGRAM_RUNNING);
+        if (held || op->claim.wait_until_us > e->now.mono_us) {
+            at = &op->next;
+            continue;
+        }
+        *at = op->next;
+        op->next = NULL;
+        answer_empty(job, op);
+        op->done(op);
+    }
+    job->waiting_end = at;
+}
+
+void claim_take_back(struct data_job *job, struct str records, const uint8_t *token)
+{
+    struct lease *lease = token ? leases_find(job->leases, token) : NULL;
+    struct json j;
+    struct str number, rest;
+    int64_t record;
+    json_open(&j, records);
+    if (json_enter(&j, '['))
+        while (json_item(&j)) {
+            if (!json_enter(&j, '[') || !json_item(&j) || !json_value(&j, &number) ||
+                !json_item(&j) || !json_value(&j, &rest) || json_item(&j))
+                break;
+            if (!json_i64(number, 0, ledger_known(job->ledger) - 1, &record) ||
+                ledger_get(job->ledger, record) != RECORD_SERVED)
+                continue;
+            if (lease && !lease_holds(lease, record))
+                continue;
+            data_job_set(job, record, RECORD_UNREAD);
+        }
+    if (lease)
+        leases_end(job->leases, lease);
+}

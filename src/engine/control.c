@@ -1,0 +1,142 @@
+/* control.c: what a person does to a job: pause, resume, cancel, delete, clean, repair; and purge.
+ */
+#include "base/log.h"
+#include "engine/engine_state.h"
+
+#include <stdlib.h>
+
+/* First it is stored that the job has written nothing, then the file goes: a crash between the two
+ * leaves a file too many, never a job that misses what it wrote. */
+static bool remove_output(struct engine *e, struct data_job *job, struct err *err)
+{
+    if (job->spec.sink_format == FORMAT_NONE || job->spec.sink_format == FORMAT_PROGRAM ||
+        !job->out_name)
+        return true;
+    if (!engine_flush(e, err))
+        return false;
+    data_job_rest(job);
+    job->row.progress.sink_bytes = -1;
+    free(TAKE(job->row.progress.sink_columns));
+    engine_touch(e, job);
+    return engine_flush(e, err) && data_job_need_sink(e, job, err) && sink_remove(job->sink, err);
+}
+
+static bool store_delete(struct engine *e, struct data_job *job, struct err *err)
+{
+    OWNED(tx) struct tx *tx = NULL;
+    return tx_begin(e->store, &tx, err) && job_store_delete(tx, &job->row.id, 1, err) &&
+           tx_commit(tx, err);
+}
+
+static bool delete_job(struct engine *e, struct data_job *job, bool with_output, struct err *err)
+{
+    if (with_output && !remove_output(e, job, err))
+        return false;
+    if (!engine_flush(e, err) || !store_delete(e, job, err))
+        return false;
+    struct err gone;
+    err_set(&gone, ERR_NOT_FOUND, "job %s was deleted", job->row.name);
+    claims_end(e, job, &gone);
+    engine_event(e, job, "job.deleted", (struct str){0});
+    LOG1(LOG_INFO, "job.deleted", "job", "%s", job->row.name);
+    engine_forget_job(e, job);
+    return true;
+}
+
+static bool clean_job(struct engine *e, struct data_job *job, bool with_output, struct err *err)
+{
+    ledger_unserve(job->ledger);
+    leases_clear(job->leases);
+    job->unread_from = 0;
+    engine_touch(e, job);
+    if (with_output && !remove_output(e, job, err))
+        return false;
+    claims_feed(e, job);
+    return true;
+}
+
+static bool pause_job(struct engine *e, struct data_job *job, bool paused, struct err *err)
+{
+    if (job_state_is_final(job->row.state))
+        return err_set(err, ERR_CONFLICT, "job %s is %s: it cannot be %s", job->row.name,
+                       job_state_name(job->row.state), paused ? "paused" : "resumed");
+    if (job->row.paused == paused)
+        return true;
+    job->row.paused = paused;
+    engine_touch(e, job);
+    engine_event(e, job, paused ? "job.paused" : "job.resumed", (struct str){0});
+    if (!paused)
+        claims_feed(e, job);
+    return true;
+}
+
+static bool cancel_job(struct engine *e, struct data_job *job, struct err *err)
+{
+    if (job->row.state == JOB_CANCELLED)
+        return true;
+    if (!engine_move(e, job, JOB_CANCEL, err))
+        return false;
+    ledger_unserve(job->ledger);
+    leases_clear(job->leases);
+    claims_end(e, job, NULL);
+    list_add(&e->ended, job);
+    return true;
+}
+
+static bool repair_job(struct engine *e, struct data_job *job, bool with_failed, struct err *err)
+{
+    /* Read again from a fresh look at the files, as after a restart. */
+    if (!engine_flush(e, err))
+        return false;
+    data_job_rest(job);
+    engine_reopen(e, job, with_failed);
+    claims_feed(e, job);
+    return true;
+}
+
+static bool control_one(struct engine *e, struct data_job *job, struct op *op)
+{
+    struct err *err = &op->err;
+    switch (op->control.verb) {
+    case CONTROL_PAUSE:
+        return pause_job(e, job, true, err);
+    case CONTROL_RESUME:
+        return pause_job(e, job, false, err);
+    case CONTROL_CANCEL:
+        return cancel_job(e, job, err);
+    case CONTROL_CLEAN:
+        return clean_job(e, job, op->control.with_output, err);
+    case CONTROL_REPAIR:
+        return repair_job(e, job, op->control.with_failed, err);
+    case CONTROL_DELETE:
+    case CONTROL_PURGE:
+        return delete_job(e, job, op->control.with_output, err);
+    }
+    return err_set(err, ERR_INTERNAL, "unknown control verb");
+}
+
+static enum op_fate purge(struct engine *e, struct op *op)
+{
+    if (!op->right.trusted)
+        return op_refuse(op, REFUSED_TOKEN, ERR_FORBIDDEN, "a purge needs the master token");
+    while (e->jobs.count) {
+        if (!control_one(e, e->jobs.jobs[e->jobs.count - 1], op))
+            return FATE_NOW;
+        op->control.jobs++;
+    }
+    return FATE_DURABLE;
+}
+
+enum op_fate op_control(struct engine *e, struct op *op)
+{
+    if (op->control.verb == CONTROL_PURGE)
+        return purge(e, op);
+    if (!op_find_job(e, op))
+        return FATE_NOW;
+    struct data_job *job = op->of;
+    op->of = NULL; /* nothing of it is taken back with the group; and it may be gone */
+    if (!control_one(e, job, op))
+        return FATE_NOW;
+    op->control.jobs = 1;
+    return FATE_DURABLE;
+}

@@ -1,0 +1,446 @@
+/* data_job.c: a data job's life between the ops: opening what it needs, reading, counting. */
+#include "engine/data_job.h"
+
+#include "base/json.h"
+#include "engine/engine_state.h"
+
+#include <assert.h>
+#include <math.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { SERVED_STRIDE = 65536 }; /* how far the stored bound of what may be served runs ahead */
+#define RATE_DECAY_US 10e6      /* the rate looks back about ten seconds */
+
+struct data_job *data_job_new(void)
+{
+    struct data_job *job = xcalloc(1, sizeof *job);
+    data_spec_init(&job->spec);
+    job->row.kind = JOB_DATA;
+    job->row.progress =
+        (struct data_progress){.reading = {0, 0, 1}, .sink_bytes = -1, .errors_bytes = -1};
+    job->ledger = ledger_new();
+    job->leases = leases_new();
+    job->attempts = attempts_new();
+    job->waiting_end = &job->waiting;
+    job->record_bytes = 256;
+    buf_init(&job->bad_lines, BUF_NO_CAP);
+    buf_init(&job->failure_lines, BUF_NO_CAP);
+    return job;
+}
+
+void data_job_rest(struct data_job *job)
+{
+    data_job_update_row(job);
+    source_free(TAKE(job->reader));
+    source_free(TAKE(job->again));
+    sink_free(TAKE(job->sink));
+    sink_free(TAKE(job->errors));
+    program_free(TAKE(job->feed_in));
+    program_free(TAKE(job->feed_out));
+}
+
+void data_job_free(struct data_job *job)
+{
+    if (!job)
+        return;
+    assert(!job->waiting);
+    data_job_rest(job);
+    ledger_free(job->ledger);
+    leases_free(job->leases);
+    attempts_free(job->attempts);
+    data_spec_release(&job->spec);
+    job_row_release(&job->row);
+    free(job->out_name);
+    free(job->errors_path);
+    buf_release(&job->bad_lines);
+    buf_release(&job->failure_lines);
+    free(job->tried);
+    free(job);
+}
+
+bool data_job_allows(const struct data_job *job, const struct op_right *right)
+{
+    if (right->trusted)
+        return true;
+    if (!job->row.has_token)
+        return !right->strict;
+    return right->has_token &&
+           sodium_memcmp(right->token_hash, job->row.token_hash, TOKEN_HASH_BYTES) == 0;
+}
+
+static char *spool_path(const struct engine *e, const struct data_job *job, const char *what)
+{
+    return xasprintf("%s/job-%lld.%s", e->state_dir, (long long)job->row.id, what);
+}
+
+void data_job_source_spec(const struct engine *e, const struct data_job *job,
+                          struct data_spec *spec)
+{
+    data_spec_copy(spec, &job->spec);
+    if (spec->source_format != FORMAT_PROGRAM)
+        return;
+    spec->source_format = FORMAT_JSONL;
+    free(spec->source_path);
+    spec->source_path = spool_path(e, job, "in.jsonl");
+}
+
+void data_job_sink_spec(const struct engine *e, const struct data_job *job, struct data_spec *spec)
+{
+    data_spec_copy(spec, &job->spec);
+    if (spec->sink_format != FORMAT_PROGRAM)
+        return;
+    spec->sink_format = FORMAT_JSONL;
+    spec->sink_overwrite = true;
+    free(spec->sink_path);
+    spec->sink_path = spool_path(e, job, "out.jsonl");
+}
+
+/* The folders that one end of the job lives in. */
+static const struct folders *folders_of(const struct engine *e, enum data_format format)
+{
+    return format == FORMAT_PROGRAM ? e->state_folders : e->options.folders;
+}
+
+static bool open_source(struct engine *e, struct data_job *job, struct source **out,
+                        struct err *err)
+{
+    struct data_spec spec;
+    data_job_source_spec(e, job, &spec);
+    OWNED(source) struct source *source = NULL;
+    bool ok = source_open(&spec, folders_of(e, job->spec.source_format), &source, err);
+    data_spec_release(&spec);
+    struct data_progress *p = &job->row.progress;
+    char print[65];
+    int64_t bytes;
+    if (!ok)
+        return false;
+    /* A program's spool is compared as it is written again; a print of no bytes says nothing. */
+    if (job->spec.source_format != FORMAT_PROGRAM) {
+        if (!source_fingerprint(source, p->source_print_bytes, print, &bytes, err))
+            return false;
+        if (p->source_print_bytes && strcmp(print, p->source_print) != 0)
+            return err_set(err, ERR_CONFLICT,
+                           "%s is not the file that job %s was started on: its first %lld bytes "
+                           "are others",
+                           source_name(source), job->row.name, (long long)bytes);
+        memcpy(p->source_print, print, sizeof p->source_print);
+        p->source_print_bytes = bytes;
+    }
+    *out = TAKE(source);
+    return true;
+}
+
+bool data_job_need_reader(struct engine *e, struct data_job *job, struct err *err)
+{
+    if (job->reader)
+        return true;
+    OWNED(source) struct source *reader = NULL;
+    const struct data_progress *p = &job->row.progress;
+    if (!open_source(e, job, &reader, err) || !source_seek(reader, p->reading, err) ||
+        !source_skip_to(reader, ledger_known(job->ledger), err))
+        return false;
+    job->reader = TAKE(reader);
+    return true;
+}
+
+bool data_job_need_programs(struct engine *e, struct data_job *job, struct err *err)
+{
+    if (job->spec.source_format == FORMAT_PROGRAM && !job->feed_in) {
+        const char *command = programs_find(e->options.readers, job->spec.source_program);
+        if (!command)
+            return err_set(err, ERR_INVALID,
+                           "no reader is named %s: start the server with "
+                           "--reader %s=COMMAND",
+                           job->spec.source_program, job->spec.source_program);
+        OWNED_MEM char *path = spool_path(e, job, "in.jsonl");
+        if (!program_start_reader(command, path, e->options.wake, e->options.wake_context,
+                                  &job->feed_in, err))
+            return err_add(err, "reader %s", job->spec.source_program);
+        program_consumed(job->feed_in, job->row.progress.reading.bytes);
+    }
+    if (job->spec.sink_format == FORMAT_PROGRAM && !job->feed_out) {
+        const char *command = programs_find(e->options.writers, job->spec.sink_program);
+        if (!command)
+            return err_set(err, ERR_INVALID,
+                           "no writer is named %s: start the server with "
+                           "--writer %s=COMMAND",
+                           job->spec.sink_program, job->spec.sink_program);
+        OWNED_MEM char *path = spool_path(e, job, "out.jsonl");
+        int64_t bytes = job->row.progress.sink_bytes;
+        if (!program_start_writer(command, path, bytes < 0 ? 0 : bytes, e->options.wake,
+                                  e->options.wake_context, &job->feed_out, err))
+            return err_add(err, "writer %s", job->spec.sink_program);
+    }
+    return true;
+}
+
+bool data_job_need_sink(struct engine *e, struct data_job *job, struct err *err)
+{
+    if (job->sink)
+        return true;
+    if (job->spec.sink_path && !job->out_name)
+        return err_set(err, ERR_CONFLICT,
+                       "the output of job %s cannot be used: its folder is gone, "
+                       "or another job has taken it over",
+                       job->row.name);
+    struct data_spec spec;
+    data_job_sink_spec(e, job, &spec);
+    const struct data_progress *p = &job->row.progress;
+    struct sink_start start = {.committed_bytes = p->sink_bytes, .columns = p->sink_columns};
+    bool ok = sink_open(&spec, folders_of(e, job->spec.sink_format), &start, &job->sink, err);
+    data_spec_release(&spec);
+    return ok;
+}
+
+bool data_job_need_errors(struct engine *e, struct data_job *job, struct err *err)
+{
+    if (job->errors)
+        return true;
+    bool beside_output =
+        job->spec.sink_format == FORMAT_JSONL || job->spec.sink_format == FORMAT_CSV;
+    struct data_spec spec;
+    data_spec_init(&spec);
+    spec.sink_format = FORMAT_JSONL;
+    spec.sink_overwrite = true;
+    spec.sink_path = xstrdup(job->errors_path);
+    struct sink_start start = {.committed_bytes = job->row.progress.errors_bytes};
+    bool ok = sink_open(&spec, beside_output ? e->options.folders : e->state_folders, &start,
+                        &job->errors, err);
+    data_spec_release(&spec);
+    return ok || err_add(err, "error file");
+}
+
+enum record_state data_job_set(struct data_job *job, int64_t record, enum record_state state)
+{
+    if (state == RECORD_UNREAD && record < job->unread_from)
+        job->unread_from = record;
+    return ledger_set(job->ledger, record, state);
+}
+
+void data_job_set_attempts(struct data_job *job, int64_t record, int64_t attempts)
+{
+    attempts_set(job->attempts, record, attempts);
+    if (job->tried_count == job->tried_cap) {
+        job->tried_cap = job->tried_cap ? job->tried_cap * 2 : 16;
+        job->tried = xrealloc(job->tried, job->tried_cap * sizeof *job->tried);
+    }
+    job->tried[job->tried_count++] = record;
+}
+
+void data_job_error_line(const struct data_job *job, struct buf *out, const char *kind,
+                         int64_t record, int64_t line, const char *reason, struct str reason_json,
+                         int64_t attempts, int64_t at_us)
+{
+    struct json_out o;
+    char at[CLOCK_TEXT_SIZE];
+    clock_text(at_us, at);
+    json_out_init(&o, out);
+    json_out_open(&o, '{');
+    json_out_name(&o, "record");
+    json_out_i64(&o, record);
+    json_out_name(&o, "kind");
+    json_out_text(&o, kind);
+    json_out_name(&o, "reason");
+    if (reason_json.len)
+        json_out_raw(&o, reason_json);
+    else
+        json_out_text(&o, reason);
+    if (job->spec.source_path) {
+        json_out_name(&o, "file");
+        json_out_text(&o, job->spec.source_path);
+    }
+    if (line > 0) {
+        json_out_name(&o, "line");
+        json_out_i64(&o, line);
+    }
+    if (attempts > 0) {
+        json_out_name(&o, "attempts");
+        json_out_i64(&o, attempts);
+    }
+    json_out_name(&o, "at");
+    json_out_text(&o, at);
+    json_out_close(&o, '}');
+    buf_add_char(out, '\n');
+}
+
+static void note_bad(const struct engine *e, struct data_job *job,
+                     const struct source_record *record)
+{
+    job->live.bad++;
+    data_job_error_line(job, &job->bad_lines, "unreadable", record->number, record->line,
+                        record->reason, (struct str){0}, 0, e->now.wall_us);
+}
+
+/* Who reads on moves the bound below which records may be in somebody's hands, in strides, so that
+ * it is stored seldom. */
+static void raise_served_below(struct data_job *job)
+{
+    int64_t known = ledger_known(job->ledger);
+    if (known > job->row.progress.served_below)
+        job->row.progress.served_below = known + SERVED_STRIDE;
+}
+
+enum source_got data_job_read(struct engine *e, struct data_job *job, enum record_state state,
+                              struct source_record *out, struct err *err)
+{
+    struct place place = {0};
+    if (ledger_known(job->ledger) % LEDGER_PAGE_RECORDS == 0)
+        place = source_place(job->reader);
+    enum source_got got = source_next(job->reader, out, err);
+    job->at_end = got == SOURCE_END || got == SOURCE_TAIL;
+    if (got == SOURCE_RECORD || got == SOURCE_BAD) {
+        assert(out->number == ledger_known(job->ledger));
+        ledger_append(job->ledger, place, got == SOURCE_BAD ? RECORD_FAILED : state);
+        job->exhausted = false;
+        job->tail[0] = '\0';
+        raise_served_below(job);
+    }
+    if (got == SOURCE_BAD)
+        note_bad(e, job, out);
+    if (got == SOURCE_TAIL)
+        snprintf(job->tail, sizeof job->tail, "line %lld: %s", (long long)out->line, out->reason);
+    return got;
+}
+
+enum source_got data_job_read_again(struct engine *e, struct data_job *job, int64_t record,
+                                    struct source_record *out, struct err *err)
+{
+    struct place place = ledger_place(job->ledger, record);
+    bool fresh = !job->again;
+    if (fresh && !open_source(e, job, &job->again, err))
+        return SOURCE_FAILED;
+    if (fresh || job->again_next > record || job->again_next < place.record) {
+        if (!source_seek(job->again, place, err))
+            return SOURCE_FAILED;
+        job->again_next = place.record;
+    }
+    if (job->again_next < record && !source_skip_to(job->again, record, err))
+        return SOURCE_FAILED;
+    enum source_got got = source_next(job->again, out, err);
+    if (got == SOURCE_FAILED) {
+        job->again_next = INT64_MAX; /* wherever it stands now, seek first */
+        return got;
+    }
+    if ((got != SOURCE_RECORD && got != SOURCE_BAD) || out->number != record) {
+        job->again_next = INT64_MAX;
+        err_set(err, ERR_CONFLICT, "%s does not hold record %lld any more: it was changed",
+                source_name(job->again), (long long)record);
+        return SOURCE_FAILED;
+    }
+    job->again_next = record + 1;
+    if (got == SOURCE_BAD) {
+        data_job_set(job, record, RECORD_FAILED);
+        note_bad(e, job, out);
+    }
+    return got;
+}
+
+bool data_job_reach(struct engine *e, struct data_job *job, int64_t record, struct err *err)
+{
+    if (record < ledger_known(job->ledger))
+        return true;
+    if (!data_job_need_reader(e, job, err))
+        return false;
+    struct source_record got;
+    while (ledger_known(job->ledger) <= record) {
+        switch (data_job_read(e, job, RECORD_UNREAD, &got, err)) {
+        case SOURCE_FAILED:
+            return false;
+        case SOURCE_RECORD:
+            if (got.number < job->unread_from)
+                job->unread_from = got.number;
+            break;
+        case SOURCE_BAD:
+            break;
+        case SOURCE_TAIL:
+        case SOURCE_END:
+            return true;
+        }
+    }
+    return true;
+}
+
+void data_job_update_row(struct data_job *job)
+{
+    struct data_progress *p = &job->row.progress;
+    p->known = ledger_known(job->ledger);
+    p->written = job->live.written;
+    p->repeats = job->live.repeats;
+    p->bad_records = job->live.bad;
+    if (job->reader)
+        p->reading = source_place(job->reader);
+    if (job->errors)
+        p->errors_bytes = sink_length(job->errors);
+    if (!job->sink)
+        return;
+    p->sink_bytes = sink_length(job->sink);
+    const char *columns = sink_columns(job->sink);
+    if (columns && (!p->sink_columns || strcmp(columns, p->sink_columns) != 0)) {
+        free(p->sink_columns);
+        p->sink_columns = xstrdup(columns);
+    }
+}
+
+void data_job_count_rate(struct data_job *job, int64_t settled, int64_t mono_us)
+{
+    double past = (double)(mono_us - job->rate_at_us) / RATE_DECAY_US;
+    job->rate = job->rate * exp(-past) + (double)settled * 1e6 / RATE_DECAY_US;
+    job->rate_at_us = mono_us;
+}
+
+static char *copy_text(const char *text)
+{
+    return text ? xstrdup(text) : NULL;
+}
+
+/* How many records there are: known when the end was met, else by the share of bytes read. */
+static int64_t estimate_total(const struct data_job *job)
+{
+    int64_t known = ledger_known(job->ledger), size, at;
+    if (job->exhausted || job->at_end || job->row.state == JOB_COMPLETED)
+        return known;
+    if (!job->reader || !source_extent(job->reader, &size, &at) || at <= 0 || known == 0)
+        return -1;
+    return size <= at ? known : (int64_t)((double)known * ((double)size / (double)at));
+}
+
+void data_job_view(const struct data_job *job, struct instant now, struct job_view *out)
+{
+    const struct job_row *row = &job->row;
+    *out = (struct job_view){
+        .id = row->id,
+        .name = xstrdup(row->name),
+        .kind = row->kind,
+        .state = row->state,
+        .paused = row->paused,
+        .has_token = row->has_token,
+        .failure = copy_text(row->failure),
+        .created_at_us = row->created_at_us,
+        .started_at_us = row->started_at_us,
+        .ended_at_us = row->ended_at_us,
+        .known = ledger_known(job->ledger),
+        .served = ledger_count(job->ledger, RECORD_SERVED),
+        .done = ledger_count(job->ledger, RECORD_DONE),
+        .failed = ledger_count(job->ledger, RECORD_FAILED),
+        .unread = ledger_count(job->ledger, RECORD_UNREAD),
+        .bad = job->live.bad,
+        .repeats = job->live.repeats,
+        .written = job->live.written,
+        .leases = leases_count(job->leases),
+        .exhausted = job->exhausted,
+        .total = estimate_total(job),
+        .eta_s = -1,
+        .tail = job->tail[0] ? xstrdup(job->tail) : NULL,
+    };
+    data_spec_copy(&out->spec, &job->spec);
+    if (out->failed || job->bad_lines.len || row->progress.errors_bytes > 0)
+        out->errors_path = xstrdup(job->errors_path);
+    double past = (double)(now.mono_us - job->rate_at_us) / RATE_DECAY_US;
+    out->rate = job->rate_at_us && past < 6 ? job->rate * exp(-past) : 0;
+    if (out->rate < 1e-3)
+        out->rate = 0;
+    if (out->total >= 0 && out->rate > 0)
+        out->eta_s = (double)(out->total - out->done - out->failed) / out->rate;
+}

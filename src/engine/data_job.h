@@ -1,0 +1,112 @@
+/* data_job.h: one data job as the engine holds it: its row, its ledger, and what it reads and
+ * writes. Internal to engine/; the engine's thread. */
+#ifndef PENSTOCK_ENGINE_DATA_JOB_H
+#define PENSTOCK_ENGINE_DATA_JOB_H
+
+#include "core/attempts.h"
+#include "core/lease.h"
+#include "core/ledger.h"
+#include "engine/op.h"
+#include "io/program.h"
+#include "io/sink.h"
+#include "io/source.h"
+
+struct engine;
+
+struct data_job {
+    struct job_row row; /* as stored, but for what `live` and the ledger know better */
+    struct data_spec spec;
+    char *out_name;    /* normal form of the output's path: no two jobs share it; NULL */
+    char *errors_path; /* of the error file */
+
+    struct ledger *ledger;
+    struct leases *leases;
+    struct attempts *attempts;
+
+    struct source *reader; /* reads what is not known yet; NULL until needed */
+    bool exhausted;        /* a claim got nothing at all from it */
+    bool at_end;           /* it has met the end of what there is now */
+    char tail[160];        /* why the unfinished last line is no record, or "" */
+    struct source *again;  /* reads what is to be served again; NULL until needed */
+    int64_t again_next;    /* the number it would give next */
+    int64_t unread_from;   /* no known record below is unread */
+    double record_bytes;   /* mean size of a served record, for reserving answers */
+
+    struct sink *sink, *errors; /* NULL until needed */
+    struct program *feed_in, *feed_out;
+
+    struct op *waiting, **waiting_end; /* claims, oldest first */
+    bool again_now;                    /* a waiting claim must go on in the next round */
+
+    /* What settling changes, as counted now; stored with the next commit. */
+    struct live {
+        int64_t written, repeats, bad;
+    } live, live_before;      /* before: as of the last commit, to go back to */
+    bool touched;             /* in the engine's group */
+    bool reverted;            /* its part of the group failed */
+    struct buf bad_lines;     /* for the error file: lines that could not be read */
+    struct buf failure_lines; /* for the error file: failures of this group */
+    int64_t *tried;           /* records whose attempts changed in this group */
+    size_t tried_count, tried_cap;
+
+    double rate; /* settled a second, decaying */
+    int64_t rate_at_us;
+    bool progressed; /* since followers were shown its progress */
+    int64_t progress_at_us;
+    bool watched; /* its input is watched for growth */
+    bool active;  /* in the engine's list of jobs with leases or waiting claims */
+};
+
+struct data_job *data_job_new(void);
+/* Closes everything without writing; waiting claims must be gone. */
+void data_job_free(struct data_job *job);
+DEFINE_OWNED(data_job)
+
+/* Whether the asker may act on the job. */
+bool data_job_allows(const struct data_job *job, const struct op_right *right);
+
+/* What is really opened: a program's lines come from, or go to, a spool in the state folder. The
+ * spec is the caller's to release. */
+void data_job_source_spec(const struct engine *e, const struct data_job *job,
+                          struct data_spec *spec);
+void data_job_sink_spec(const struct engine *e, const struct data_job *job, struct data_spec *spec);
+
+/* Opens on demand. The reader stands at the first record that is not known. ERR_CONFLICT when the
+ * input is another one than the job was started on. */
+MUST_CHECK bool data_job_need_reader(struct engine *e, struct data_job *job, struct err *err);
+MUST_CHECK bool data_job_need_sink(struct engine *e, struct data_job *job, struct err *err);
+MUST_CHECK bool data_job_need_errors(struct engine *e, struct data_job *job, struct err *err);
+/* Starts the operator's programs of the job, if it has any and they do not run. */
+MUST_CHECK bool data_job_need_programs(struct engine *e, struct data_job *job, struct err *err);
+
+/* Closes reader, re-reader, sinks and programs (the job ended, or is about to change). */
+void data_job_rest(struct data_job *job);
+
+/* Reads ahead without serving until `record` is known or the input ends for now. */
+MUST_CHECK bool data_job_reach(struct engine *e, struct data_job *job, int64_t record,
+                               struct err *err);
+/* Reads one record that is not known yet and appends it to the ledger: good ones as `state`, bad
+ * ones as failed (noted for the error file). */
+enum source_got data_job_read(struct engine *e, struct data_job *job, enum record_state state,
+                              struct source_record *out, struct err *err);
+/* Reads one known record once more. SOURCE_RECORD, SOURCE_BAD (now noted as failed) or
+ * SOURCE_FAILED. */
+enum source_got data_job_read_again(struct engine *e, struct data_job *job, int64_t record,
+                                    struct source_record *out, struct err *err);
+
+/* Sets a record's state and keeps unread_from. Returns what it was. */
+enum record_state data_job_set(struct data_job *job, int64_t record, enum record_state state);
+void data_job_set_attempts(struct data_job *job, int64_t record, int64_t attempts);
+/* One line for the error file. `original` may be empty. */
+void data_job_error_line(const struct data_job *job, struct buf *out, const char *kind,
+                         int64_t record, int64_t line, const char *reason, struct str reason_json,
+                         int64_t attempts, int64_t at_us);
+
+/* The row brought up to date with ledger, reader and sinks, for storing. */
+void data_job_update_row(struct data_job *job);
+/* How the surfaces see it. */
+void data_job_view(const struct data_job *job, struct instant now, struct job_view *out);
+/* Counts settled records into the rate. */
+void data_job_count_rate(struct data_job *job, int64_t settled, int64_t mono_us);
+
+#endif

@@ -1,0 +1,101 @@
+/* engine_doctor.c: holds store, ledger and outputs against each other and says what it finds. It
+ * changes nothing; what it finds is what a promise would have been broken by. */
+#include "base/json.h"
+#include "engine/engine_state.h"
+
+struct findings {
+    struct json_out out;
+    int64_t faults;
+};
+
+static void find(struct findings *f, bool fault, const struct data_job *job, const char *check,
+                 const char *text)
+{
+    f->faults += fault;
+    json_out_open(&f->out, '{');
+    json_out_name(&f->out, "level");
+    json_out_text(&f->out, fault ? "error" : "ok");
+    json_out_name(&f->out, "job");
+    json_out_text(&f->out, job ? job->row.name : NULL);
+    json_out_name(&f->out, "check");
+    json_out_text(&f->out, check);
+    json_out_name(&f->out, "text");
+    json_out_text(&f->out, text);
+    json_out_close(&f->out, '}');
+}
+
+static void say_fault(void *context, const char *fault)
+{
+    find(context, true, NULL, "store", fault);
+}
+
+static void check_store(struct engine *e, struct findings *f)
+{
+    struct err err = {0};
+    int64_t before = f->faults;
+    if (!store_verify(e->store, say_fault, f, &err))
+        find(f, true, NULL, "store", err.text);
+    else if (f->faults == before)
+        find(f, false, NULL, "store", "the store is sound");
+}
+
+static void check_ledger(struct data_job *job, struct findings *f)
+{
+    ledger_check(job->ledger);
+    int64_t known = ledger_known(job->ledger), done = ledger_count(job->ledger, RECORD_DONE),
+            failed = ledger_count(job->ledger, RECORD_FAILED);
+    bool counts_written = job->spec.mode == MODE_READ_WRITE && !job->spec.allow_repeats &&
+                          job->spec.sink_format != FORMAT_NONE;
+    /* More may be written than done, by results that were sent with overwrite; less never. */
+    bool fault = counts_written && job->live.written < done;
+    OWNED_MEM char *text =
+        xasprintf("%lld records known, %lld done, %lld failed, %lld written", (long long)known,
+                  (long long)done, (long long)failed, (long long)job->live.written);
+    find(f, fault, job, "ledger", text);
+}
+
+static void check_input(struct engine *e, struct data_job *job, struct findings *f)
+{
+    struct err err = {0};
+    if (job->spec.source_format == FORMAT_NONE || job->spec.source_format == FORMAT_PROGRAM)
+        return;
+    bool ok = data_job_need_reader(e, job, &err);
+    find(f, !ok, job, "input", ok ? "the input is the file that the job was started on" : err.text);
+}
+
+static void check_output(struct engine *e, struct data_job *job, struct findings *f)
+{
+    struct err err = {0};
+    int64_t lines = 0;
+    if (job->spec.sink_format == FORMAT_NONE || job->row.progress.sink_bytes < 0)
+        return;
+    if (!data_job_need_sink(e, job, &err) || !sink_count_lines(job->sink, &lines, &err)) {
+        find(f, true, job, "output", err.text);
+        return;
+    }
+    OWNED_MEM char *text = xasprintf(
+        "%lld lines in %lld committed bytes, %lld of them written by this job", (long long)lines,
+        (long long)sink_length(job->sink), (long long)job->live.written);
+    find(f, lines < job->live.written, job, "output", text);
+}
+
+enum op_fate op_doctor(struct engine *e, struct op *op)
+{
+    struct findings f = {.faults = 0};
+    if (!engine_flush(e, &op->err))
+        return FATE_NOW;
+    json_out_init(&f.out, &op->doctor.findings);
+    json_out_open(&f.out, '[');
+    check_store(e, &f);
+    for (size_t i = 0; i < e->jobs.count; i++) {
+        struct data_job *job = e->jobs.jobs[i];
+        check_ledger(job, &f);
+        check_input(e, job, &f);
+        check_output(e, job, &f);
+        if (job_state_is_final(job->row.state))
+            data_job_rest(job);
+    }
+    json_out_close(&f.out, ']');
+    op->doctor.faults = f.faults;
+    return FATE_NOW;
+}

@@ -1,0 +1,143 @@
+/* engine_state.h: the engine's inside, shared by the files of engine/ only. The engine's thread. */
+#ifndef PENSTOCK_ENGINE_ENGINE_STATE_H
+#define PENSTOCK_ENGINE_ENGINE_STATE_H
+
+#include "core/event.h"
+#include "engine/data_job.h"
+#include "engine/engine.h"
+#include "engine/feed.h"
+#include "engine/job_table.h"
+#include "store/store.h"
+
+/* What becomes of an op after its first look. */
+enum op_fate {
+    FATE_NOW,     /* answered at once: nothing of it needs to be durable */
+    FATE_DURABLE, /* answered when the group is durable */
+    FATE_WAITS    /* a claim that waits for records */
+};
+
+struct list {
+    void **items;
+    size_t count, cap;
+};
+void list_add(struct list *l, void *item);
+void list_release(struct list *l);
+
+struct stats {
+    int64_t served, written, failed, repeats, leases_ended, commits, groups, sync_us, ops;
+};
+
+struct engine {
+    struct engine_options options;
+    char *state_dir;
+    int state_fd, lock_fd;
+    struct folders *state_folders; /* the state folder, for spools and error files in it */
+    uint8_t secret[32];
+    struct store *store;
+    struct job_table jobs;
+    struct instant now; /* of the step */
+    struct rng rng;
+
+    struct list touched;  /* struct data_job: their changes go into the next commit */
+    struct list answers;  /* struct op: to be answered when that is durable */
+    struct list active;   /* struct data_job with leases or waiting claims */
+    struct list settled;  /* struct data_job whose group was committed: what follows from it? */
+    struct list ended;    /* struct data_job whose sinks may rest after the commit */
+    struct event *events; /* of the group; strings owned by the group */
+    size_t event_count, event_cap;
+    struct list event_texts; /* their strings */
+    int programs;            /* how many jobs have one */
+    int watch_fd;            /* inotify, -1 before the first watch */
+    struct list subscriptions;
+    int64_t last_event;
+    int64_t progress_due_us; /* when followers are to be shown progress, NEVER_US */
+
+    struct stats stats;
+    int64_t started_at_us;
+    bool fatal;
+};
+
+/* group.c */
+/* The job's changes go into the next commit. */
+void engine_touch(struct engine *e, struct data_job *job);
+/* Adds an event to the group. `detail` is a JSON object or empty; copied. */
+void engine_event(struct engine *e, const struct data_job *job, const char *kind,
+                  struct str detail);
+/* Writes and syncs outputs, commits the store, answers nothing. What fails is taken back and its
+ * ops get the error. False (and e->fatal) only when durability is in doubt. */
+MUST_CHECK bool engine_flush(struct engine *e, struct err *err);
+/* Answers all of e->answers. */
+void engine_answer(struct engine *e);
+/* Moves a job's state by the table, notes the event, touches the job. ERR_CONFLICT. */
+MUST_CHECK bool engine_move(struct engine *e, struct data_job *job, enum job_verb verb,
+                            struct err *err);
+
+/* One file each: */
+enum op_fate op_start(struct engine *e, struct op *op);
+enum op_fate op_control(struct engine *e, struct op *op);
+enum op_fate op_claim(struct engine *e, struct op *op);
+enum op_fate op_settle(struct engine *e, struct op *op);
+enum op_fate op_release_claim(struct engine *e, struct op *op);
+enum op_fate op_extend(struct engine *e, struct op *op);
+enum op_fate op_report(struct engine *e, struct op *op);
+enum op_fate op_list(struct engine *e, struct op *op);
+enum op_fate op_stats(struct engine *e, struct op *op);
+enum op_fate op_doctor(struct engine *e, struct op *op);
+enum op_fate op_keys(struct engine *e, struct op *op);
+enum op_fate op_subscribe(struct engine *e, struct op *op);
+enum op_fate op_unsubscribe(struct engine *e, struct op *op);
+
+/* Finds the op's job and checks the asker's right; sets op->of, or err and refusal. */
+MUST_CHECK bool op_find_job(struct engine *e, struct op *op);
+/* Refuses an op with a kind of refusal. Always FATE_NOW. */
+enum op_fate op_refuse(struct op *op, enum op_refusal refusal, enum err_code code,
+                       const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* claim.c */
+/* Tries the waiting claims of a job again; answers those that got something or need not wait. */
+void claims_feed(struct engine *e, struct data_job *job);
+/* Answers all waiting claims of a job as finished, or with an error (NULL: finished). */
+void claims_end(struct engine *e, struct data_job *job, const struct err *why);
+/* Answers claims whose wait is over. */
+void claims_time_out(struct engine *e, struct data_job *job);
+/* Puts a job on the list of those with deadlines. */
+void engine_activate(struct engine *e, struct data_job *job);
+
+/* settle.c */
+/* Takes an op's settlements back after its group failed. */
+void settle_revert(struct op *op);
+/* Ends leases that are due: one attempt spent for each record still held. */
+void leases_end_due(struct engine *e, struct data_job *job);
+/* Gives back all that a lease holds, no attempt spent, and ends it. */
+void lease_give_back(struct data_job *job, struct lease *lease);
+
+/* claim.c */
+/* Gives a claim's records back as if never served; its lease ends. */
+void claim_take_back(struct data_job *job, struct str records, const uint8_t *token);
+
+/* advance.c */
+/* Completes the job if nothing is left, fails it if its program did, closes what is done with. */
+void job_advance(struct engine *e, struct data_job *job);
+
+/* start.c */
+/* Puts a stored job back into the table; takes the row over. */
+MUST_CHECK bool engine_load_job(struct engine *e, struct job_row *row, struct err *err);
+/* Serves everything again that is not done (nor failed, unless `with_failed`). Touches the job. */
+void engine_reopen(struct engine *e, struct data_job *job, bool with_failed);
+void engine_remove_spools(const struct engine *e, const struct data_job *job);
+
+/* engine.c */
+/* Takes a job whose row is deleted out of every list and frees it. */
+void engine_forget_job(struct engine *e, struct data_job *job);
+
+/* feed.c */
+void feed_publish(struct engine *e, const struct event *events, size_t count);
+/* Shows followers how far jobs are that moved since they were last shown. */
+void feed_progress(struct engine *e);
+
+/* watch.c */
+/* Wakes the engine when this input grows; best effort (network file systems do not tell). */
+void watch_job(struct engine *e, struct data_job *job);
+void watch_drain(struct engine *e);
+
+#endif

@@ -1,0 +1,386 @@
+/* settle.c: results and failures come in; what a dead worker held comes back.
+ *
+ * An op is looked at whole before any of it is applied: what is refused leaves no trace. Applying
+ * marks the ledger at once, so that a second result in the same group is seen as a repeat; each
+ * entry keeps what its record was before, so that all can be taken back when the group fails. */
+#include "base/json.h"
+#include "engine/engine_state.h"
+
+#include <assert.h>
+
+static enum op_fate refuse_record(struct op *op, enum op_refusal refusal, enum err_code code,
+                                  const char *what, int64_t record)
+{
+    op->refused_record = record;
+    return op_refuse(op, refusal, code, "record %lld %s", (long long)record, what);
+}
+
+static struct str line_of(const struct op *op, const struct settle_entry *entry)
+{
+    return (struct str){op->settle.lines + entry->at, entry->len};
+}
+
+static bool has_results(const struct op *op)
+{
+    for (size_t i = 0; i < op->settle.count; i++)
+        if (!op->settle.entries[i].failed)
+            return true;
+    return false;
+}
+
+static int64_t highest_record(const struct op *op)
+{
+    int64_t highest = -1;
+    for (size_t i = 0; i < op->settle.count; i++)
+        if (op->settle.entries[i].record > highest)
+            highest = op->settle.entries[i].record;
+    return highest;
+}
+
+/* After a crash records may be in somebody's hands that reading has not reached again: go there.
+ * Failures may be told of records that were not served yet. */
+static bool reach_records(struct engine *e, struct data_job *job, struct op *op)
+{
+    int64_t highest = highest_record(op);
+    bool may_exist = highest < job->row.progress.served_below || !has_results(op);
+    if (highest < ledger_known(job->ledger) || !may_exist)
+        return true;
+    int64_t bound = job->row.progress.served_below;
+    if (!data_job_reach(e, job, highest, &op->err))
+        return false;
+    if (bound != job->row.progress.served_below)
+        engine_touch(e, job);
+    return true;
+}
+
+/* Whether every entry names a record that exists and that the asker may settle. */
+static bool check_records(struct data_job *job, struct op *op, const struct lease *lease)
+{
+    int64_t known = ledger_known(job->ledger);
+    for (size_t i = 0; i < op->settle.count; i++) {
+        int64_t record = op->settle.entries[i].record;
+        if (record < 0 || record >= known) {
+            refuse_record(op, REFUSED_NEVER_SERVED, ERR_INVALID, "was never served", record);
+            return false;
+        }
+        if (lease && !lease_holds(lease, record)) {
+            refuse_record(op, REFUSED_NEVER_SERVED, ERR_CONFLICT, "is not held by this lease",
+                          record);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Hands the result to the sink. */
+static bool write_result(struct data_job *job, struct op *op, const struct settle_entry *entry)
+{
+    if (sink_add(job->sink, line_of(op, entry), &op->err))
+        return true;
+    if (entry->record >= 0)
+        err_add(&op->err, "record %lld", (long long)entry->record);
+    return false;
+}
+
+/* A record is no longer held by the lease that held it. */
+static void leave_lease(struct data_job *job, struct lease *lease, int64_t record, int64_t by)
+{
+    if (!lease && leases_count(job->leases))
+        lease = leases_holder(job->leases, record);
+    if (lease)
+        lease_settled(lease, by);
+}
+
+static bool apply_result(struct data_job *job, struct op *op, struct settle_entry *entry,
+                         struct lease *lease)
+{
+    enum record_state before = ledger_get(job->ledger, entry->record);
+    /* A failed record's late result is taken: better late than never. With a lease only what is
+     * still in flight counts: whatever else became of it was settled. */
+    bool repeat = before == RECORD_DONE || (lease && before != RECORD_SERVED);
+    if (repeat && !op->settle.overwrite && !job->spec.allow_repeats) {
+        op->settle.repeats++;
+        job->live.repeats++;
+        return true;
+    }
+    if (!write_result(job, op, entry))
+        return false;
+    if (before != RECORD_DONE)
+        data_job_set(job, entry->record, RECORD_DONE);
+    if (before == RECORD_SERVED)
+        leave_lease(job, lease, entry->record, -1);
+    entry->before = (uint8_t)before;
+    entry->taken = true;
+    op->settle.written++;
+    job->live.written++;
+    return true;
+}
+
+static struct str reason_of(const struct op *op, const struct settle_entry *entry)
+{
+    return str_trim(line_of(op, entry));
+}
+
+/* Puts a record down as failed (with a line in `lines` for the error file), or to be tried again.
+ */
+static bool fail_record(struct engine *e, struct data_job *job, int64_t record, bool final,
+                        struct buf *lines, const char *reason, struct str reason_json)
+{
+    int64_t attempts = attempts_get(job->attempts, record) + 1;
+    data_job_set_attempts(job, record, attempts);
+    bool failed = final || (job->spec.max_attempts > 0 && attempts >= job->spec.max_attempts);
+    data_job_set(job, record, failed ? RECORD_FAILED : RECORD_UNREAD);
+    if (failed)
+        data_job_error_line(job, lines, "failed", record, 0, reason, reason_json, attempts,
+                            e->now.wall_us);
+    return failed;
+}
+
+static bool apply_failure(struct engine *e, struct data_job *job, struct op *op,
+                          struct settle_entry *entry, struct lease *lease)
+{
+    enum record_state before = ledger_get(job->ledger, entry->record);
+    if (before == RECORD_DONE && !op->settle.has_lease) {
+        refuse_record(op, REFUSED_ALREADY_DONE, ERR_CONFLICT, "is done already", entry->record);
+        return false;
+    }
+    if (before == RECORD_DONE || before == RECORD_FAILED || (lease && before != RECORD_SERVED)) {
+        op->settle.repeats++;
+        return true;
+    }
+    if (before == RECORD_SERVED)
+        leave_lease(job, lease, entry->record, -1);
+    bool failed = fail_record(e, job, entry->record, op->settle.final, &job->failure_lines,
+                              "marked by its worker", reason_of(op, entry));
+    entry->before = (uint8_t)before;
+    entry->taken = true;
+    *(failed ? &op->settle.failed : &op->settle.retried) += 1;
+    return true;
+}
+
+/* Takes back the first `count` entries of an op, last first. */
+static void revert_entries(struct data_job *job, struct op *op, size_t count)
+{
+    struct lease *lease = op->settle.has_lease ? leases_find(job->leases, op->settle.token) : NULL;
+    for (size_t i = count; i-- > 0;) {
+        struct settle_entry *entry = &op->settle.entries[i];
+        if (!entry->taken)
+            continue;
+        entry->taken = false;
+        if (entry->failed)
+            data_job_set_attempts(job, entry->record,
+                                  attempts_get(job->attempts, entry->record) - 1);
+        if (job->spec.mode == MODE_WRITE)
+            continue;
+        /* Whose result was lost here does not come again by itself when nobody waits for a lease to
+         * end: the record is served anew. */
+        enum record_state back = (enum record_state)entry->before;
+        bool held = back == RECORD_SERVED && (lease || leases_holder(job->leases, entry->record));
+        if (back == RECORD_SERVED && !held)
+            back = RECORD_UNREAD;
+        data_job_set(job, entry->record, back);
+        if (held)
+            leave_lease(job, lease, entry->record, +1);
+    }
+}
+
+void settle_revert(struct op *op)
+{
+    revert_entries(op->of, op, op->settle.count);
+    op->settle.written = op->settle.repeats = op->settle.failed = op->settle.retried = 0;
+}
+
+/* A read job takes notice of results without writing them: done is done. */
+static void apply_read(struct data_job *job, struct op *op, struct settle_entry *entry,
+                       struct lease *lease)
+{
+    if (ledger_get(job->ledger, entry->record) != RECORD_SERVED)
+        return;
+    data_job_set(job, entry->record, RECORD_DONE);
+    leave_lease(job, lease, entry->record, -1);
+    entry->before = RECORD_SERVED;
+    entry->taken = true;
+    op->settle.written++;
+}
+
+static bool apply_entry(struct engine *e, struct data_job *job, struct op *op,
+                        struct settle_entry *entry, struct lease *lease)
+{
+    if (job->spec.mode == MODE_WRITE) {
+        if (!write_result(job, op, entry))
+            return false;
+        job->live.written++;
+        op->settle.written++;
+        return true;
+    }
+    if (entry->failed)
+        return apply_failure(e, job, op, entry, lease);
+    if (job->spec.mode == MODE_READ) {
+        apply_read(job, op, entry, lease);
+        return true;
+    }
+    return apply_result(job, op, entry, lease);
+}
+
+/* Applies all entries. When one is refused by the sink none of the op stands. */
+static bool apply_all(struct engine *e, struct data_job *job, struct op *op, struct lease *lease)
+{
+    size_t mark = job->sink ? sink_mark(job->sink) : 0;
+    struct live before = job->live;
+    size_t failure_bytes = job->failure_lines.len;
+    for (size_t i = 0; i < op->settle.count; i++) {
+        if (apply_entry(e, job, op, &op->settle.entries[i], lease))
+            continue;
+        /* Planchet keeps the marks before the one that it refuses. */
+        if (op->refusal == REFUSED_ALREADY_DONE)
+            return true;
+        revert_entries(job, op, i);
+        job->live = before;
+        job->failure_lines.len = failure_bytes;
+        if (job->sink)
+            sink_rewind(job->sink, mark);
+        op->settle.written = op->settle.repeats = op->settle.failed = op->settle.retried = 0;
+        return false;
+    }
+    return true;
+}
+
+static enum op_fate check_settle(struct engine *e, struct op *op, struct lease **lease)
+{
+    struct data_job *job = op->of;
+    bool results = has_results(op) || op->settle.results_only;
+    if (job->spec.mode == MODE_READ && results && !op->settle.has_lease)
+        return op_refuse(op, REFUSED_READ_ONLY, ERR_CONFLICT,
+                         "job %s only reads: it takes no results", job->row.name);
+    if (job->spec.mode != MODE_READ && job->spec.sink_format == FORMAT_NONE && results)
+        return op_refuse(op, REFUSED_NO_WRITER, ERR_CONFLICT, "job %s has no output",
+                         job->row.name);
+    if (job->row.state == JOB_CANCELLED || job->row.state == JOB_FAILED)
+        return op_refuse(op, REFUSED_OTHERWISE, ERR_CONFLICT, "job %s is %s", job->row.name,
+                         job_state_name(job->row.state));
+    if (op->settle.has_lease && !(*lease = leases_find(job->leases, op->settle.token)))
+        return op_refuse(op, REFUSED_LEASE_ENDED, ERR_CONFLICT,
+                         "the lease has ended: its records are served again");
+    if (job->spec.mode == MODE_WRITE)
+        return FATE_DURABLE;
+    if (!reach_records(e, job, op) || !check_records(job, op, *lease))
+        return FATE_NOW;
+    return FATE_DURABLE;
+}
+
+enum op_fate op_settle(struct engine *e, struct op *op)
+{
+    struct lease *lease = NULL;
+    op->refused_record = -1;
+    if (!op_find_job(e, op))
+        return FATE_NOW;
+    struct data_job *job = op->of;
+    enum op_fate fate = check_settle(e, op, &lease);
+    if (fate != FATE_DURABLE)
+        return fate;
+    if (job->spec.sink_format != FORMAT_NONE &&
+        (!data_job_need_programs(e, job, &op->err) || !data_job_need_sink(e, job, &op->err)))
+        return FATE_NOW;
+    engine_touch(e, job);
+    if (!apply_all(e, job, op, lease))
+        return FATE_NOW;
+    data_job_count_rate(job, op->settle.written + op->settle.failed, e->now.mono_us);
+    e->stats.written += op->settle.written;
+    e->stats.repeats += op->settle.repeats;
+    e->stats.failed += op->settle.failed;
+    return FATE_DURABLE;
+}
+
+enum op_fate op_release_claim(struct engine *e, struct op *op)
+{
+    if (!op_find_job(e, op))
+        return FATE_NOW;
+    struct data_job *job = op->of;
+    if (op->lease.has_lease && !leases_find(job->leases, op->lease.token))
+        return op_refuse(op, REFUSED_LEASE_ENDED, ERR_CONFLICT,
+                         "the lease has ended: its records are served again");
+    if (op->lease.has_lease && !op->lease.records.len)
+        lease_give_back(job, leases_find(job->leases, op->lease.token));
+    else
+        claim_take_back(job, op->lease.records, op->lease.has_lease ? op->lease.token : NULL);
+    if (job->spec.mode == MODE_READ)
+        engine_touch(e, job);
+    claims_feed(e, job);
+    return FATE_DURABLE;
+}
+
+enum op_fate op_extend(struct engine *e, struct op *op)
+{
+    if (!op_find_job(e, op))
+        return FATE_NOW;
+    struct data_job *job = op->of;
+    struct lease *lease = leases_find(job->leases, op->lease.token);
+    if (!lease)
+        return op_refuse(op, REFUSED_LEASE_ENDED, ERR_CONFLICT,
+                         "the lease has ended: its records are served again");
+    int64_t lease_us = op->lease.lease_us > 0 ? op->lease.lease_us : job->spec.lease_us;
+    if (lease_us <= 0)
+        return op_refuse(op, REFUSED_OTHERWISE, ERR_INVALID, "how long? the job has no lease time");
+    lease_extend(job->leases, lease, e->now.mono_us + lease_us);
+    op->lease.lease_ends_at_us = e->now.wall_us + lease_us;
+    return FATE_NOW;
+}
+
+static void give_back_one(void *context, int64_t record)
+{
+    struct data_job *job = context;
+    if (ledger_get(job->ledger, record) == RECORD_SERVED)
+        data_job_set(job, record, RECORD_UNREAD);
+}
+
+void lease_give_back(struct data_job *job, struct lease *lease)
+{
+    lease_each(lease, give_back_one, job);
+    leases_end(job->leases, lease);
+}
+
+struct ending {
+    struct engine *e;
+    struct data_job *job;
+    int64_t back, failed;
+};
+
+static void end_one(void *context, int64_t record)
+{
+    struct ending *ending = context;
+    if (ledger_get(ending->job->ledger, record) != RECORD_SERVED)
+        return;
+    /* Nobody is told of it, so it is never taken back: its line waits among those that stay. */
+    if (fail_record(ending->e, ending->job, record, false, &ending->job->bad_lines,
+                    "its lease ended on the last attempt", (struct str){0}))
+        ending->failed++;
+    else
+        ending->back++;
+}
+
+void leases_end_due(struct engine *e, struct data_job *job)
+{
+    for (struct lease *lease; (lease = leases_first(job->leases));) {
+        if (lease_ends_us(lease) > e->now.mono_us)
+            return;
+        struct ending ending = {.e = e, .job = job};
+        lease_each(lease, end_one, &ending);
+        leases_end(job->leases, lease);
+        if (ending.back == 0 && ending.failed == 0)
+            continue;
+        e->stats.leases_ended++;
+        e->stats.failed += ending.failed;
+        OWNED_BUF struct buf detail;
+        struct json_out o;
+        buf_init(&detail, 256);
+        json_out_init(&o, &detail);
+        json_out_open(&o, '{');
+        json_out_name(&o, "returned");
+        json_out_i64(&o, ending.back);
+        json_out_name(&o, "failed");
+        json_out_i64(&o, ending.failed);
+        json_out_close(&o, '}');
+        engine_event(e, job, "lease.ended", buf_str(&detail));
+        engine_touch(e, job);
+    }
+}

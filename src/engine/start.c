@@ -1,0 +1,328 @@
+/* start.c: making a job, or starting an old one again.
+ *
+ * Everything is looked at before anything is changed: the input is opened, the output's path
+ * resolved and compared with those of the other jobs. The change itself is one store transaction;
+ * memory follows it. */
+#include "base/log.h"
+#include "engine/engine_state.h"
+#include "store/ledger_store.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* What was found out about the two ends of a job. */
+struct ends {
+    char *out_name; /* normal form of the output's path, NULL */
+    char print[65];
+    int64_t print_bytes;
+};
+
+static void ends_release(struct ends *ends)
+{
+    free(ends->out_name);
+}
+
+static bool check_program(const struct programs *programs, const char *name, const char *what,
+                          struct op *op)
+{
+    if (programs_find(programs, name))
+        return true;
+    op_refuse(op, REFUSED_OTHERWISE, ERR_INVALID,
+              "no %s is named %s: the server knows those of its --%s options", what, name, what);
+    return false;
+}
+
+static bool look_at_input(struct engine *e, struct op *op, struct ends *ends)
+{
+    const struct data_spec *spec = op->start.spec;
+    if (spec->source_format == FORMAT_NONE)
+        return true;
+    if (spec->source_format == FORMAT_PROGRAM)
+        return check_program(e->options.readers, spec->source_program, "reader", op);
+    OWNED(source) struct source *source = NULL;
+    if (!source_open(spec, e->options.folders, &source, &op->err) ||
+        !source_fingerprint(source, 0, ends->print, &ends->print_bytes, &op->err)) {
+        op->refusal = REFUSED_INPUT;
+        return false;
+    }
+    return true;
+}
+
+/* The job that writes to this output, NULL when none does. */
+static struct data_job *writer_of(const struct engine *e, const char *out_name)
+{
+    for (size_t i = 0; i < e->jobs.count; i++) {
+        struct data_job *job = e->jobs.jobs[i];
+        if (job->out_name && strcmp(job->out_name, out_name) == 0)
+            return job;
+    }
+    return NULL;
+}
+
+static bool look_at_output(struct engine *e, struct op *op, const struct data_job *old,
+                           struct ends *ends)
+{
+    const struct data_spec *spec = op->start.spec;
+    if (spec->sink_format == FORMAT_NONE)
+        return true;
+    if (spec->sink_format == FORMAT_PROGRAM)
+        return check_program(e->options.writers, spec->sink_program, "writer", op);
+    struct sink_start start = {.committed_bytes = -1};
+    OWNED(sink) struct sink *trial = NULL;
+    OWNED_MEM char *in_name = NULL;
+    if (!folders_name(e->options.folders, spec->sink_path, &ends->out_name, &op->err) ||
+        !sink_open(spec, e->options.folders, &start, &trial, &op->err))
+        return false;
+    if (spec->source_path &&
+        folders_name(e->options.folders, spec->source_path, &in_name, &op->err) &&
+        strcmp(in_name, ends->out_name) == 0) {
+        op_refuse(op, REFUSED_OTHERWISE, ERR_INVALID, "%s cannot be input and output at once",
+                  spec->sink_path);
+        return false;
+    }
+    struct data_job *writer = writer_of(e, ends->out_name);
+    bool again = op->start.clean_start || op->start.repair;
+    if (!writer || (writer == old && again))
+        return true;
+    if (writer != old && op->start.force_overwrite && job_state_is_final(writer->row.state))
+        return true;
+    op_refuse(op, REFUSED_OUTPUT_TAKEN, ERR_CONFLICT, "%s is the output of job %s (%s)",
+              spec->sink_path, writer->row.name, job_state_name(writer->row.state));
+    return false;
+}
+
+static char *spec_text(const struct data_spec *spec)
+{
+    struct buf text;
+    buf_init(&text, BUF_NO_CAP);
+    data_spec_write(spec, &text);
+    return buf_take(&text);
+}
+
+static void set_errors_path(struct engine *e, struct data_job *job)
+{
+    free(job->errors_path);
+    if (job->spec.sink_path)
+        job->errors_path = xasprintf("%s.errors.jsonl", job->spec.sink_path);
+    else
+        job->errors_path =
+            xasprintf("%s/job-%lld.errors.jsonl", e->state_dir, (long long)job->row.id);
+}
+
+/* Puts the new spec, token and ends into a job. */
+static void adopt(struct engine *e, struct data_job *job, const struct op *op, struct ends *ends)
+{
+    data_spec_release(&job->spec);
+    data_spec_copy(&job->spec, op->start.spec);
+    free(job->row.spec);
+    job->row.spec = spec_text(&job->spec);
+    free(job->out_name);
+    job->out_name = TAKE(ends->out_name);
+    memcpy(job->row.progress.source_print, ends->print, sizeof ends->print);
+    job->row.progress.source_print_bytes = ends->print_bytes;
+    if (op->start.set_token) {
+        job->row.has_token = true;
+        memcpy(job->row.token_hash, op->start.token_hash, TOKEN_HASH_BYTES);
+    }
+    set_errors_path(e, job);
+}
+
+/* A job whose output was taken over never writes to it again. */
+static void take_output_over(struct engine *e, const struct data_job *job)
+{
+    for (size_t i = 0; i < e->jobs.count; i++) {
+        struct data_job *other = e->jobs.jobs[i];
+        if (other == job || !other->out_name || !job->out_name ||
+            strcmp(other->out_name, job->out_name) != 0)
+            continue;
+        data_job_rest(other);
+        free(TAKE(other->out_name));
+        other->row.progress.sink_bytes = -1;
+        struct err ignored;
+        if (!engine_move(e, other, JOB_CANCEL, &ignored))
+            engine_touch(e, other);
+    }
+}
+
+static bool insert_job(struct engine *e, struct data_job *job, struct err *err)
+{
+    OWNED(tx) struct tx *tx = NULL;
+    return tx_begin(e->store, &tx, err) && job_store_insert(tx, &job->row, 1, err) &&
+           tx_commit(tx, err);
+}
+
+static void remove_spool(const struct engine *e, const struct data_job *job, const char *what)
+{
+    OWNED_MEM char *name = xasprintf("job-%lld.%s", (long long)job->row.id, what);
+    unlinkat(e->state_fd, name, 0);
+}
+
+void engine_remove_spools(const struct engine *e, const struct data_job *job)
+{
+    remove_spool(e, job, "in.jsonl");
+    remove_spool(e, job, "out.jsonl");
+    remove_spool(e, job, "errors.jsonl");
+}
+
+static enum op_fate start_new(struct engine *e, struct op *op, struct ends *ends)
+{
+    OWNED(data_job) struct data_job *job = data_job_new();
+    job->row.name = xstrndup(op->job.name.ptr, op->job.name.len);
+    job->row.state = JOB_PENDING;
+    job->row.created_at_us = e->now.wall_us;
+    adopt(e, job, op, ends);
+    if (!engine_flush(e, &op->err) || !insert_job(e, job, &op->err))
+        return FATE_NOW;
+    set_errors_path(e, job);
+    engine_remove_spools(e, job); /* of an earlier job of this id, should one have been left */
+    op->start.job_id = job->row.id;
+    struct data_job *added = TAKE(job);
+    job_table_add(&e->jobs, added);
+    if (added->spec.source_format == FORMAT_PROGRAM || added->spec.sink_format == FORMAT_PROGRAM)
+        e->programs++;
+    take_output_over(e, added);
+    engine_event(e, added, "job.created", str_of(added->row.spec));
+    LOG1(LOG_INFO, "job.created", "job", "%s", added->row.name);
+    return FATE_DURABLE;
+}
+
+/* A repair goes on with the same input; the name of its file may have changed. */
+static bool same_input(const struct data_job *job, const struct op *op, const struct ends *ends,
+                       struct err *err)
+{
+    const struct data_progress *p = &job->row.progress;
+    bool same_kind = job->spec.source_format == op->start.spec->source_format &&
+                     (job->spec.source_format != FORMAT_CSV ||
+                      job->spec.chunk_rows == op->start.spec->chunk_rows);
+    /* A file shorter than the print then, or grown since: the next opening compares what it can. */
+    bool comparable = ends->print_bytes == p->source_print_bytes && p->source_print_bytes > 0;
+    if (same_kind && (!comparable || strcmp(ends->print, p->source_print) == 0))
+        return true;
+    return err_set(err, ERR_CONFLICT,
+                   "job %s was started on another input: start it clean, or under another name",
+                   job->row.name);
+}
+
+void engine_reopen(struct engine *e, struct data_job *job, bool with_failed)
+{
+    struct err ignored;
+    ledger_unserve(job->ledger);
+    leases_clear(job->leases);
+    if (with_failed) {
+        for (int64_t record = 0; record < ledger_known(job->ledger); record++)
+            if (attempts_get(job->attempts, record))
+                data_job_set_attempts(job, record, 0);
+        ledger_unfail(job->ledger);
+        job->live.bad = 0;
+    }
+    job->unread_from = 0;
+    job->exhausted = false;
+    engine_touch(e, job);
+    free(TAKE(job->row.failure));
+    if (!engine_move(e, job, JOB_REOPEN, &ignored))
+        LOG1(LOG_WARN, "job.not-reopened", "reason", "%s", ignored.text);
+}
+
+static bool forget_records(struct engine *e, struct data_job *job, struct err *err)
+{
+    OWNED(tx) struct tx *tx = NULL;
+    if (!tx_begin(e->store, &tx, err) || !ledger_store_clear(tx, job->row.id, err))
+        return false;
+    struct data_progress fresh = {.reading = {0, 0, 1}, .sink_bytes = -1, .errors_bytes = -1};
+    struct job_row row = job->row;
+    row.progress = fresh;
+    const struct job_row *rows = &row;
+    if (!job_store_save(tx, &rows, 1, err) || !tx_commit(tx, err))
+        return false;
+    data_job_rest(job);
+    free(job->row.progress.sink_columns);
+    job->row.progress = fresh;
+    ledger_clear(job->ledger);
+    attempts_clear(job->attempts);
+    leases_clear(job->leases);
+    job->live = (struct live){0};
+    job->bad_lines.len = 0;
+    job->tried_count = 0;
+    job->tail[0] = '\0';
+    engine_remove_spools(e, job);
+    return true;
+}
+
+static enum op_fate start_again(struct engine *e, struct data_job *job, struct op *op,
+                                struct ends *ends)
+{
+    if (!engine_flush(e, &op->err))
+        return FATE_NOW;
+    bool moved = !job->out_name || !ends->out_name || strcmp(job->out_name, ends->out_name) != 0;
+    if (op->start.clean_start) {
+        if (!forget_records(e, job, &op->err))
+            return FATE_NOW;
+    } else {
+        if (!same_input(job, op, ends, &op->err))
+            return FATE_NOW;
+        /* The print of the first start stays: it is what the numbers belong to. */
+        memcpy(ends->print, job->row.progress.source_print, sizeof ends->print);
+        ends->print_bytes = job->row.progress.source_print_bytes;
+        data_job_rest(job);
+        if (moved) {
+            job->row.progress.sink_bytes = job->row.progress.errors_bytes = -1;
+            free(TAKE(job->row.progress.sink_columns));
+        }
+    }
+    adopt(e, job, op, ends);
+    engine_reopen(e, job, false);
+    take_output_over(e, job);
+    op->start.job_id = job->row.id;
+    op->of = job;
+    return FATE_DURABLE;
+}
+
+enum op_fate op_start(struct engine *e, struct op *op)
+{
+    if (!data_spec_check(op->start.spec, &op->err) || !job_name_check(op->job.name, &op->err))
+        return FATE_NOW;
+    struct data_job *old = job_table_by_name(&e->jobs, op->job.name);
+    bool again = op->start.clean_start || op->start.repair;
+    if (old && again && !data_job_allows(old, &op->right))
+        return op_refuse(op, REFUSED_TOKEN, ERR_FORBIDDEN, "job %s needs its token", old->row.name);
+    struct ends ends = {0};
+    enum op_fate fate = FATE_NOW;
+    if (look_at_input(e, op, &ends) && look_at_output(e, op, old, &ends)) {
+        /* Looking for the input's name may have left an error behind that was none. */
+        op->err = (struct err){0};
+        if (old && !again)
+            op_refuse(op, REFUSED_NAME_TAKEN, ERR_CONFLICT, "job %s exists already", old->row.name);
+        else
+            fate = old ? start_again(e, old, op, &ends) : start_new(e, op, &ends);
+    }
+    ends_release(&ends);
+    return fate;
+}
+
+bool engine_load_job(struct engine *e, struct job_row *row, struct err *err)
+{
+    OWNED(data_job) struct data_job *job = data_job_new();
+    free(job->row.progress.sink_columns);
+    job->row = *row;
+    *row = (struct job_row){0};
+    if (!data_spec_read(str_of(job->row.spec), &job->spec, err))
+        return err_add(err, "job %s", job->row.name);
+    const struct data_progress *p = &job->row.progress;
+    job->live = (struct live){p->written, p->repeats, p->bad_records};
+    set_errors_path(e, job);
+    /* A folder that is gone does not keep the others from being served. */
+    struct err gone;
+    if (job->spec.sink_path &&
+        !folders_name(e->options.folders, job->spec.sink_path, &job->out_name, &gone))
+        LOG1(LOG_WARN, "output.unreachable", "reason", "%s", gone.text);
+    /* An output that was taken over belongs to the later job. */
+    struct data_job *earlier = job->out_name ? writer_of(e, job->out_name) : NULL;
+    if (earlier)
+        free(TAKE(earlier->out_name));
+    if (job->spec.source_format == FORMAT_PROGRAM || job->spec.sink_format == FORMAT_PROGRAM)
+        e->programs++;
+    struct data_job *added = TAKE(job);
+    job_table_add(&e->jobs, added);
+    return true;
+}
