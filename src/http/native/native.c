@@ -1,0 +1,54 @@
+/* native.c: the table of routes of the native surface, and how it tells what went wrong. */
+#include "http/native/native.h"
+#include "http/problems.h"
+
+/* Small control messages. */
+#define BODY_SMALL_BYTES (64 << 10)
+
+/* Routes of one job ask for no scope of a key: the engine looks at the asker's right, which may
+ * also come from the job's own token (request_right). */
+static const struct route routes[] = {
+    {"POST", "/v1/jobs", SCOPE_ADMIN, BODY_TAKEN, BODY_SMALL_BYTES, native_jobs_create},
+    {"GET", "/v1/jobs", SCOPE_READ, BODY_NONE, 0, native_jobs_list},
+    {"GET", "/v1/jobs/{job}", SCOPE_READ, BODY_NONE, 0, native_job_show},
+    {"DELETE", "/v1/jobs/{job}", SCOPE_ADMIN, BODY_NONE, 0, native_job_delete},
+    {"POST", "/v1/jobs/{job}/pause", SCOPE_ADMIN, BODY_NONE, 0, native_job_pause},
+    {"POST", "/v1/jobs/{job}/resume", SCOPE_ADMIN, BODY_NONE, 0, native_job_resume},
+    {"POST", "/v1/jobs/{job}/cancel", SCOPE_ADMIN, BODY_NONE, 0, native_job_cancel},
+    {"POST", "/v1/jobs/{job}/repair", SCOPE_ADMIN, BODY_TAKEN, BODY_SMALL_BYTES, native_job_repair},
+    {"POST", "/v1/jobs/{job}/clean", SCOPE_ADMIN, BODY_TAKEN, BODY_SMALL_BYTES, native_job_clean},
+    {"GET", "/v1/jobs/{job}/errors", SCOPE_READ, BODY_NONE, 0, native_job_errors},
+    {"GET", "/v1/jobs/{job}/events", SCOPE_READ, BODY_NONE, 0, native_job_events},
+    {"POST", "/v1/jobs/{job}/claim", SCOPE_NONE, BODY_TAKEN, BODY_SMALL_BYTES, native_claim},
+    {"POST", "/v1/jobs/{job}/settle", SCOPE_NONE, BODY_TAKEN, 0, native_settle},
+    {"POST", "/v1/jobs/{job}/extend", SCOPE_NONE, BODY_TAKEN, BODY_SMALL_BYTES, native_extend},
+    {"POST", "/v1/jobs/{job}/release", SCOPE_NONE, BODY_TAKEN, BODY_SMALL_BYTES, native_release},
+    {"GET", "/v1/events", SCOPE_READ, BODY_NONE, 0, native_events},
+    {"GET", "/v1/keys", SCOPE_ADMIN, BODY_NONE, 0, native_keys_list},
+    {"POST", "/v1/keys", SCOPE_ADMIN, BODY_TAKEN, BODY_SMALL_BYTES, native_keys_create},
+    {"DELETE", "/v1/keys/{name}", SCOPE_ADMIN, BODY_NONE, 0, native_key_revoke},
+    {"GET", "/v1/health", SCOPE_NONE, BODY_NONE, 0, native_health},
+    {"GET", "/v1/doctor", SCOPE_ADMIN, BODY_NONE, 0, native_doctor},
+    {"GET", "/metrics", SCOPE_READ, BODY_NONE, 0, native_metrics},
+    {"GET", "/openapi.json", SCOPE_NONE, BODY_NONE, 0, native_openapi},
+    {"GET", "/docs", SCOPE_NONE, BODY_NONE, 0, native_docs},
+    {"GET", "/redoc", SCOPE_NONE, BODY_NONE, 0, native_docs},
+    {"GET", "/docs/docs.css", SCOPE_NONE, BODY_NONE, 0, native_docs_style},
+    {"GET", "/docs/docs.js", SCOPE_NONE, BODY_NONE, 0, native_docs_script},
+    {"GET", "/docs/oauth2-redirect", SCOPE_NONE, BODY_NONE, 0, native_docs_redirect},
+};
+
+static void fail(struct request *req, const struct op *op, const struct err *err, int status,
+                 struct reply *reply)
+{
+    (void)req, (void)op;
+    problem_reply(err, status, reply);
+}
+
+const struct surface native_surface = {
+    .prefix = "/v1",
+    .routes = routes,
+    .route_count = sizeof routes / sizeof *routes,
+    .head_allowed = true,
+    .fail = fail,
+};

@@ -1,0 +1,68 @@
+/* native.h: the parts of the native surface, the REST interface below /v1, and the pages beside it.
+ *
+ * One file a noun; native.c holds the table of routes. What each route takes and answers is written
+ * in docs/openapi.json. Threads: handlers and finishes run on HTTP threads (route.h). */
+#ifndef PENSTOCK_HTTP_NATIVE_NATIVE_H
+#define PENSTOCK_HTTP_NATIVE_NATIVE_H
+
+#include "base/json.h"
+#include "http/reply.h"
+#include "http/request.h"
+
+/* Which job the path's {job} names: an id, or `~` and a name. ERR_INVALID. */
+MUST_CHECK bool native_job_ref(const struct request *req, struct job_ref *out, struct err *err);
+/* An op on that job with the asker's right, NULL when the path names none. */
+struct op *native_job_op(struct request *req, enum op_kind kind, enum scope needed,
+                         struct err *err);
+/* A job as JSON. */
+void native_job_write(const struct job_view *view, struct json_out *o);
+/* A wall-clock time, null for 0. */
+void native_time_write(struct json_out *o, int64_t at_us);
+/* Starts the answer {"...}: a JSON writer on `b`, which is initialised. */
+void native_reply_begin(struct json_out *o, struct buf *b);
+/* Ends it; ERR_LIMIT when it grew too long. `b` is empty afterwards. */
+MUST_CHECK bool native_reply_end(struct reply *reply, struct buf *b, struct err *err);
+
+/* native_jobs.c */
+bool native_jobs_create(struct request *req, struct reply *reply, struct err *err);
+bool native_jobs_list(struct request *req, struct reply *reply, struct err *err);
+bool native_job_show(struct request *req, struct reply *reply, struct err *err);
+bool native_job_delete(struct request *req, struct reply *reply, struct err *err);
+bool native_job_pause(struct request *req, struct reply *reply, struct err *err);
+bool native_job_resume(struct request *req, struct reply *reply, struct err *err);
+bool native_job_cancel(struct request *req, struct reply *reply, struct err *err);
+bool native_job_repair(struct request *req, struct reply *reply, struct err *err);
+bool native_job_clean(struct request *req, struct reply *reply, struct err *err);
+/* native_errors.c */
+bool native_job_errors(struct request *req, struct reply *reply, struct err *err);
+/* native_work.c */
+bool native_claim(struct request *req, struct reply *reply, struct err *err);
+bool native_extend(struct request *req, struct reply *reply, struct err *err);
+bool native_release(struct request *req, struct reply *reply, struct err *err);
+/* native_settle.c */
+bool native_settle(struct request *req, struct reply *reply, struct err *err);
+/* native_events.c */
+bool native_events(struct request *req, struct reply *reply, struct err *err);
+bool native_job_events(struct request *req, struct reply *reply, struct err *err);
+/* native_keys.c */
+bool native_keys_list(struct request *req, struct reply *reply, struct err *err);
+bool native_keys_create(struct request *req, struct reply *reply, struct err *err);
+bool native_key_revoke(struct request *req, struct reply *reply, struct err *err);
+/* native_service.c */
+bool native_health(struct request *req, struct reply *reply, struct err *err);
+bool native_doctor(struct request *req, struct reply *reply, struct err *err);
+bool native_metrics(struct request *req, struct reply *reply, struct err *err);
+/* native_pages.c */
+bool native_openapi(struct request *req, struct reply *reply, struct err *err);
+bool native_docs(struct request *req, struct reply *reply, struct err *err);
+bool native_docs_style(struct request *req, struct reply *reply, struct err *err);
+bool native_docs_script(struct request *req, struct reply *reply, struct err *err);
+bool native_docs_redirect(struct request *req, struct reply *reply, struct err *err);
+
+/* native_token.c: lease tokens as 32 hexadecimal digits. */
+#define NATIVE_TOKEN_TEXT (2 * LEASE_TOKEN_BYTES)
+void native_token_write(const uint8_t token[LEASE_TOKEN_BYTES], char out[NATIVE_TOKEN_TEXT + 1]);
+/* ERR_INVALID when it cannot be a token. */
+MUST_CHECK bool native_token_read(struct str text, uint8_t out[LEASE_TOKEN_BYTES], struct err *err);
+
+#endif

@@ -1,0 +1,100 @@
+/* native_errors.c: the failed records of a job, from its error file, in pages (native.h).
+ *
+ * The engine appends whole lines and says where the file is; this reads it from the offset that the
+ * client got with the page before. A line that is still being written is left for the next page. */
+#include "base/file.h"
+#include "engine/engine.h"
+#include "http/native/native.h"
+#include "http/native/native_body.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+
+enum { PAGE_DEFAULT = 100, PAGE_MAX = 1000 };
+/* Read at once; one line fits, as reasons are capped well below. */
+#define PAGE_BYTES (1 << 20)
+
+struct page {
+    int64_t after, limit;
+};
+
+static void write_empty(struct json_out *o)
+{
+    json_out_close(o, ']');
+    json_out_name(o, "next");
+    json_out_null(o);
+    json_out_close(o, '}');
+}
+
+/* Writes up to `limit` whole lines; returns how many bytes they take. */
+static size_t write_lines(struct str text, int64_t limit, struct json_out *o)
+{
+    size_t used = 0;
+    for (int64_t i = 0; i < limit; i++) {
+        const char *end = memchr(text.ptr + used, '\n', text.len - used);
+        if (!end)
+            break;
+        struct str line = {text.ptr + used, (size_t)(end - text.ptr) - used};
+        /* A person may have edited the file: what is no JSON is shown as text. */
+        if (json_check(line, NULL, NULL))
+            json_out_raw(o, line);
+        else
+            json_out_str(o, line);
+        used += line.len + 1;
+    }
+    return used;
+}
+
+static bool write_page(int fd, const char *name, const struct page *page, struct json_out *o,
+                       struct err *err)
+{
+    OWNED_MEM char *bytes = malloc(PAGE_BYTES);
+    if (!bytes)
+        return err_set(err, ERR_BUSY, "memory is out");
+    size_t got = 0;
+    if (!file_read_at(fd, page->after, bytes, PAGE_BYTES, &got, name, err))
+        return false;
+    size_t used = write_lines((struct str){bytes, got}, page->limit, o);
+    bool more = memchr(bytes + used, '\n', got - used) != NULL || got == PAGE_BYTES;
+    json_out_close(o, ']');
+    json_out_name(o, "next");
+    if (more && used > 0)
+        json_out_i64(o, page->after + (int64_t)used);
+    else
+        json_out_null(o);
+    json_out_close(o, '}');
+    return true;
+}
+
+static bool finish_errors(struct request *req, struct op *op, struct reply *reply, struct err *err)
+{
+    struct page page = {0, PAGE_DEFAULT};
+    const struct member members[] = {
+        {.name = "after", .type = MEMBER_I64, .max = INT64_MAX, .out = &page.after},
+        {.name = "limit", .type = MEMBER_I64, .min = 1, .max = PAGE_MAX, .out = &page.limit},
+    };
+    if (!native_query_read(req, members, sizeof members / sizeof *members, err))
+        return false;
+    const char *path = op->report.view.errors_path;
+    OWNED_FD int fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
+    if (path && fd < 0 && errno != ENOENT)
+        return err_errno(err, errno, "open %s", path);
+    OWNED_BUF struct buf b;
+    struct json_out o;
+    native_reply_begin(&o, &b);
+    json_out_open(&o, '{');
+    json_out_name(&o, "errors");
+    json_out_open(&o, '[');
+    if (fd < 0)
+        write_empty(&o);
+    else if (!write_page(fd, path, &page, &o, err))
+        return false;
+    return native_reply_end(reply, &b, err);
+}
+
+bool native_job_errors(struct request *req, struct reply *reply, struct err *err)
+{
+    (void)reply;
+    return native_job_op(req, OP_REPORT, SCOPE_READ, err) && request_call(req, finish_errors);
+}

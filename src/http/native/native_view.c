@@ -1,0 +1,146 @@
+/* native_view.c: how a job is shown, and what the handlers share (native.h). */
+#include "base/parse.h"
+#include "http/native/native.h"
+
+#include <math.h>
+
+/* Of one answer that is put together: a page of jobs with long names and paths. */
+#define REPLY_MAX_BYTES (16 << 20)
+
+bool native_job_ref(const struct request *req, struct job_ref *out, struct err *err)
+{
+    struct str text = request_path_param(req, "job");
+    struct job_ref ref = {0};
+    struct err ignored;
+    if (text.len > 1 && text.ptr[0] == '~')
+        ref.name = (struct str){text.ptr + 1, text.len - 1};
+    else if (!parse_i64(text, 1, INT64_MAX, &ref.id, &ignored))
+        return err_set(err, ERR_INVALID, "job %.*s: expected an id, or ~ and a name",
+                       text.len > 60 ? 60 : (int)text.len, text.ptr);
+    *out = ref;
+    return true;
+}
+
+struct op *native_job_op(struct request *req, enum op_kind kind, enum scope needed, struct err *err)
+{
+    struct job_ref ref;
+    if (!native_job_ref(req, &ref, err))
+        return NULL;
+    struct op *op = request_op(req, kind);
+    op->job = ref;
+    request_right(req, needed, NULL, &op->right);
+    return op;
+}
+
+void native_time_write(struct json_out *o, int64_t at_us)
+{
+    char text[CLOCK_TEXT_SIZE];
+    if (at_us <= 0) {
+        json_out_null(o);
+        return;
+    }
+    clock_text(at_us, text);
+    json_out_text(o, text);
+}
+
+/* The spec's members stand beside the job's own, as they were asked for. */
+static void write_spec(const struct data_spec *spec, struct json_out *o)
+{
+    OWNED_BUF struct buf text;
+    buf_init(&text, BUF_NO_CAP);
+    data_spec_write(spec, &text);
+    struct str raw;
+    static const char *const members[] = {"mode",    "source",       "sink",
+                                          "lease_s", "max_attempts", "allow_repeats"};
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+        json_out_name(o, members[i]);
+        if (json_find(buf_str(&text), members[i], &raw))
+            json_out_raw(o, raw);
+        else
+            json_out_null(o);
+    }
+}
+
+static void write_counts(const struct job_view *v, struct json_out *o)
+{
+    const struct {
+        const char *name;
+        int64_t count;
+    } counts[] = {
+        {"known", v->known},     {"unread", v->unread},   {"served", v->served},
+        {"done", v->done},       {"failed", v->failed},   {"bad", v->bad},
+        {"repeats", v->repeats}, {"written", v->written},
+    };
+    json_out_open(o, '{');
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        json_out_name(o, counts[i].name);
+        json_out_i64(o, counts[i].count);
+    }
+    json_out_name(o, "total");
+    if (v->total >= 0)
+        json_out_i64(o, v->total);
+    else
+        json_out_null(o);
+    json_out_close(o, '}');
+}
+
+/* Estimates: three decimals say all there is. */
+static double rounded(double number)
+{
+    return round(number * 1000) / 1000;
+}
+
+void native_job_write(const struct job_view *v, struct json_out *o)
+{
+    json_out_open(o, '{');
+    json_out_name(o, "id");
+    json_out_i64(o, v->id);
+    json_out_name(o, "name");
+    json_out_text(o, v->name);
+    json_out_name(o, "kind");
+    json_out_text(o, job_kind_name(v->kind));
+    json_out_name(o, "state");
+    json_out_text(o, job_state_name(v->state));
+    json_out_name(o, "paused");
+    json_out_bool(o, v->paused);
+    json_out_name(o, "protected");
+    json_out_bool(o, v->has_token);
+    write_spec(&v->spec, o);
+    json_out_name(o, "records");
+    write_counts(v, o);
+    json_out_name(o, "leases");
+    json_out_i64(o, v->leases);
+    json_out_name(o, "exhausted");
+    json_out_bool(o, v->exhausted);
+    json_out_name(o, "rate_per_s");
+    json_out_double(o, rounded(v->rate));
+    json_out_name(o, "eta_s");
+    json_out_double(o, v->eta_s >= 0 ? rounded(v->eta_s) : (double)NAN);
+    json_out_name(o, "failure");
+    json_out_text(o, v->failure);
+    json_out_name(o, "tail");
+    json_out_text(o, v->tail);
+    json_out_name(o, "errors_path");
+    json_out_text(o, v->errors_path);
+    json_out_name(o, "created_at");
+    native_time_write(o, v->created_at_us);
+    json_out_name(o, "started_at");
+    native_time_write(o, v->started_at_us);
+    json_out_name(o, "ended_at");
+    native_time_write(o, v->ended_at_us);
+    json_out_close(o, '}');
+}
+
+void native_reply_begin(struct json_out *o, struct buf *b)
+{
+    buf_init(b, REPLY_MAX_BYTES);
+    json_out_init(o, b);
+}
+
+bool native_reply_end(struct reply *reply, struct buf *b, struct err *err)
+{
+    if (b->full)
+        return err_set(err, ERR_LIMIT, "the answer is too long: ask for less at once");
+    reply_add_buf(reply, b);
+    return true;
+}
