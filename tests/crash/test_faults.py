@@ -196,7 +196,9 @@ def test_used_up_descriptors_make_newcomers_wait_and_end_nothing(
     refused(reply)
     waiting = [socket.create_connection((job.wire.host, job.wire.port)) for _ in range(5)]
     for s in waiting:
-        s.sendall(b"GET /report?job_name=j HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        s.sendall(
+            b"GET /report?job_name=j HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        )
     query = {"job_name": "j", "overwrite": 0}
     answer = job.wire.call("POST", "/receive", query, items, connection=connection)
     if answer.status != 200:

@@ -267,7 +267,9 @@ def test_10_an_answer_that_did_not_reach_its_client_is_served_again(
     with socket.socket() as s:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         s.connect((wire.host, wire.port))
-        s.sendall(b"POST /serve?job_name=j&batch_size=%d HTTP/1.1\r\nHost: x\r\n\r\n" % count)
+        s.sendall(
+            b"POST /serve?job_name=j&batch_size=%d HTTP/1.1\r\nHost: localhost\r\n\r\n" % count
+        )
         assert s.recv(100).startswith(b"HTTP/1.1 200")
         s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     deadline = time.monotonic() + 30
