@@ -56,27 +56,25 @@ const char *http_status_phrase(int status)
     return "Internal Server Error";
 }
 
-void problem_reply(const struct err *err, int status, struct reply *reply)
+void problem_reply_named(const char *name, const char *title, int status, const char *detail,
+                         struct reply *reply)
 {
-    int by_code = err_http_status(err->code);
-    if (status == 0)
-        status = by_code;
     OWNED_BUF struct buf body;
     buf_init(&body, 16 << 10);
     OWNED_BUF struct buf type;
     buf_init(&type, 128);
-    buf_add_format(&type, "urn:penstock:problem:%s", err_name(err->code));
+    buf_add_format(&type, "urn:penstock:problem:%s", name);
     struct json_out out;
     json_out_init(&out, &body);
     json_out_open(&out, '{');
     json_out_name(&out, "type");
     json_out_str(&out, buf_str(&type));
     json_out_name(&out, "title");
-    json_out_text(&out, status == by_code ? problems[err->code].title : http_status_phrase(status));
+    json_out_text(&out, title);
     json_out_name(&out, "status");
     json_out_i64(&out, status);
     json_out_name(&out, "detail");
-    json_out_text(&out, err->text);
+    json_out_text(&out, detail);
     json_out_close(&out, '}');
     reply_status(reply, status);
     reply_content_type(reply, "application/problem+json");
@@ -85,4 +83,14 @@ void problem_reply(const struct err *err, int status, struct reply *reply)
     if (status == 503)
         reply_header(reply, "Retry-After", "1");
     reply_add_buf(reply, &body);
+}
+
+void problem_reply(const struct err *err, int status, struct reply *reply)
+{
+    int by_code = err_http_status(err->code);
+    if (status == 0)
+        status = by_code;
+    problem_reply_named(err_name(err->code),
+                        status == by_code ? problems[err->code].title : http_status_phrase(status),
+                        status, err->text, reply);
 }

@@ -12,5 +12,8 @@ const char *http_status_phrase(int status);
 /* An application/problem+json answer: type urn:penstock:problem:<name>, title, status, detail.
  * `status` 0: as the code says. */
 void problem_reply(const struct err *err, int status, struct reply *reply);
+/* The same for what no error code names. All texts are copied. */
+void problem_reply_named(const char *name, const char *title, int status, const char *detail,
+                         struct reply *reply);
 
 #endif

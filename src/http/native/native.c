@@ -38,11 +38,22 @@ static const struct route routes[] = {
     {"GET", "/docs/oauth2-redirect", SCOPE_NONE, BODY_NONE, 0, native_docs_redirect},
 };
 
+/* Whether an op is about what a lease holds. */
+static bool is_of_lease(const struct op *op)
+{
+    return op && (op->kind == OP_SETTLE || op->kind == OP_EXTEND || op->kind == OP_RELEASE);
+}
+
 static void fail(struct request *req, const struct op *op, const struct err *err, int status,
                  struct reply *reply)
 {
-    (void)req, (void)op;
-    problem_reply(err, status, reply);
+    (void)req;
+    if (status == 405)
+        problem_reply_named("method-not-allowed", "Method not allowed", status, err->text, reply);
+    else if (err->code == ERR_CONFLICT && is_of_lease(op))
+        problem_reply_named("lease-ended", "The lease has ended", 409, err->text, reply);
+    else
+        problem_reply(err, status, reply);
 }
 
 const struct surface native_surface = {
