@@ -5,6 +5,7 @@
 #include "engine/engine_state.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <math.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -194,20 +195,32 @@ bool data_job_need_sink(struct engine *e, struct data_job *job, struct err *err)
     return ok;
 }
 
+/* The error file stands beside the output, or, when there is none, in the state folder. */
+static const struct folders *errors_folders(const struct engine *e, const struct data_spec *spec)
+{
+    bool beside_output = spec->sink_format == FORMAT_JSONL || spec->sink_format == FORMAT_CSV;
+    return beside_output ? e->options.folders : e->state_folders;
+}
+
+bool engine_open_errors(const struct engine *e, const struct job_view *view, int *fd,
+                        struct err *err)
+{
+    if (!view->errors_path)
+        return err_set(err, ERR_NOT_FOUND, "job %s has no failed records", view->name);
+    return folders_open(errors_folders(e, &view->spec), view->errors_path, O_RDONLY, fd, NULL, err);
+}
+
 bool data_job_need_errors(struct engine *e, struct data_job *job, struct err *err)
 {
     if (job->errors)
         return true;
-    bool beside_output =
-        job->spec.sink_format == FORMAT_JSONL || job->spec.sink_format == FORMAT_CSV;
     struct data_spec spec;
     data_spec_init(&spec);
     spec.sink_format = FORMAT_JSONL;
     spec.sink_overwrite = true;
     spec.sink_path = xstrdup(job->errors_path);
     struct sink_start start = {.committed_bytes = job->row.progress.errors_bytes};
-    bool ok = sink_open(&spec, beside_output ? e->options.folders : e->state_folders, &start,
-                        &job->errors, err);
+    bool ok = sink_open(&spec, errors_folders(e, &job->spec), &start, &job->errors, err);
     data_spec_release(&spec);
     return ok || err_add(err, "error file");
 }

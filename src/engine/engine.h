@@ -48,5 +48,8 @@ int engine_watch_fd(const struct engine *e);
 void engine_token_hash(const struct engine *e, struct str token, uint8_t out[TOKEN_HASH_BYTES]);
 /* The state folder, as given. */
 const char *engine_state_dir(const struct engine *e);
+/* Opens the error file of a job, as shown, for reading. Errors: as folders_open. Threads: any. */
+MUST_CHECK bool engine_open_errors(const struct engine *e, const struct job_view *view, int *fd,
+                                   struct err *err);
 
 #endif

@@ -275,6 +275,16 @@ void request_own(struct request *req, void *thing, void (*release)(void *thing))
     o->release = release;
 }
 
+void request_set_state(struct request *req, void *state)
+{
+    req->state = state;
+}
+
+void *request_state(const struct request *req)
+{
+    return req->state;
+}
+
 struct intake *request_intake(const struct request *req)
 {
     return req->server->options.intake;

@@ -69,6 +69,9 @@ void *request_alloc(struct request *req, size_t bytes);
 char *request_strdup(struct request *req, struct str text); /* NUL-ended copy */
 /* Calls `release(thing)` when the request ends. */
 void request_own(struct request *req, void *thing, void (*release)(void *thing));
+/* One pointer of the handler's, for its finish. NULL at first. */
+void request_set_state(struct request *req, void *state);
+void *request_state(const struct request *req);
 
 /* For engine access outside of a request's own op (OP_UNSUBSCRIBE after the end). */
 struct intake;

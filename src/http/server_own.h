@@ -160,6 +160,7 @@ struct request {
     bool op_used, sees_failures;
     bool asked_again; /* the handler has called request_call */
     route_finish *finish;
+    void *state; /* the handler's */
     bool holds_claim;
 
     struct reply reply;

@@ -38,22 +38,39 @@ static const struct route routes[] = {
     {"GET", "/docs/oauth2-redirect", SCOPE_NONE, BODY_NONE, 0, native_docs_redirect},
 };
 
-/* Whether an op is about what a lease holds. */
-static bool is_of_lease(const struct op *op)
-{
-    return op && (op->kind == OP_SETTLE || op->kind == OP_EXTEND || op->kind == OP_RELEASE);
-}
+/* Refusals that a program must tell from others of the same code. */
+static const struct {
+    enum op_refusal refusal;
+    const char *name, *title;
+} named[] = {
+    {REFUSED_NAME_TAKEN, "name-taken", "The name is taken"},
+    {REFUSED_OUTPUT_TAKEN, "output-taken", "The output belongs to another job"},
+    {REFUSED_LEASE_ENDED, "lease-ended", "The lease has ended"},
+};
 
 static void fail(struct request *req, const struct op *op, const struct err *err, int status,
                  struct reply *reply)
 {
     (void)req;
-    if (status == 405)
-        problem_reply_named("method-not-allowed", "Method not allowed", status, err->text, reply);
-    else if (err->code == ERR_CONFLICT && is_of_lease(op))
-        problem_reply_named("lease-ended", "The lease has ended", 409, err->text, reply);
-    else
-        problem_reply(err, status, reply);
+    if (status == 405) {
+        problem_reply_named("method-not-allowed", "The path takes other methods", status, err->text,
+                            reply);
+        return;
+    }
+    for (size_t i = 0; op && i < sizeof named / sizeof *named; i++)
+        if (op->refusal == named[i].refusal) {
+            problem_reply_named(named[i].name, named[i].title, err_http_status(err->code),
+                                err->text, reply);
+            return;
+        }
+    /* Who showed nothing is asked for something. */
+    if (op && op->refusal == REFUSED_TOKEN && !op->right.has_token) {
+        struct err unknown;
+        err_set(&unknown, ERR_UNAUTHORIZED, "%s", err->text);
+        problem_reply(&unknown, status, reply);
+        return;
+    }
+    problem_reply(err, status, reply);
 }
 
 const struct surface native_surface = {

@@ -7,8 +7,6 @@
 #include "http/native/native.h"
 #include "http/native/native_body.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 
 enum { PAGE_DEFAULT = 100, PAGE_MAX = 1000 };
@@ -76,10 +74,11 @@ static bool finish_errors(struct request *req, struct op *op, struct reply *repl
     };
     if (!native_query_read(req, members, sizeof members / sizeof *members, err))
         return false;
-    const char *path = op->report.view.errors_path;
-    OWNED_FD int fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
-    if (path && fd < 0 && errno != ENOENT)
-        return err_errno(err, errno, "open %s", path);
+    /* A file that is not there yet, or that a person has moved away, tells of nothing. */
+    OWNED_FD int fd = -1;
+    if (!engine_open_errors(request_engine(req), &op->report.view, &fd, err) &&
+        err->code != ERR_NOT_FOUND)
+        return false;
     OWNED_BUF struct buf b;
     struct json_out o;
     native_reply_begin(&o, &b);
@@ -88,7 +87,7 @@ static bool finish_errors(struct request *req, struct op *op, struct reply *repl
     json_out_open(&o, '[');
     if (fd < 0)
         write_empty(&o);
-    else if (!write_page(fd, path, &page, &o, err))
+    else if (!write_page(fd, op->report.view.errors_path, &page, &o, err))
         return false;
     return native_reply_end(reply, &b, err);
 }

@@ -77,11 +77,13 @@ static ssize_t follower_take(void *context, char *out, size_t max)
     struct follower *f = context;
     size_t len = 0;
     bool more = false, any = subscription_take(f->subscription, out, max, &len, &more);
+    if (any && !more)
+        return (ssize_t)len;
+    if (atomic_load(&f->refused))
+        return any ? (ssize_t)len : -1;
     if (more)
         follower_ask(f, AFTER_READ_ON);
-    if (any)
-        return (ssize_t)len;
-    return atomic_load(&f->refused) ? -1 : 0;
+    return (ssize_t)len;
 }
 
 static void left(struct op *op)

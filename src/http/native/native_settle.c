@@ -147,6 +147,35 @@ static bool finish_settled(struct request *req, struct op *op, struct reply *rep
     return native_reply_end(reply, &b, err);
 }
 
+static bool ask_to_settle(struct request *req, struct op *op, const struct settlement *s)
+{
+    op->settle.entries = s->entries;
+    op->settle.count = s->count;
+    op->settle.lines = s->body;
+    return request_call(req, finish_settled);
+}
+
+/* Without a lease: only jobs that give none. */
+static bool finish_looked(struct request *req, struct op *op, struct reply *reply, struct err *err)
+{
+    (void)reply;
+    const struct job_view *view = &op->report.view;
+    if (view->spec.mode != MODE_WRITE && view->spec.lease_us > 0)
+        return err_set(err, ERR_INVALID, "lease: is required");
+    struct job_ref ref = {.id = view->id};
+    struct op_right right = op->right;
+    op = request_op(req, OP_SETTLE);
+    op->job = ref;
+    op->right = right;
+    return ask_to_settle(req, op, request_state(req));
+}
+
+static bool read_lease(const struct settlement *s, uint8_t out[LEASE_TOKEN_BYTES], struct err *err)
+{
+    OWNED_MEM char *token = json_take_text(s->lease);
+    return native_token_read(token ? str_of(token) : s->lease, out, err);
+}
+
 bool native_settle(struct request *req, struct reply *reply, struct err *err)
 {
     (void)reply;
@@ -154,25 +183,20 @@ bool native_settle(struct request *req, struct reply *reply, struct err *err)
     if (!s)
         return err_set(err, ERR_BUSY, "memory is out");
     request_own(req, s, settlement_release);
+    request_set_state(req, s);
     size_t len = 0;
     s->body = request_body(req, &len);
     if (len > UINT32_MAX)
         return err_set(err, ERR_LIMIT, "a body of more than 4 GiB");
-    if (!read_settlement(s, len, err))
+    uint8_t token[LEASE_TOKEN_BYTES];
+    if (!read_settlement(s, len, err) || (s->lease.len && !read_lease(s, token, err)))
         return false;
-    if (!s->lease.len)
-        return err_set(err, ERR_INVALID, "lease: is required");
-    OWNED_MEM char *token = json_take_text(s->lease);
-    uint8_t bytes[LEASE_TOKEN_BYTES];
-    if (!native_token_read(token ? str_of(token) : s->lease, bytes, err))
-        return false;
-    struct op *op = native_job_op(req, OP_SETTLE, SCOPE_WORK, err);
+    struct op *op = native_job_op(req, s->lease.len ? OP_SETTLE : OP_REPORT, SCOPE_WORK, err);
     if (!op)
         return false;
-    op->settle.entries = s->entries;
-    op->settle.count = s->count;
-    op->settle.lines = s->body;
+    if (!s->lease.len)
+        return request_call(req, finish_looked);
     op->settle.has_lease = true;
-    memcpy(op->settle.token, bytes, sizeof bytes);
-    return request_call(req, finish_settled);
+    memcpy(op->settle.token, token, sizeof token);
+    return ask_to_settle(req, op, s);
 }

@@ -67,7 +67,6 @@ bool native_claim(struct request *req, struct reply *reply, struct err *err)
     op->claim.max_records = max;
     op->claim.max_bytes = ANSWER_MAX_BYTES;
     op->claim.wait_until_us = wait_us ? request_at(req).mono_us + wait_us : 0;
-    op->claim.wait_leased = true;
     op->claim.lease_us = lease_us;
     return request_call(req, finish_claimed);
 }
