@@ -78,16 +78,22 @@ static enum err_code code_of(int result, int system_errno)
     return kind == SQLITE_BUSY || kind == SQLITE_LOCKED ? ERR_BUSY : ERR_STORE;
 }
 
-/* States what SQLite answered. Always false. */
+static bool is_damage(int result)
+{
+    return (result & 0xff) == SQLITE_CORRUPT || (result & 0xff) == SQLITE_NOTADB;
+}
+
+/* States what SQLite has just answered. Always false. The system's reason is in errno still;
+ * sqlite3_system_errno does not know it when a COMMIT failed. */
 static bool fail(struct engine_link *link, int result, struct err *err)
 {
-    int number = sqlite3_system_errno(link->db);
+    int number = errno;
     enum err_code code = code_of(result, number);
     int kind = result & 0xff;
     /* After a failed sync nobody knows what the file holds: leave it as it is on the way out. */
     if (code == ERR_FATAL)
         sqlite3_db_config(link->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    if (kind == SQLITE_CORRUPT || kind == SQLITE_NOTADB)
+    if (is_damage(result))
         return err_set(err, code,
                        "the store %.200s/" DB_NAME " is damaged (%s): check it with `penstock "
                        "doctor`, or put back a copy of the state folder",
@@ -97,7 +103,7 @@ static bool fail(struct engine_link *link, int result, struct err *err)
                        link->dir_name);
     if (kind == SQLITE_IOERR || kind == SQLITE_CANTOPEN)
         return err_set(err, code, "the store %.300s/" DB_NAME ": %s: %s", link->dir_name,
-                       sqlite3_errmsg(link->db), number ? strerror(number) : "no reason given");
+                       sqlite3_errmsg(link->db), strerror(number));
     if (code == ERR_NO_SPACE)
         return err_set(err, code, "the store %.300s/" DB_NAME ": no space left", link->dir_name);
     return err_set(err, code, "%s", sqlite3_errmsg(link->db));
@@ -253,24 +259,39 @@ static bool sqlite_run(struct engine_link *link, const char *sql, struct err *er
     return result == SQLITE_OK ? true : fail(link, result, err);
 }
 
+/* Runs a check whose rows are faults. Damage that ends it is one more of them. */
+static bool run_check(struct engine_link *link, const char *sql,
+                      void (*say)(void *context, const char *fault), void *context, struct err *err)
+{
+    sqlite3_stmt *q = NULL;
+    int result = prepare_kept(link, sql, &q);
+    if (result == SQLITE_OK) {
+        while (sqlite3_step(q) == SQLITE_ROW)
+            say(context, (const char *)sqlite3_column_text(q, 0));
+        result = sqlite3_finalize(q);
+    }
+    if (result == SQLITE_OK)
+        return true;
+    struct err why;
+    fail(link, result, &why);
+    if (is_damage(result)) {
+        say(context, why.text);
+        return true;
+    }
+    *err = why;
+    return false;
+}
+
 static bool sqlite_verify(struct engine_link *link, void (*say)(void *context, const char *fault),
                           void *context, struct err *err)
 {
     static const char *const checks[] = {
         "SELECT integrity_check FROM pragma_integrity_check(100) WHERE integrity_check <> 'ok'",
-        "SELECT 'table ' || \"table\" || ', row ' || coalesce(rowid, 0) || ': the row of '"
-        " || parent || ' it belongs to is missing' FROM pragma_foreign_key_check() LIMIT 100"};
-    for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
-        sqlite3_stmt *q = NULL;
-        int result = prepare_kept(link, checks[i], &q);
-        if (result == SQLITE_OK) {
-            while (sqlite3_step(q) == SQLITE_ROW)
-                say(context, (const char *)sqlite3_column_text(q, 0));
-            result = sqlite3_finalize(q);
-        }
-        if (result != SQLITE_OK)
-            return fail(link, result, err);
-    }
+        "SELECT 'table ' || \"table\" || ': a row without the row of ' || parent ||"
+        " ' it belongs to' FROM pragma_foreign_key_check() LIMIT 100"};
+    for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
+        if (!run_check(link, checks[i], say, context, err))
+            return false;
     return true;
 }
 

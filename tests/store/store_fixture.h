@@ -50,7 +50,8 @@ int fixture_run(const struct CMUnitTest *cases, size_t count);
     do {                                                                                           \
         (f)->err = (struct err){0};                                                                \
         assert_false(call);                                                                        \
-        assert_string_equal(err_name((f)->err.code), err_name(want));                              \
+        if ((f)->err.code != (want))                                                               \
+            fail_msg("%s: %s: %s", #call, err_name((f)->err.code), (f)->err.text);                 \
         assert_true(strlen((f)->err.text) > 0);                                                    \
     } while (0)
 
