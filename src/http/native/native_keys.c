@@ -1,22 +1,13 @@
 /* native_keys.c: API keys (native.h). A key's secret is in the answer to its making and nowhere
  * else: not stored, not logged. */
 #include "base/rng.h"
+#include "core/api_key.h"
 #include "http/native/native.h"
 #include "http/native/native_body.h"
 
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
-
-enum { SECRET_BYTES = 32, KEY_NAME_MAX = 64 };
-#define SECRET_PREFIX "pk_"
-/* "pk_", base64url without padding, NUL. */
-#define SECRET_TEXT_SIZE                                                                           \
-    (sizeof SECRET_PREFIX - 1 +                                                                    \
-     sodium_base64_ENCODED_LEN(SECRET_BYTES, sodium_base64_VARIANT_URLSAFE_NO_PADDING))
-
-static const char *const scope_words[] = {"read", "work", "admin"};
-enum { SCOPE_WORDS = sizeof scope_words / sizeof *scope_words };
 
 /* A key's scopes as a list: they are stored as words with blanks between. */
 static void write_scopes(struct json_out *o, const char *scopes)
@@ -76,38 +67,20 @@ bool native_keys_list(struct request *req, struct reply *reply, struct err *err)
 
 /* ---- create ---- */
 
-static bool check_name(const char *name, struct err *err)
-{
-    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                                  "0123456789_.-";
-    size_t len = strlen(name);
-    if (len > KEY_NAME_MAX || name[strspn(name, allowed)] != '\0')
-        return err_set(err, ERR_INVALID,
-                       "name: expected up to %d letters, digits, dots, hyphens and underscores",
-                       KEY_NAME_MAX);
-    return true;
-}
-
 /* A list of scope words into words with blanks between, in the table's order. */
-static bool read_scopes(struct str raw, char out[32], struct err *err)
+static bool read_scopes(struct str raw, char out[API_KEY_SCOPES_SIZE], struct err *err)
 {
-    bool wanted[SCOPE_WORDS] = {false}, known = json_type_of(raw) == JSON_ARRAY;
+    bool wanted[API_KEY_SCOPE_COUNT] = {false}, known = json_type_of(raw) == JSON_ARRAY;
     struct json j;
     struct str item;
     json_open(&j, raw);
     if (known && json_enter(&j, '['))
         while (known && json_item(&j) && json_value(&j, &item)) {
-            known = false;
-            for (size_t i = 0; i < SCOPE_WORDS; i++)
-                if (json_type_of(item) == JSON_STRING && json_name_is(item, scope_words[i]))
-                    wanted[i] = known = true;
+            OWNED_MEM char *word = json_take_text(item);
+            known = word && api_key_scope_mark(str_of(word), wanted);
         }
-    char *at = out;
-    for (size_t i = 0; i < SCOPE_WORDS; i++)
-        if (wanted[i])
-            at +=
-                snprintf(at, 32 - (size_t)(at - out), "%s%s", at > out ? " " : "", scope_words[i]);
-    if (!known || at == out)
+    api_key_scopes_write(wanted, out);
+    if (!known || !*out)
         return err_set(err, ERR_INVALID,
                        "scopes: expected a list of \"read\", \"work\" and \"admin\"");
     return true;
@@ -134,7 +107,7 @@ static bool finish_created(struct request *req, struct op *op, struct reply *rep
     struct json_out o;
     native_reply_begin(&o, &b);
     write_key(&o, key, op->keys.name + strlen(op->keys.name) + 1);
-    char place[sizeof "/v1/keys/" + KEY_NAME_MAX];
+    char place[sizeof "/v1/keys/" + API_KEY_NAME_MAX];
     snprintf(place, sizeof place, "/v1/keys/%s", key->name);
     reply_status(reply, 201);
     reply_header(reply, "Location", place);
@@ -145,28 +118,25 @@ static bool finish_created(struct request *req, struct op *op, struct reply *rep
 bool native_keys_create(struct request *req, struct reply *reply, struct err *err)
 {
     (void)reply;
-    char *name = NULL, scopes[32];
+    char *name = NULL, scopes[API_KEY_SCOPES_SIZE];
     struct str raw_scopes = {NULL, 0};
     const struct member members[] = {
         {.name = "name", .type = MEMBER_TEXT, .required = true, .out = &name},
         {.name = "scopes", .type = MEMBER_RAW, .required = true, .out = &raw_scopes},
     };
     if (!native_body_read(req, members, sizeof members / sizeof *members, err) ||
-        !check_name(name, err) || !read_scopes(raw_scopes, scopes, err))
+        !api_key_name_check(name, err) || !read_scopes(raw_scopes, scopes, err))
         return false;
     size_t name_size = strlen(name) + 1;
-    char *kept = request_alloc(req, name_size + SECRET_TEXT_SIZE),
+    char *kept = request_alloc(req, name_size + API_KEY_SECRET_SIZE),
          *kept_scopes = request_strdup(req, str_of(scopes));
     if (!kept || !kept_scopes)
         return err_set(err, ERR_BUSY, "memory is out");
     memcpy(kept, name, name_size);
     char *secret = kept + name_size;
-    uint8_t random[SECRET_BYTES];
+    uint8_t random[API_KEY_RANDOM_BYTES];
     random_bytes(random, sizeof random);
-    memcpy(secret, SECRET_PREFIX, sizeof SECRET_PREFIX);
-    sodium_bin2base64(secret + sizeof SECRET_PREFIX - 1,
-                      SECRET_TEXT_SIZE - (sizeof SECRET_PREFIX - 1), random, sizeof random,
-                      sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    api_key_secret(random, secret);
     sodium_memzero(random, sizeof random);
 
     struct op *op = request_op(req, OP_KEYS);

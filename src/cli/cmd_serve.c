@@ -1,0 +1,331 @@
+/* cmd_serve.c: `penstock serve`: engine, intake and HTTP server from the first option to the last
+ * signal.
+ *
+ * They are started from the inside out and ended the other way: the server stops accepting, the
+ * intake answers what waits, then all is freed. Nothing depends on that order being gone through:
+ * a kill at any point loses nothing. */
+#include "base/file.h"
+#include "base/log.h"
+#include "cli/client.h"
+#include "cli/command.h"
+#include "cli/server_file.h"
+#include "http/server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const struct option serve_options[] = {
+    {.name = "port",
+     .value = "N",
+     .help = "TCP port (default: 5005); 0: any free one, which is then printed"},
+    {.name = "host",
+     .value = "ADDRESS",
+     .help = "address to listen on, as numbers (default: 127.0.0.1)"},
+    {.name = "data",
+     .value = "DIR",
+     .help = "folder whose files jobs may read and write (default: the current one)",
+     .many = true},
+    {.name = "state",
+     .value = "DIR",
+     .help = "where jobs and their progress are kept; one server at a time (default: .penstock)",
+     .variable = "PENSTOCK_STATE"},
+    {.name = "reader",
+     .value = "NAME=COMMAND",
+     .help = "program that prints JSONL, which jobs may name as their input",
+     .many = true},
+    {.name = "writer",
+     .value = "NAME=COMMAND",
+     .help = "program that reads JSONL on its standard input, which jobs may name as their output",
+     .many = true},
+    {.name = "auth",
+     .value = "MODE",
+     .help = "none or keys (default: none on a loopback address, keys elsewhere)"},
+    {.name = "insecure", .help = "allow --auth none on an address that others can reach"},
+    {.name = "master-token-file",
+     .value = "FILE",
+     .help = "file with the token that opens every job with a token, and guards /purge"},
+    {.name = "tls-cert", .value = "FILE", .help = "certificate chain (PEM): serve https"},
+    {.name = "tls-key", .value = "FILE", .help = "its private key (PEM)"},
+    {.name = "max-body", .value = "BYTES", .help = "longest request body (default: 64M)"},
+    {.name = "max-connections", .value = "N", .help = "connections at once (default: 10000)"},
+    {.name = "log-level",
+     .value = "LEVEL",
+     .help = "error, warn, info or debug (default: info); the log goes to standard error"},
+    {.name = "access-log", .help = "log every request (at level debug, which this chooses)"},
+    {0},
+};
+static const struct option *const serve_tables[] = {serve_options, NULL};
+
+enum { PORT_DEFAULT = 5005, TOKEN_MAX_BYTES = 4096 };
+
+struct serve {
+    struct server_options http;
+    struct folders *folders;
+    struct programs *readers, *writers;
+    struct intake *intake;
+    struct engine *engine;
+    struct server *server;
+    const char *state_dir;
+    char **data_dirs; /* without links; NULL ends it */
+    size_t data_count;
+    char *master_token, *url;
+    int state_fd, signal_fd;
+    bool running; /* the intake's thread */
+};
+
+static void serve_release(struct serve *s)
+{
+    if (s->server)
+        server_stop(s->server);
+    if (s->running)
+        intake_stop(s->intake);
+    server_free(s->server);
+    intake_free(s->intake);
+    engine_free(s->engine);
+    programs_free(s->readers);
+    programs_free(s->writers);
+    folders_free(s->folders);
+    server_file_free(s->data_dirs);
+    if (s->master_token)
+        explicit_bzero(s->master_token, strlen(s->master_token));
+    free(s->master_token);
+    free(s->url);
+    fd_drop(&s->state_fd);
+    fd_drop(&s->signal_fd);
+}
+
+/* From a file, else from the environment, which child processes shall not see. */
+static bool read_master_token(struct serve *s, const struct options *options, struct err *err)
+{
+    OWNED_BUF struct buf text;
+    const char *path = options_text(options, "master-token-file");
+    const char *variable = getenv("PENSTOCK_MASTER_TOKEN");
+    buf_init(&text, TOKEN_MAX_BYTES);
+    if (path && !file_read_all(path, TOKEN_MAX_BYTES, &text, err))
+        return err_add(err, "--master-token-file");
+    if (!path && variable)
+        buf_add_text(&text, variable);
+    unsetenv("PENSTOCK_MASTER_TOKEN");
+    struct str token = str_trim(buf_str(&text));
+    if (path && token.len == 0)
+        return err_set(err, ERR_INVALID, "--master-token-file: %s is empty", path);
+    if (token.len > 0)
+        s->master_token = xstrndup(token.ptr, token.len);
+    s->http.master_token = s->master_token;
+    if (text.data)
+        explicit_bzero(text.data, text.len);
+    return true;
+}
+
+static bool read_auth(struct serve *s, const struct options *options, struct err *err)
+{
+    static const char *const modes[] = {"none", "keys", NULL};
+    enum auth_mode usual;
+    int mode;
+    if (!server_auth_default(s->http.address, &usual, err))
+        return err_add(err, "--host");
+    if (!options_word(options, "auth", modes, (int)usual, &mode, err))
+        return false;
+    s->http.auth = (enum auth_mode)mode;
+    s->http.insecure = options_has(options, "insecure");
+    return true;
+}
+
+static bool read_log(struct serve *s, const struct options *options, struct err *err)
+{
+    static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
+    int level;
+    s->http.access_log = options_has(options, "access-log");
+    if (!options_word(options, "log-level", levels, s->http.access_log ? LOG_DEBUG : LOG_INFO,
+                      &level, err))
+        return false;
+    log_set_level((enum log_level)level);
+    return true;
+}
+
+static bool read_http(struct serve *s, const struct options *options, struct err *err)
+{
+    const char *host = options_text(options, "host");
+    int64_t port;
+    server_options_init(&s->http);
+    s->http.address = !host || strcmp(host, "localhost") == 0 ? "127.0.0.1" : host;
+    s->http.tls_cert_path = options_text(options, "tls-cert");
+    s->http.tls_key_path = options_text(options, "tls-key");
+    if (!s->http.tls_cert_path != !s->http.tls_key_path)
+        return err_set(err, ERR_INVALID, "--tls-cert and --tls-key go together");
+    if (!options_i64(options, "port", 0, 65535, PORT_DEFAULT, &port, err) ||
+        !options_bytes(options, "max-body", 1024, INT64_C(1) << 40, s->http.max_body_bytes,
+                       &s->http.max_body_bytes, err) ||
+        !options_i64(options, "max-connections", 1, 1000000, s->http.max_connections,
+                     &s->http.max_connections, err))
+        return false;
+    s->http.port = (int)port;
+    /* One body of the allowed length must always find room. */
+    if (s->http.body_budget_bytes < s->http.max_body_bytes)
+        s->http.body_budget_bytes = s->http.max_body_bytes;
+    return read_auth(s, options, err) && read_log(s, options, err) &&
+           read_master_token(s, options, err);
+}
+
+static bool add_data_dir(struct serve *s, const char *dir, struct err *err)
+{
+    if (!folders_add(s->folders, dir, err))
+        return err_add(err, "--data");
+    char *real = realpath(dir, NULL);
+    if (!real)
+        return err_errno(err, errno, "--data %s", dir);
+    s->data_dirs = xrealloc(s->data_dirs, (s->data_count + 2) * sizeof *s->data_dirs);
+    s->data_dirs[s->data_count++] = real;
+    s->data_dirs[s->data_count] = NULL;
+    return true;
+}
+
+static bool add_programs(struct programs *programs, const struct options *options, const char *name,
+                         struct err *err)
+{
+    for (size_t i = 0; i < options_count(options, name); i++)
+        if (!programs_add(programs, options_at(options, name, i), err))
+            return err_add(err, "--%s", name);
+    return true;
+}
+
+/* The folders and the operator's programs: what requests can name. */
+static bool read_world(struct serve *s, const struct options *options, struct err *err)
+{
+    const char *state = options_text(options, "state");
+    s->state_dir = state ? state : STATE_DIR_DEFAULT;
+    s->folders = folders_new();
+    s->readers = programs_new();
+    s->writers = programs_new();
+    for (size_t i = 0; i < options_count(options, "data"); i++)
+        if (!add_data_dir(s, options_at(options, "data", i), err))
+            return false;
+    if (s->data_count == 0 && !add_data_dir(s, ".", err))
+        return false;
+    if (mkdir(s->state_dir, 0700) != 0 && errno != EEXIST)
+        return err_errno(err, errno, "state folder %s", s->state_dir);
+    /* It may lie in a data folder, and does by default. */
+    if (!folders_close_off(s->folders, s->state_dir, err))
+        return false;
+    s->state_fd = open(s->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (s->state_fd < 0)
+        return err_errno(err, errno, "state folder %s", s->state_dir);
+    return add_programs(s->readers, options, "reader", err) &&
+           add_programs(s->writers, options, "writer", err);
+}
+
+/* SIGINT and SIGTERM become readable on a descriptor; every thread made from here on inherits that
+ * they do nothing else. */
+static bool take_signals(struct serve *s, sigset_t *set, struct err *err)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGTERM);
+    signal(SIGPIPE, SIG_IGN);
+    if (pthread_sigmask(SIG_BLOCK, set, NULL) != 0)
+        return err_set(err, ERR_INTERNAL, "signals cannot be blocked");
+    s->signal_fd = signalfd(-1, set, SFD_CLOEXEC);
+    return s->signal_fd >= 0 || err_errno(err, errno, "signalfd");
+}
+
+/* On the engine's thread. What is in memory may not be on the disk and cannot be told apart: only
+ * a restart, which reads what is there, is safe. */
+static void stop_at_once(const struct err *err)
+{
+    LOG1(LOG_ERROR, "engine.fatal", "reason", "%s", err->text);
+    _exit(err_exit_status(ERR_BUSY));
+}
+
+static bool start_all(struct serve *s, struct err *err)
+{
+    static const struct surface *const surfaces[] = {&native_surface, &planchet_surface};
+    s->intake = intake_new();
+    const struct engine_options options = {
+        .state_dir = s->state_dir,
+        .folders = s->folders,
+        .readers = s->readers,
+        .writers = s->writers,
+        .wake = intake_wake,
+        .wake_context = s->intake,
+    };
+    if (!engine_open(&options, clock_now(), &s->engine, err) ||
+        !intake_start(s->intake, s->engine, stop_at_once, err))
+        return false;
+    s->running = true;
+    s->http.engine = s->engine;
+    s->http.intake = s->intake;
+    s->http.surfaces = surfaces;
+    s->http.surface_count = sizeof surfaces / sizeof *surfaces;
+    s->http.unix_dir_fd = s->state_fd;
+    return server_start(&s->http, &s->server, err);
+}
+
+/* Says where it is, to people on standard output and to programs in server.json. */
+static bool announce(struct serve *s, struct err *err)
+{
+    bool v6 = strchr(s->http.address, ':');
+    s->url = xasprintf("%s://%s%s%s:%d", s->http.tls_cert_path ? "https" : "http", v6 ? "[" : "",
+                       s->http.address, v6 ? "]" : "", server_port(s->server));
+    if (!server_file_write(s->state_dir, s->url, (const char *const *)s->data_dirs, s->data_count,
+                           err))
+        return false;
+    printf("penstock %s serves %s (docs: %s/docs), data", PENSTOCK_VERSION, s->url, s->url);
+    for (size_t i = 0; i < s->data_count; i++)
+        printf(" %s", s->data_dirs[i]);
+    printf(", state %s\n", s->state_dir);
+    fflush(stdout);
+    return true;
+}
+
+/* Sleeps until the first signal. The next one ends the process at once, as signals do. */
+static bool wait_for_signal(const struct serve *s, const sigset_t *set, struct err *err)
+{
+    struct signalfd_siginfo info;
+    ssize_t got;
+    do
+        got = read(s->signal_fd, &info, sizeof info);
+    while (got < 0 && errno == EINTR);
+    if (got != sizeof info)
+        return err_errno(err, errno, "signalfd");
+    LOG1(LOG_INFO, "server.stopping", "signal", "%s", strsignal((int)info.ssi_signo));
+    return pthread_sigmask(SIG_UNBLOCK, set, NULL) == 0 ||
+           err_set(err, ERR_INTERNAL, "signals cannot be unblocked");
+}
+
+static bool serve_run(const struct options *options, struct err *err)
+{
+    __attribute__((cleanup(serve_release))) struct serve s = {.state_fd = -1, .signal_fd = -1};
+    sigset_t set;
+    if (!read_http(&s, options, err) || !read_world(&s, options, err) ||
+        !take_signals(&s, &set, err) || !start_all(&s, err) || !announce(&s, err) ||
+        !wait_for_signal(&s, &set, err))
+        return false;
+    return server_file_write(s.state_dir, NULL, (const char *const *)s.data_dirs, s.data_count,
+                             err);
+}
+
+const struct command cmd_serve = {
+    .name = "serve",
+    .summary = "Run the server, until a signal ends it",
+    .text = "Prints one line with its URL once it can be used. SIGINT or SIGTERM ends it when\n"
+            "what it is doing is done, a second one at once; neither loses anything, nor does\n"
+            "SIGKILL.\n"
+            "\n"
+            "Requests reach only files below the data folders. Local commands reach the server\n"
+            "by a socket in the state folder, with all rights; who may enter that folder is\n"
+            "trusted. The environment variable PENSTOCK_MASTER_TOKEN stands for\n"
+            "--master-token-file.\n",
+    .options = serve_tables,
+    .examples = "penstock serve\n"
+                "penstock serve --port 8080 --data /srv/data --state /var/lib/penstock\n"
+                "penstock serve --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem\n"
+                "penstock serve --reader mails='mail-to-jsonl /srv/mail'\n",
+    .run = serve_run,
+};
