@@ -346,8 +346,11 @@ bool sink_undo(struct sink *s, struct err *err)
 bool sink_remove(struct sink *s, struct err *err)
 {
     forget_group(s);
-    if (s->fd < 0 && !open_file(s, O_RDONLY, err) && err->code != ERR_NOT_FOUND)
+    struct err missing = {0};
+    if (s->fd < 0 && !open_file(s, O_RDONLY, &missing) && missing.code != ERR_NOT_FOUND) {
+        *err = missing;
         return false;
+    }
     OWNED_FD int dir_fd = -1;
     OWNED_MEM char *base = NULL;
     if (!folders_open_parent(s->folders, s->path, &dir_fd, &base, err))
