@@ -75,7 +75,7 @@ bool buf_reserve(struct buf *b, size_t more)
     size_t cap = b->cap < 256 ? 256 : b->cap;
     while (cap < b->len + more)
         cap = cap > SIZE_MAX / 2 ? b->len + more : cap * 2;
-    char *data = realloc(b->data, cap);
+    char *data = realloc(b->data, cap + 1); /* and the NUL of buf_add_format */
     if (!data) {
         b->full = true;
         return false;
@@ -127,7 +127,7 @@ void buf_add_format(struct buf *b, const char *format, ...)
     va_copy(again, args);
     int len = vsnprintf(NULL, 0, format, args);
     va_end(args);
-    if (len >= 0 && !b->full && buf_reserve(b, (size_t)len + 1)) {
+    if (len > 0 && !b->full && buf_reserve(b, (size_t)len)) {
         vsnprintf(b->data + b->len, (size_t)len + 1, format, again);
         b->len += (size_t)len;
     }

@@ -18,10 +18,15 @@ struct instant clock_now(void)
 
 void clock_text(int64_t wall_us, char out[CLOCK_TEXT_SIZE])
 {
+    int64_t part_us = wall_us % 1000000;
     time_t seconds = (time_t)(wall_us / 1000000);
+    if (part_us < 0) {
+        part_us += 1000000;
+        seconds--;
+    }
     struct tm utc = {0};
     gmtime_r(&seconds, &utc);
     char date[24];
     strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &utc);
-    snprintf(out, CLOCK_TEXT_SIZE, "%s.%03dZ", date, (int)(wall_us % 1000000 / 1000));
+    snprintf(out, CLOCK_TEXT_SIZE, "%s.%03dZ", date, (int)(part_us / 1000));
 }

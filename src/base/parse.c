@@ -70,7 +70,9 @@ bool parse_seconds(struct str text, int64_t min_us, int64_t max_us, int64_t *out
     }
     int64_t seconds, micros = 0;
     struct err ignored;
-    bool ok = parse_i64(whole, 0, INT64_MAX / 1000000 - 1, &seconds, &ignored);
+    /* "-0.5" must not pass as half a second. */
+    bool ok = whole.len && whole.ptr[0] != '-' &&
+              parse_i64(whole, 0, INT64_MAX / 1000000 - 1, &seconds, &ignored);
     if (ok && dot) {
         ok = part.len >= 1 && part.len <= 6 && part.ptr[0] != '-' && part.ptr[0] != '+' &&
              parse_i64(part, 0, 999999, &micros, &ignored);
