@@ -9,6 +9,7 @@
 
 #include "base/fault.h"
 #include "base/file.h"
+#include "io/csv_row.h"
 #include "io/sink_codec.h"
 #include "io/sink_rows.h"
 #include "io/source_bytes.h"
@@ -321,12 +322,10 @@ void sink_commit(struct sink *s)
 /* Drops the group and everything it has brought about in memory. */
 static void forget_group(struct sink *s)
 {
+    struct err none;
     s->part_count = s->added = 0;
-    if (!s->rows)
-        return;
-    sink_rows_rewind(s->rows, 0);
-    if (!s->stored_columns)
-        sink_rows_reset(s->rows);
+    bool restored = !s->rows || sink_rows_restore(s->rows, s->stored_columns, &none);
+    assert(restored); /* they were taken before, or made by the rows themselves */
 }
 
 bool sink_undo(struct sink *s, struct err *err)
@@ -345,7 +344,6 @@ bool sink_undo(struct sink *s, struct err *err)
 
 bool sink_remove(struct sink *s, struct err *err)
 {
-    forget_group(s);
     struct err missing = {0};
     if (s->fd < 0 && !open_file(s, O_RDONLY, &missing) && missing.code != ERR_NOT_FOUND) {
         *err = missing;
@@ -361,8 +359,7 @@ bool sink_remove(struct sink *s, struct err *err)
     s->committed = s->length = -1;
     s->torn = s->glue = s->rested = false;
     free(TAKE(s->stored_columns));
-    if (s->rows)
-        sink_rows_reset(s->rows);
+    forget_group(s);
     return file_sync_dir(dir_fd, s->path, err);
 }
 
@@ -375,26 +372,34 @@ void sink_rest(struct sink *s)
     s->rested = !s->torn;
 }
 
-/* Rows or lines in what is left to read of the stream. */
-static bool count_lines(struct source_bytes *b, int64_t *lines, struct err *err)
+static int64_t count_ends(struct str text)
 {
-    bool ended = false;
-    char last = '\n';
     int64_t count = 0;
-    while (!ended) {
-        const char *at = source_bytes_left(b) ? source_bytes_at(b) : NULL;
-        const char *end = at ? at + source_bytes_left(b) : NULL;
-        if (at)
-            last = end[-1];
-        while (at && (at = memchr(at, '\n', (size_t)(end - at)))) {
-            count++;
-            at++;
-        }
-        source_bytes_pass(b, source_bytes_left(b));
+    for (const char *end; text.len && (end = memchr(text.ptr, '\n', text.len)); count++) {
+        text.len -= (size_t)(end + 1 - text.ptr);
+        text.ptr = end + 1;
+    }
+    return count;
+}
+
+/* Lines, or rows of a CSV, in the whole stream. */
+static bool count_lines(struct source_bytes *b, bool csv, int64_t *lines, struct err *err)
+{
+    struct csv_count rows = {.rows = 0};
+    int64_t count = 0;
+    char last = '\n';
+    for (bool ended = false; !ended;) {
         if (!source_bytes_fill(b, &ended, err))
             return false;
+        struct str text = {source_bytes_at(b), source_bytes_left(b)};
+        if (csv)
+            csv_count_add(&rows, text);
+        else
+            count += count_ends(text);
+        last = text.len ? text.ptr[text.len - 1] : last;
+        source_bytes_pass(b, text.len);
     }
-    *lines = count + (last != '\n');
+    *lines = csv ? csv_count_end(&rows) : count + (last != '\n');
     return true;
 }
 
@@ -409,7 +414,7 @@ bool sink_count_lines(struct sink *s, int64_t *lines, struct err *err)
         return false;
     struct source_bytes b;
     source_bytes_init(&b, s->fd < 0 ? opened : s->fd, s->path, s->committed);
-    bool fine = count_lines(&b, lines, err);
+    bool fine = count_lines(&b, s->rows != NULL, lines, err);
     source_bytes_release(&b);
     return fine;
 }

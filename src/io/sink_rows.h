@@ -27,9 +27,9 @@ struct str sink_rows_header(const struct sink_rows *r);
 void sink_rows_rewind(struct sink_rows *r, size_t len);
 /* The group is written: a new one begins, the columns stand. */
 void sink_rows_settle(struct sink_rows *r);
-/* Forgets the columns (the output was removed). */
-void sink_rows_reset(struct sink_rows *r);
+/* Drops the group and goes back to stored columns, as sink_rows_new takes them. */
+MUST_CHECK bool sink_rows_restore(struct sink_rows *r, const char *columns, struct err *err);
 /* Columns to store, NULL before the first row. Borrowed until the next call. */
-const char *sink_rows_columns(const struct sink_rows *r);
+const char *sink_rows_columns(struct sink_rows *r);
 
 #endif
