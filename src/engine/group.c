@@ -117,9 +117,11 @@ static void revert_job(struct engine *e, struct data_job *job, const struct err 
     job->live.written = job->live_before.written;
     job->live.repeats = job->live_before.repeats;
     job->failure_lines.len = 0;
+    /* In doubt nothing is cut: a commit whose sync failed may turn out to stand at the next start,
+     * which cuts each output to the length that the store then tells. */
     struct err cut;
-    if ((job->sink && !sink_undo(job->sink, &cut)) ||
-        (job->errors && !sink_undo(job->errors, &cut)))
+    if (why->code != ERR_FATAL && ((job->sink && !sink_undo(job->sink, &cut)) ||
+                                   (job->errors && !sink_undo(job->errors, &cut))))
         LOG1(LOG_WARN, "sink.not-cut", "reason", "%s", cut.text);
     if (job->again_now)
         claims_end(e, job, why);
