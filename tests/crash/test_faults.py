@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness.data_files import metadata, numbered, once_each, read_bytes, read_jsonl, write_jsonl
+from harness.data_files import metadata, numbered, once_each, read_jsonl, write_jsonl
 from harness.fault_points import all_points
 from harness.fault_shim import INTERRUPT, SHORT, FaultShim
 from harness.server_process import NotStarted, ServerProcess
@@ -49,13 +49,14 @@ class Job:
         """One batch there and back."""
         return self.wire.receive("j", self.wire.serve("j", size).json())
 
-    def finish(self) -> None:
-        """Goes on to the end; then every record is there once."""
+    def finish(self, patience: int = 1) -> None:
+        """Goes on to the end, a call up to `patience` times; then each record is there once."""
         if not self.server.alive():
             self.server.start()
-        assert self.start(cont=True).status == 200
+        again = range(patience)
+        assert any(self.start(cont=True).status == 200 for _ in again)
         while items := self.wire.serve("j", 50).json():
-            assert self.wire.receive("j", items).status == 200
+            assert any(self.wire.receive("j", items).status == 200 for _ in again)
         report = self.wire.report("j")
         assert report == {"served": 0, "received": COUNT, "status": "COMPLETE"}
         once_each(read_jsonl(self.output), COUNT)
@@ -79,22 +80,24 @@ def test_a_disk_that_takes_no_more_refuses_and_goes_on_when_it_does_again(
 ) -> None:
     job = Job(server)
     assert job.step().status == 200
-    items = job.wire.serve("j", 20).json()
-    before = read_bytes(job.output)
+    acknowledged = 20
     shim.spoil("write", where, error=number, after=after)
-    try:
-        replies = [job.wire.receive("j", items) for _ in range(3)]
-    except AWAY:
-        replies = []  # it stopped rather than go on in doubt
-    assert shim.seen("write") > 0
-    bad = [reply for reply in replies if reply.status != 200]
-    for reply in bad:
+    items: list[Any] = []
+    for _ in range(10):
+        try:
+            items = items or job.wire.serve("j", 5).json()
+            reply = job.wire.receive("j", items)
+        except AWAY:
+            break  # it stopped rather than go on in doubt
+        if reply.status == 200:
+            acknowledged += len(items)
+            items = []
+            continue
         text = refused(reply)
-        if number == errno.ENOSPC:
-            assert "space" in text.lower(), text
-    if len(bad) == 3:
-        assert job.wire.report("j")["received"] == 20
-        assert read_bytes(job.output).startswith(before)
+        assert number != errno.ENOSPC or "space" in text.lower(), text
+        assert job.wire.report("j")["received"] == acknowledged
+        assert len(read_jsonl(job.output)) == acknowledged
+    assert shim.seen("write") > 0 and items
     shim.heal()
     if server.alive():
         assert job.wire.receive("j", items).status == 200
@@ -138,7 +141,7 @@ def test_after_a_failed_sync_the_process_ends_and_a_restart_recovers(
 def test_short_counts_and_interruptions_are_nobody_s_business(
     make_server: Callable[..., ServerProcess], shim: FaultShim, where: str, quirk: int, sink: str
 ) -> None:
-    for kind in ("write", "read") + (("sync", "cut") if quirk == INTERRUPT else ()):
+    for kind in ("write", "read") + (("cut",) if quirk == INTERRUPT else ()):
         shim.spoil(kind, where, quirk=quirk)
     server = make_server(env=shim.env)
     job = Job(server, sink)
@@ -299,4 +302,6 @@ def test_a_failure_at_any_named_place_is_coped_with(
     if not server.alive():
         server.start()
     assert Wire(server.url).report("j").get("received", 0) >= acknowledged
-    Job(server, start=False).finish()
+    if acknowledged % 20:  # half of the times go on with the same process
+        server.restart()
+    Job(server, start=False).finish(patience=20)

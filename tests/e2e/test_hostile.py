@@ -227,9 +227,11 @@ def test_header_bombs_are_refused(server: ServerProcess, wire: Wire, job: str, h
 
 
 def test_a_very_long_query_is_refused(wire: Wire, job: str) -> None:
-    answer = wire.exchange(
-        b"GET /report?job_name=" + b"j" * 500_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    )
+    sent = b"GET /report?job_name=" + b"j" * 500_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    try:
+        answer = wire.exchange(sent)
+    except OSError:
+        answer = b""  # the answer and a reset crossed what was still being sent
     assert answer == b"" or 400 <= status(answer) < 500
     answers_quickly(wire, job)
 
@@ -244,7 +246,9 @@ def test_deep_json_is_refused(wire: Wire, job: str, depth: int) -> None:
     query = {"job_name": job, "overwrite": 0}
     assert wire.call("POST", "/receive", query, b"[[0," + deep + b"]]").status in (400, 413, 422)
     assert wire.call("POST", "/receive", query, b"[" * depth).status in (400, 413, 422)
-    assert wire.call("POST", "/v1/jobs", None, b'{"name":' + deep + b"}").status in (400, 413, 422)
+    with contextlib.suppress(OSError):  # a 413 may cross the body that is still being sent
+        reply = wire.call("POST", "/v1/jobs", None, b'{"name":' + deep + b"}")
+        assert reply.status in (400, 413, 422)
     assert wire.report(job)["received"] == 0
 
 
@@ -399,7 +403,7 @@ def test_a_browser_that_was_lured_elsewhere_is_refused(wire: Wire, job: str, hos
 
 
 def test_another_address_without_keys_is_refused(make_server: Callable[..., ServerProcess]) -> None:
-    server = make_server("--address", "0.0.0.0", start=False)
+    server = make_server("--host", "0.0.0.0", "--auth", "none", start=False)
     server.start(wait=False)
     assert server.join(20) != 0
     assert "--insecure" in server.log()

@@ -433,7 +433,7 @@ def test_20_a_protected_job_is_closed_to_those_without_its_token(
 def test_21_tokens_are_in_no_log_and_in_no_file(
     make_server: Callable[..., ServerProcess],
 ) -> None:
-    server = make_server(env={"PENSTOCK_MASTER_TOKEN": "master-0f3b", "PENSTOCK_LOG": "debug"})
+    server = make_server("--access-log", env={"PENSTOCK_MASTER_TOKEN": "master-0f3b"})
     wire = Wire(server.url)
     output = server.data / "out.jsonl"
     start(wire, write_jsonl(server.data / "in.jsonl", numbered(5)), output, token="token-77aa")

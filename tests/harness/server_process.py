@@ -38,6 +38,7 @@ class ServerProcess:
         self.folder = folder
         self.data = data or folder / "data"
         self.state = folder / "state"
+        folder.mkdir(parents=True, exist_ok=True)
         self.data.mkdir(parents=True, exist_ok=True)
         self.args = list(args)
         self.env = dict(env or {})
