@@ -107,6 +107,14 @@ struct lease *leases_holder(const struct leases *all, int64_t record)
     return NULL;
 }
 
+bool leases_has(const struct leases *all, const struct lease *l)
+{
+    for (size_t i = 0; i < all->count; i++)
+        if (all->heap[i] == l)
+            return true;
+    return false;
+}
+
 struct lease *leases_first(const struct leases *all)
 {
     return all->count ? all->heap[0] : NULL;
@@ -144,25 +152,10 @@ void leases_sweep(struct leases *all)
         heap_settle(all, i);
 }
 
-void lease_add(struct lease *l, int64_t record)
+/* Index of the first run that begins after the record. */
+static size_t run_after(const struct lease *l, int64_t record)
 {
-    struct run *last = l->run_count ? &l->runs[l->run_count - 1] : NULL;
-    assert(!last || record >= last->first + last->count);
-    l->open++;
-    if (last && record == last->first + last->count) {
-        last->count++;
-        return;
-    }
-    if (l->run_count == l->run_cap) {
-        l->run_cap = l->run_cap ? l->run_cap * 2 : 1;
-        l->runs = xrealloc(l->runs, l->run_cap * sizeof *l->runs);
-    }
-    l->runs[l->run_count++] = (struct run){record, 1};
-}
-
-bool lease_holds(const struct lease *l, int64_t record)
-{
-    size_t low = 0, high = l->run_count; /* the first run that begins after the record */
+    size_t low = 0, high = l->run_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         if (l->runs[middle].first > record)
@@ -170,18 +163,65 @@ bool lease_holds(const struct lease *l, int64_t record)
         else
             low = middle + 1;
     }
-    return low > 0 && record < l->runs[low - 1].first + l->runs[low - 1].count;
+    return low;
+}
+
+static void insert_run(struct lease *l, size_t at, struct run run)
+{
+    if (l->run_count == l->run_cap) {
+        l->run_cap = l->run_cap ? l->run_cap * 2 : 1;
+        l->runs = xrealloc(l->runs, l->run_cap * sizeof *l->runs);
+    }
+    memmove(l->runs + at + 1, l->runs + at, (l->run_count - at) * sizeof *l->runs);
+    l->runs[at] = run;
+    l->run_count++;
+}
+
+static void remove_run(struct lease *l, size_t at)
+{
+    l->run_count--;
+    memmove(l->runs + at, l->runs + at + 1, (l->run_count - at) * sizeof *l->runs);
+}
+
+void lease_add(struct lease *l, int64_t record)
+{
+    assert(!lease_holds(l, record));
+    size_t at = run_after(l, record);
+    l->open++;
+    if (at > 0 && l->runs[at - 1].first + l->runs[at - 1].count == record)
+        l->runs[at - 1].count++;
+    else
+        insert_run(l, at, (struct run){record, 1});
+}
+
+bool lease_holds(const struct lease *l, int64_t record)
+{
+    size_t at = run_after(l, record);
+    return at > 0 && record < l->runs[at - 1].first + l->runs[at - 1].count;
+}
+
+void lease_drop(struct lease *l, int64_t record)
+{
+    assert(lease_holds(l, record));
+    size_t at = run_after(l, record) - 1;
+    struct run *run = &l->runs[at];
+    int64_t behind = run->first + run->count - record - 1;
+    l->open--;
+    if (record == run->first) { /* most settle in order */
+        run->first++;
+        run->count--;
+        if (run->count == 0)
+            remove_run(l, at);
+        return;
+    }
+    run->count = record - run->first;
+    if (behind)
+        insert_run(l, at + 1, (struct run){record + 1, behind});
 }
 
 int64_t lease_open(const struct lease *l)
 {
     return l->open;
-}
-
-void lease_settled(struct lease *l, int64_t by)
-{
-    l->open += by;
-    assert(l->open >= 0);
 }
 
 int64_t lease_ends_us(const struct lease *l)

@@ -26,22 +26,24 @@ struct lease *leases_add(struct leases *all, const uint8_t token[LEASE_TOKEN_BYT
 struct lease *leases_find(const struct leases *all, const uint8_t token[LEASE_TOKEN_BYTES]);
 /* The lease that holds a record, NULL when none does. */
 struct lease *leases_holder(const struct leases *all, int64_t record);
+/* Whether the lease is (still) one of these; `l` is not looked into. */
+bool leases_has(const struct leases *all, const struct lease *l);
 /* The one that ends first, NULL when there is none. */
 struct lease *leases_first(const struct leases *all);
 int64_t leases_count(const struct leases *all);
 /* Frees one lease. */
 void leases_end(struct leases *all, struct lease *l);
 void leases_clear(struct leases *all);
-/* Ends those of which nothing is open any more. */
+/* Ends those that hold nothing any more. */
 void leases_sweep(struct leases *all);
 
-/* Adds a record that was just served; numbers must grow within one lease. */
+/* Adds a record that is not in it; cheapest in growing order. A record is in one lease at most. */
 void lease_add(struct lease *l, int64_t record);
+/* Takes out a record that it holds: settled, or given back. */
+void lease_drop(struct lease *l, int64_t record);
 bool lease_holds(const struct lease *l, int64_t record);
-/* Records added and not yet dropped. */
+/* How many records it holds. */
 int64_t lease_open(const struct lease *l);
-/* `by` -1: one of its records was settled; +1: that was undone. */
-void lease_settled(struct lease *l, int64_t by);
 int64_t lease_ends_us(const struct lease *l);
 void lease_extend(struct leases *all, struct lease *l, int64_t ends_us);
 const uint8_t *lease_token(const struct lease *l);

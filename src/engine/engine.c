@@ -424,26 +424,41 @@ static bool stirs(const struct engine *e)
     return e->touched.count || e->event_count || e->answers.count || e->settled.count;
 }
 
+static bool refuse_all(struct op *ops, struct err *err)
+{
+    err_set(err, ERR_FATAL, "a write could not be made sure: the process must start anew");
+    while (ops) {
+        struct op *op = ops;
+        ops = op->next;
+        op->err = *err;
+        op->done(op);
+    }
+    return false;
+}
+
 bool engine_step(struct engine *e, struct op *ops, struct instant now, struct err *err)
 {
     e->now = now;
+    if (e->fatal)
+        return refuse_all(ops, err);
     look_at_deadlines(e);
     watch_drain(e);
     while (ops) {
         struct op *op = ops;
         ops = op->next;
         op->next = NULL;
+        apply(e, op);
+        /* An op may flush on its way, and that may be the end. */
         if (e->fatal) {
-            err_set(&op->err, ERR_FATAL, "the server is stopping");
-            op->done(op);
-        } else {
-            apply(e, op);
+            engine_answer(e);
+            answer_waiting(e);
+            return refuse_all(ops, err);
         }
     }
     do {
         bool ok = engine_flush(e, err);
         engine_answer(e);
-        if (!ok || e->fatal) {
+        if (!ok) {
             answer_waiting(e);
             return false;
         }

@@ -15,7 +15,6 @@
 #include "store/event_store.h"
 #include "store/ledger_store.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 enum { PAGES_A_TIME = 16 };
@@ -96,6 +95,13 @@ static bool write_outputs(struct engine *e, struct data_job *job, struct err *er
     return !job->sink || !sink_pending(job->sink) || sink_flush(job->sink, err);
 }
 
+static void undo_sink(struct sink *sink)
+{
+    struct err err;
+    if (sink && !sink_undo(sink, &err))
+        LOG1(LOG_WARN, "sink.not-cut", "reason", "%s", err.text);
+}
+
 /* Puts a job's part of the group back to the last commit. What cannot be told to anybody (lines
  * that could not be read, leases that ended) stays, for the next commit. */
 static void revert_job(struct engine *e, struct data_job *job, const struct err *why)
@@ -103,7 +109,9 @@ static void revert_job(struct engine *e, struct data_job *job, const struct err 
     job->reverted = true;
     for (size_t i = e->answers.count; i-- > 0;) {
         struct op *op = e->answers.items[i];
-        if (op->of != job || op->err.code != ERR_NONE)
+        /* Of a refused op nothing stands, but for the marks before the one that was refused. */
+        bool stands = op->err.code == ERR_NONE || op->refusal == REFUSED_ALREADY_DONE;
+        if (op->of != job || !stands)
             continue;
         if (op->kind == OP_SETTLE)
             settle_revert(op);
@@ -117,18 +125,18 @@ static void revert_job(struct engine *e, struct data_job *job, const struct err 
     job->live.written = job->live_before.written;
     job->live.repeats = job->live_before.repeats;
     job->failure_lines.len = 0;
-    /* In doubt nothing is cut: a commit whose sync failed may turn out to stand at the next start,
-     * which cuts each output to the length that the store then tells. */
-    struct err cut;
-    if (why->code != ERR_FATAL && ((job->sink && !sink_undo(job->sink, &cut)) ||
-                                   (job->errors && !sink_undo(job->errors, &cut))))
-        LOG1(LOG_WARN, "sink.not-cut", "reason", "%s", cut.text);
     if (job->again_now)
         claims_end(e, job, why);
     struct log_line *line = log_begin(LOG_ERROR, "group.failed");
     log_value(line, "job", "%s", job->row.name);
     log_value(line, "reason", "%s", why->text);
     log_end(line);
+    /* When it is not known what the store holds, the outputs stay as they are: the next start
+     * compares. */
+    if (why->code != ERR_FATAL) {
+        undo_sink(job->sink);
+        undo_sink(job->errors);
+    }
 }
 
 static bool save_attempts(struct tx *tx, const struct data_job *job, struct err *err)
@@ -232,8 +240,7 @@ bool engine_flush(struct engine *e, struct err *err)
         ok = err->code != ERR_FATAL;
         revert_job(e, job, err);
     }
-    if (ok && FAULT("group.written"))
-        ok = err_errno(err, errno, "group");
+    (void)FAULT("group.written"); /* outputs are on disk, the store knows nothing of it */
     if (ok && !store_group(e, err)) {
         ok = err->code != ERR_FATAL;
         fail_all(e, err);

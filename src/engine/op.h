@@ -77,7 +77,8 @@ struct settle_entry {
     bool failed;
     /* The engine's: */
     bool taken;
-    uint8_t before; /* enum record_state to go back to when the group fails */
+    uint8_t before;      /* enum record_state to go back to when the group fails */
+    struct lease *lease; /* that held it */
 };
 
 enum control_verb {

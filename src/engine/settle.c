@@ -53,7 +53,15 @@ static bool reach_records(struct engine *e, struct data_job *job, struct op *op)
     return true;
 }
 
-/* Whether every entry names a record that exists and that the asker may settle. */
+static bool is_settled(const struct data_job *job, int64_t record)
+{
+    enum record_state state = ledger_get(job->ledger, record);
+    return state == RECORD_DONE || state == RECORD_FAILED;
+}
+
+/* Whether every entry names a record that exists and that the asker may settle. With a lease that
+ * is what it holds, and what is settled already: whoever asks again, since the answer got lost, is
+ * no liar. */
 static bool check_records(struct data_job *job, struct op *op, const struct lease *lease)
 {
     int64_t known = ledger_known(job->ledger);
@@ -63,7 +71,8 @@ static bool check_records(struct data_job *job, struct op *op, const struct leas
             refuse_record(op, REFUSED_NEVER_SERVED, ERR_INVALID, "was never served", record);
             return false;
         }
-        if (lease && !lease_holds(lease, record)) {
+        if (op->settle.has_lease && !(lease && lease_holds(lease, record)) &&
+            !is_settled(job, record)) {
             refuse_record(op, REFUSED_NEVER_SERVED, ERR_CONFLICT, "is not held by this lease",
                           record);
             return false;
@@ -82,13 +91,17 @@ static bool write_result(struct data_job *job, struct op *op, const struct settl
     return false;
 }
 
-/* A record is no longer held by the lease that held it. */
-static void leave_lease(struct data_job *job, struct lease *lease, int64_t record, int64_t by)
+/* Takes a record out of the lease that holds it: the asker's, or on surfaces without tokens
+ * whichever does. Returns that lease, NULL when none did. */
+static struct lease *leave_lease(struct data_job *job, struct lease *asker, int64_t record)
 {
+    struct lease *lease = asker;
     if (!lease && leases_count(job->leases))
         lease = leases_holder(job->leases, record);
-    if (lease)
-        lease_settled(lease, by);
+    if (!lease || !lease_holds(lease, record))
+        return NULL;
+    lease_drop(lease, record);
+    return lease;
 }
 
 static bool apply_result(struct data_job *job, struct op *op, struct settle_entry *entry,
@@ -97,7 +110,7 @@ static bool apply_result(struct data_job *job, struct op *op, struct settle_entr
     enum record_state before = ledger_get(job->ledger, entry->record);
     /* A failed record's late result is taken: better late than never. With a lease only what is
      * still in flight counts: whatever else became of it was settled. */
-    bool repeat = before == RECORD_DONE || (lease && before != RECORD_SERVED);
+    bool repeat = before == RECORD_DONE || (op->settle.has_lease && before != RECORD_SERVED);
     if (repeat && !op->settle.overwrite && !job->spec.allow_repeats) {
         op->settle.repeats++;
         job->live.repeats++;
@@ -108,7 +121,7 @@ static bool apply_result(struct data_job *job, struct op *op, struct settle_entr
     if (before != RECORD_DONE)
         data_job_set(job, entry->record, RECORD_DONE);
     if (before == RECORD_SERVED)
-        leave_lease(job, lease, entry->record, -1);
+        entry->lease = leave_lease(job, lease, entry->record);
     entry->before = (uint8_t)before;
     entry->taken = true;
     op->settle.written++;
@@ -144,12 +157,13 @@ static bool apply_failure(struct engine *e, struct data_job *job, struct op *op,
         refuse_record(op, REFUSED_ALREADY_DONE, ERR_CONFLICT, "is done already", entry->record);
         return false;
     }
-    if (before == RECORD_DONE || before == RECORD_FAILED || (lease && before != RECORD_SERVED)) {
+    if (before == RECORD_DONE || before == RECORD_FAILED ||
+        (op->settle.has_lease && before != RECORD_SERVED)) {
         op->settle.repeats++;
         return true;
     }
     if (before == RECORD_SERVED)
-        leave_lease(job, lease, entry->record, -1);
+        entry->lease = leave_lease(job, lease, entry->record);
     bool failed = fail_record(e, job, entry->record, op->settle.final, &job->failure_lines,
                               "marked by its worker", reason_of(op, entry));
     entry->before = (uint8_t)before;
@@ -161,7 +175,6 @@ static bool apply_failure(struct engine *e, struct data_job *job, struct op *op,
 /* Takes back the first `count` entries of an op, last first. */
 static void revert_entries(struct data_job *job, struct op *op, size_t count)
 {
-    struct lease *lease = op->settle.has_lease ? leases_find(job->leases, op->settle.token) : NULL;
     for (size_t i = count; i-- > 0;) {
         struct settle_entry *entry = &op->settle.entries[i];
         if (!entry->taken)
@@ -175,12 +188,12 @@ static void revert_entries(struct data_job *job, struct op *op, size_t count)
         /* Whose result was lost here does not come again by itself when nobody waits for a lease to
          * end: the record is served anew. */
         enum record_state back = (enum record_state)entry->before;
-        bool held = back == RECORD_SERVED && (lease || leases_holder(job->leases, entry->record));
-        if (back == RECORD_SERVED && !held)
+        bool held = entry->lease && leases_has(job->leases, entry->lease);
+        if (held)
+            lease_add(entry->lease, entry->record);
+        else if (back == RECORD_SERVED)
             back = RECORD_UNREAD;
         data_job_set(job, entry->record, back);
-        if (held)
-            leave_lease(job, lease, entry->record, +1);
     }
 }
 
@@ -197,7 +210,7 @@ static void apply_read(struct data_job *job, struct op *op, struct settle_entry 
     if (ledger_get(job->ledger, entry->record) != RECORD_SERVED)
         return;
     data_job_set(job, entry->record, RECORD_DONE);
-    leave_lease(job, lease, entry->record, -1);
+    entry->lease = leave_lease(job, lease, entry->record);
     entry->before = RECORD_SERVED;
     entry->taken = true;
     op->settle.written++;
@@ -245,6 +258,14 @@ static bool apply_all(struct engine *e, struct data_job *job, struct op *op, str
     return true;
 }
 
+static bool all_settled(const struct data_job *job, const struct op *op)
+{
+    for (size_t i = 0; i < op->settle.count; i++)
+        if (!is_settled(job, op->settle.entries[i].record))
+            return false;
+    return op->settle.count > 0;
+}
+
 static enum op_fate check_settle(struct engine *e, struct op *op, struct lease **lease)
 {
     struct data_job *job = op->of;
@@ -258,7 +279,8 @@ static enum op_fate check_settle(struct engine *e, struct op *op, struct lease *
     if (job->row.state == JOB_CANCELLED || job->row.state == JOB_FAILED)
         return op_refuse(op, REFUSED_OTHERWISE, ERR_CONFLICT, "job %s is %s", job->row.name,
                          job_state_name(job->row.state));
-    if (op->settle.has_lease && !(*lease = leases_find(job->leases, op->settle.token)))
+    if (op->settle.has_lease && !(*lease = leases_find(job->leases, op->settle.token)) &&
+        !all_settled(job, op))
         return op_refuse(op, REFUSED_LEASE_ENDED, ERR_CONFLICT,
                          "the lease has ended: its records are served again");
     if (job->spec.mode == MODE_WRITE)
@@ -266,6 +288,24 @@ static enum op_fate check_settle(struct engine *e, struct op *op, struct lease *
     if (!reach_records(e, job, op) || !check_records(job, op, *lease))
         return FATE_NOW;
     return FATE_DURABLE;
+}
+
+static bool writes_anew(const struct data_job *job, const struct op *op)
+{
+    for (size_t i = 0; i < op->settle.count; i++)
+        if (op->settle.overwrite || job->spec.allow_repeats ||
+            ledger_get(job->ledger, op->settle.entries[i].record) != RECORD_DONE)
+            return true;
+    return false;
+}
+
+/* The output of a job that has ended is its owner's: a restart cuts nothing off it. So before a
+ * late result is written to it, it is stored that the job goes on. */
+static bool open_again(struct engine *e, struct data_job *job, struct op *op)
+{
+    if (job->row.state != JOB_COMPLETED || !writes_anew(job, op))
+        return true;
+    return engine_move(e, job, JOB_REOPEN, &op->err) && engine_flush(e, &op->err);
 }
 
 enum op_fate op_settle(struct engine *e, struct op *op)
@@ -278,6 +318,8 @@ enum op_fate op_settle(struct engine *e, struct op *op)
     enum op_fate fate = check_settle(e, op, &lease);
     if (fate != FATE_DURABLE)
         return fate;
+    if (!open_again(e, job, op))
+        return FATE_NOW;
     if (job->spec.sink_format != FORMAT_NONE &&
         (!data_job_need_programs(e, job, &op->err) || !data_job_need_sink(e, job, &op->err)))
         return FATE_NOW;
