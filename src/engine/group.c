@@ -84,15 +84,40 @@ static bool add_lines(struct sink *sink, const struct buf *lines, struct err *er
     return true;
 }
 
+/* Before the first byte of a job goes into a file, the length that the file has without it is
+ * stored: only so can a restart tell what was there from what a killed process left behind. */
+static bool begin_sink(struct engine *e, struct data_job *job, struct sink *sink, int64_t *stored,
+                       struct err *err)
+{
+    bool moved;
+    if (!sink_begin(sink, &moved, err))
+        return false;
+    if (!moved)
+        return true;
+    *stored = sink_length(sink);
+    OWNED(tx) struct tx *tx = NULL;
+    const struct job_row *row = &job->row; /* as of the last commit, but for this length */
+    return tx_begin(e->store, &tx, err) && job_store_save(tx, &row, 1, err) && tx_commit(tx, err);
+}
+
+static bool write_errors(struct engine *e, struct data_job *job, struct err *err)
+{
+    if (job->bad_lines.len == 0 && job->failure_lines.len == 0)
+        return true;
+    return data_job_need_errors(e, job, err) &&
+           begin_sink(e, job, job->errors, &job->row.progress.errors_bytes, err) &&
+           add_lines(job->errors, &job->bad_lines, err) &&
+           add_lines(job->errors, &job->failure_lines, err) && sink_flush(job->errors, err);
+}
+
 /* Step 1 for one job. */
 static bool write_outputs(struct engine *e, struct data_job *job, struct err *err)
 {
-    if (job->bad_lines.len || job->failure_lines.len) {
-        if (!data_job_need_errors(e, job, err) || !add_lines(job->errors, &job->bad_lines, err) ||
-            !add_lines(job->errors, &job->failure_lines, err) || !sink_flush(job->errors, err))
-            return false;
-    }
-    return !job->sink || !sink_pending(job->sink) || sink_flush(job->sink, err);
+    if (!write_errors(e, job, err))
+        return false;
+    return !job->sink || !sink_pending(job->sink) ||
+           (begin_sink(e, job, job->sink, &job->row.progress.sink_bytes, err) &&
+            sink_flush(job->sink, err));
 }
 
 static void undo_sink(struct sink *sink)
