@@ -11,22 +11,77 @@ void bodies_release(struct bodies *b)
     pthread_mutex_destroy(&b->lock);
 }
 
+static void join(struct bodies *b, struct request *req)
+{
+    struct body_share *share = &req->share;
+    if (share->listed)
+        return;
+    share->listed = true;
+    share->prev = b->last;
+    share->next = NULL;
+    if (b->last)
+        b->last->share.next = req;
+    else
+        b->first = req;
+    b->last = req;
+}
+
+static void leave(struct bodies *b, struct request *req)
+{
+    struct body_share *share = &req->share;
+    if (!share->listed)
+        return;
+    share->listed = false;
+    if (share->prev)
+        share->prev->share.next = share->next;
+    else
+        b->first = share->next;
+    if (share->next)
+        share->next->share.prev = share->prev;
+    else
+        b->last = share->prev;
+}
+
+static bool fits(const struct bodies *b, const struct request *req, int64_t bytes)
+{
+    return req == b->first || b->used_bytes + bytes <= b->limit_bytes;
+}
+
+static void charge(struct bodies *b, struct request *req, int64_t bytes)
+{
+    b->used_bytes += bytes;
+    req->share.held_bytes += bytes;
+}
+
+/* In the order they came, as far as there is room. */
+static void let_in(struct bodies *b)
+{
+    bool waits = false;
+    for (struct request *req = b->first; req && !waits; req = req->share.next) {
+        struct body_share *share = &req->share;
+        if (share->wanted_bytes == 0)
+            continue;
+        waits = !fits(b, req, share->wanted_bytes);
+        if (waits)
+            break;
+        charge(b, req, share->wanted_bytes);
+        share->wanted_bytes = 0;
+        MHD_resume_connection(req->connection);
+    }
+    atomic_store(&b->pressed, waits);
+}
+
 bool bodies_take(struct bodies *b, struct request *req, int64_t bytes)
 {
     pthread_mutex_lock(&b->lock);
-    bool granted = !b->first_waiting && b->used_bytes + bytes <= b->limit_bytes;
-    req->charged_bytes = bytes;
+    join(b, req);
+    bool granted = fits(b, req, bytes);
     if (granted) {
-        b->used_bytes += bytes;
+        charge(b, req, bytes);
     } else {
         /* Under the lock, so that nobody resumes it before it is suspended. */
         MHD_suspend_connection(req->connection);
-        req->next_waiting = NULL;
-        if (b->first_waiting)
-            b->last->next_waiting = req;
-        else
-            b->first_waiting = req;
-        b->last = req;
+        req->share.wanted_bytes = bytes;
         atomic_store(&b->pressed, true);
     }
     pthread_mutex_unlock(&b->lock);
@@ -35,24 +90,26 @@ bool bodies_take(struct bodies *b, struct request *req, int64_t bytes)
     return granted;
 }
 
-static void let_in(struct bodies *b)
+void bodies_read(struct bodies *b, struct request *req)
 {
-    while (b->first_waiting && b->used_bytes + b->first_waiting->charged_bytes <= b->limit_bytes) {
-        struct request *req = b->first_waiting;
-        b->first_waiting = req->next_waiting;
-        b->used_bytes += req->charged_bytes;
-        MHD_resume_connection(req->connection);
-    }
-    atomic_store(&b->pressed, b->first_waiting != NULL);
-}
-
-void bodies_give(struct bodies *b, int64_t bytes)
-{
-    if (bytes == 0)
+    if (!req->share.listed)
         return;
     pthread_mutex_lock(&b->lock);
-    b->used_bytes -= bytes;
-    if (b->first_waiting)
+    leave(b, req);
+    if (atomic_load(&b->pressed))
+        let_in(b);
+    pthread_mutex_unlock(&b->lock);
+}
+
+void bodies_give(struct bodies *b, struct request *req)
+{
+    if (req->share.held_bytes == 0)
+        return;
+    pthread_mutex_lock(&b->lock);
+    leave(b, req);
+    b->used_bytes -= req->share.held_bytes;
+    req->share.held_bytes = 0;
+    if (atomic_load(&b->pressed))
         let_in(b);
     pthread_mutex_unlock(&b->lock);
 }
@@ -61,8 +118,6 @@ void bodies_close(struct bodies *b)
 {
     pthread_mutex_lock(&b->lock);
     b->limit_bytes = INT64_MAX / 2;
-    for (struct request *req = b->first_waiting; req; req = req->next_waiting)
-        req->stopped = true;
     let_in(b);
     pthread_mutex_unlock(&b->lock);
 }

@@ -179,11 +179,14 @@ void *listener_run(void *server)
             conns_look(&s->conns, clock_now().mono_us, atomic_load(&s->bodies.pressed));
         /* A negative descriptor is not looked at. */
         bool open = left > 0 && !resting;
-        struct pollfd fds[] = {{.fd = s->conns.wake_fd, .events = POLLIN},
-                               {.fd = open ? s->tcp_fd : -1, .events = POLLIN},
-                               {.fd = open ? s->unix_fd : -1, .events = POLLIN}};
-        if (poll(fds, 3, wait_ms(next_us, resting)) < 0)
+        struct pollfd fds[3 + LINGERS_MAX] = {{.fd = s->conns.wake_fd, .events = POLLIN},
+                                              {.fd = open ? s->tcp_fd : -1, .events = POLLIN},
+                                              {.fd = open ? s->unix_fd : -1, .events = POLLIN}};
+        size_t lingers = lingers_fill(&s->lingers, fds + 3, &next_us);
+        if (poll(fds, 3 + lingers, wait_ms(next_us, resting)) < 0)
             continue;
+        if (lingers > 0)
+            lingers_look(&s->lingers, clock_now().mono_us);
         if (fds[0].revents)
             drain_wakes(s->conns.wake_fd);
         resting = (fds[1].revents && !accept_all(s, s->tcp_fd, s->tcp, left)) ||

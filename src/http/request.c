@@ -43,7 +43,7 @@ void request_free(struct request *req)
         query_release(&req->query);
     reply_reset(&req->reply);
     free(req->body);
-    bodies_give(&req->server->bodies, req->charged_bytes);
+    bodies_give(&req->server->bodies, req);
     free(req);
 }
 
@@ -321,6 +321,8 @@ static bool check_asker(struct request *req)
         req->key_shown = true;
         return true;
     }
+    if (req->http_1_1 && !host)
+        return refuse(req, ERR_INVALID, 0, "the Host header is missing");
     if (s->loopback && host && !auth_host_is_loopback(host))
         return refuse(req, ERR_FORBIDDEN, 0, "this server answers to localhost only");
     if (origin && !auth_origin_is_own(origin, host))

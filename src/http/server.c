@@ -195,18 +195,6 @@ static void refuse_large(struct request *req, int64_t limit)
     req->refused = true;
 }
 
-/* Memory for the body; false when the connection sleeps until there is some. */
-static bool make_room(struct request *req, int64_t length, int64_t limit)
-{
-    /* A body of unknown length may become as large as is allowed. */
-    if (!bodies_take(&req->server->bodies, req, length < 0 ? limit : length)) {
-        req->suspended = true;
-        expect_nothing(req);
-        return false;
-    }
-    return true;
-}
-
 static void start_body(struct request *req, int64_t length)
 {
     req->stage = STAGE_BODY;
@@ -226,21 +214,10 @@ static void start_body(struct request *req, int64_t length)
 static enum MHD_Result on_headers(struct request *req)
 {
     int64_t length = told_length(req);
-    if (!req->suspended && request_begin(req)) {
-        int64_t limit = body_limit(req);
-        if (length > limit)
-            refuse_large(req, limit);
-        else if (length != 0 && req->match.route->body == BODY_TAKEN &&
-                 !make_room(req, length, limit))
-            return MHD_YES;
-    }
-    req->suspended = false;
-    if (req->stopped) {
-        reply_close(&req->reply);
-        reply_cut(&req->reply);
-        req->refused = true;
-    }
+    if (request_begin(req) && length > body_limit(req))
+        refuse_large(req, body_limit(req));
     if (req->refused && (length < 0 || length > DRAIN_MAX_BYTES)) {
+        req->conn->sent_away = true;
         reply_close(&req->reply);
         return send_reply(req);
     }
@@ -270,12 +247,21 @@ static bool grow_body(struct request *req, size_t more)
 static enum MHD_Result on_bytes(struct request *req, const char *bytes, size_t *len)
 {
     size_t count = *len;
-    *len = 0;
     if (req->refused || !req->body) {
         /* Read to its end, that the client gets to see the answer; but not for ever. */
+        *len = 0;
         req->body_len += count;
         return req->body_len <= (size_t)req->server->options.max_body_bytes ? MHD_YES : MHD_NO;
     }
+    if (req->waited) {
+        req->waited = false;
+        expect_bytes(req, (int64_t)(req->body_cap - req->body_len), true);
+    } else if (!bodies_take(&req->server->bodies, req, (int64_t)count)) {
+        req->waited = true;
+        expect_nothing(req);
+        return MHD_YES; /* called again with the same bytes */
+    }
+    *len = 0;
     if (req->body_len + count > req->body_cap && !grow_body(req, count))
         return req->refused ? MHD_YES : MHD_NO;
     memcpy(req->body + req->body_len, bytes, count);
@@ -285,6 +271,7 @@ static enum MHD_Result on_bytes(struct request *req, const char *bytes, size_t *
 
 static enum MHD_Result on_whole(struct request *req)
 {
+    bodies_read(&req->server->bodies, req);
     if (req->refused)
         return send_reply(req);
     if (!req->body)
@@ -315,8 +302,9 @@ static enum MHD_Result on_request(void *server, struct MHD_Connection *connectio
                                   size_t *len, void **context)
 {
     struct request *req = *context;
-    (void)server, (void)connection, (void)url, (void)version;
+    (void)server, (void)connection, (void)url;
     req->method = method;
+    req->http_1_1 = strcmp(version, MHD_HTTP_VERSION_1_1) == 0;
     switch (req->stage) {
     case STAGE_HEADERS:
         return on_headers(req);
@@ -369,8 +357,11 @@ static void on_connection(struct server *s, bool local, struct MHD_Connection *c
                           void **context, enum MHD_ConnectionNotificationCode code)
 {
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-        if (conns_remove(&s->conns, *context) == s->options.max_connections - 1)
-            conns_wake(&s->conns); /* the listener may go on */
+        struct conn *gone = *context;
+        bool lingers = !atomic_load(&s->stopping) &&
+                       lingers_add(&s->lingers, gone->fd, gone->sent_away, clock_now().mono_us);
+        if (conns_remove(&s->conns, gone) == s->options.max_connections - 1 || lingers)
+            conns_wake(&s->conns); /* the listener has something to do */
         return;
     }
     struct conn *c = xcalloc(1, sizeof *c);
@@ -514,6 +505,7 @@ bool server_start(const struct server_options *options, struct server **out, str
     pthread_condattr_destroy(&monotonic);
     conns_init(&s->conns);
     bodies_init(&s->bodies, options->body_budget_bytes);
+    lingers_init(&s->lingers);
     s->auth = auth_new(options->engine, options->master_token);
     raise_descriptor_limit();
     if (!load_keys(s, err) || !open_all(s, err))
@@ -576,6 +568,7 @@ void server_free(struct server *s)
         MHD_stop_daemon(s->local);
     auth_free(s->auth);
     bodies_release(&s->bodies);
+    lingers_release(&s->lingers);
     conns_release(&s->conns);
     pthread_cond_destroy(&s->none_active);
     pthread_mutex_destroy(&s->active_lock);

@@ -58,6 +58,7 @@ struct conn {
     struct conn *prev, *next; /* guarded by conns.lock */
     int fd;
     bool local;                  /* the Unix socket */
+    bool sent_away;              /* it may still be sending when it is closed */
     _Atomic int64_t deadline_us; /* monotonic: it is cut off then */
     _Atomic int64_t pressed_us;  /* the same while other bodies wait for memory */
     struct waker *waker;         /* of the stream it sends; guarded by conns.lock; counted */
@@ -86,22 +87,58 @@ int64_t conns_look(struct conns *all, int64_t now_us, bool pressed);
 /* Wakes every stream, so that it sees the server stop. */
 void conns_wake_streams(struct conns *all);
 
-/* The memory of all request bodies. */
+/* The memory of all request bodies that are being read or worked on, counted as they arrive. When
+ * it is used up connections sleep, in the order they came; the oldest that is still being read may
+ * always go on, so that there is always one that comes to its end. */
 struct bodies {
     pthread_mutex_t lock;
-    int64_t used_bytes, limit_bytes;      /* guarded by lock */
-    struct request *first_waiting, *last; /* guarded by lock */
-    _Atomic bool pressed;                 /* somebody waits */
+    int64_t used_bytes, limit_bytes; /* guarded by lock */
+    struct request *first, *last;    /* being read, in order; guarded by lock */
+    _Atomic bool pressed;            /* somebody sleeps */
+};
+
+/* A request's part in it; guarded by bodies.lock. */
+struct body_share {
+    struct request *prev, *next;
+    bool listed;
+    int64_t held_bytes, wanted_bytes; /* wanted: it sleeps until it gets them */
 };
 
 void bodies_init(struct bodies *b, int64_t limit_bytes);
 void bodies_release(struct bodies *b);
-/* Reserves; false when it must wait: then the connection is suspended, and resumed with the bytes
- * reserved (or, after bodies_close, without). */
+/* Takes so many bytes more; false when it must wait: then the connection is suspended, and is
+ * resumed when it has them. */
 bool bodies_take(struct bodies *b, struct request *req, int64_t bytes);
-void bodies_give(struct bodies *b, int64_t bytes);
-/* Lets everybody who waits go, without. */
+/* The body is read to its end; what it holds stays. */
+void bodies_read(struct bodies *b, struct request *req);
+/* The request has ended: gives everything back. */
+void bodies_give(struct bodies *b, struct request *req);
+/* Lets everybody go on, whatever it takes. */
 void bodies_close(struct bodies *b);
+
+/* Connections that were closed while their client was still sending. What comes is read and
+ * dropped for a while, as the kernel would otherwise cut the line before the client has read the
+ * answer. Threads: any adds, the listener's looks. */
+#define LINGERS_MAX 64
+struct lingering {
+    int fd;
+    int64_t until_us, left_bytes;
+};
+struct lingers {
+    pthread_mutex_t lock;
+    size_t count;                        /* guarded by lock */
+    struct lingering items[LINGERS_MAX]; /* guarded by lock */
+};
+
+struct pollfd;
+void lingers_init(struct lingers *all);
+void lingers_release(struct lingers *all);
+/* Keeps a copy of the descriptor, if something unread is there or `expected`. False when not. */
+bool lingers_add(struct lingers *all, int fd, bool expected, int64_t now_us);
+/* Fills at most LINGERS_MAX places; *next_us becomes the first deadline if that is earlier. */
+size_t lingers_fill(struct lingers *all, struct pollfd *out, int64_t *next_us);
+/* Reads what has come, closes what is over. */
+void lingers_look(struct lingers *all, int64_t now_us);
 
 /* API keys as the engine last told them. */
 struct auth;
@@ -120,7 +157,7 @@ bool auth_host_is_loopback(const char *host);
 bool auth_origin_is_own(const char *origin, const char *host);
 
 enum stage {
-    STAGE_HEADERS,  /* its headers are read; or waited for memory */
+    STAGE_HEADERS,  /* its headers are read */
     STAGE_BODY,     /* the body is coming */
     STAGE_ASKED,    /* the engine was asked */
     STAGE_ANSWERED, /* the reply is on its way */
@@ -144,8 +181,7 @@ struct request {
     struct instant at;
     struct route_match match;
     bool refused; /* the reply is made, the body is only drained */
-    bool stopped; /* while waiting for memory the server began to stop */
-    bool suspended;
+    bool http_1_1;
     struct query query; /* when query_read */
     bool query_read;
     bool key_shown; /* a valid key, the master token or the Unix socket */
@@ -153,8 +189,8 @@ struct request {
 
     char *body;
     size_t body_len, body_cap;
-    int64_t charged_bytes;        /* of the bodies' memory */
-    struct request *next_waiting; /* bodies.lock */
+    struct body_share share;
+    bool waited; /* it slept until it had memory for what has come */
 
     struct op op;
     bool op_used, sees_failures;
@@ -195,6 +231,7 @@ struct server {
     _Atomic bool stopping;
     struct conns conns;
     struct bodies bodies;
+    struct lingers lingers;
     struct auth *auth;
     pthread_mutex_t active_lock;
     pthread_cond_t none_active;

@@ -9,8 +9,12 @@
 /* Like the values of struct settle_entry's `at` and `len`, a body ends before 4 GiB. */
 #define BODY_MAX_BYTES UINT32_MAX
 
+/* NULL when there are too many. */
 static struct settle_entry *next_entry(struct planchet_items *items)
 {
+    items->full = items->count == PLANCHET_ITEMS_MAX;
+    if (items->full)
+        return NULL;
     if (items->count == items->cap) {
         items->cap = items->cap ? items->cap * 2 : 256;
         items->entries = xrealloc(items->entries, items->cap * sizeof *items->entries);
@@ -149,6 +153,8 @@ static void read_pair(struct json *j, struct planchet_place at, struct moving *t
         refuse_item(parts[1], at, faults);
     } else if (ok && faults->count == 0) {
         struct settle_entry *entry = next_entry(out);
+        if (!entry)
+            return;
         entry->record = id;
         take_item(to, parts[1], entry);
     }
@@ -211,6 +217,8 @@ bool planchet_ids_read(const char *body, size_t len, struct planchet_items *out,
             if (!read_id(raw, at, &id, faults) || faults->count > 0)
                 continue;
             struct settle_entry *entry = next_entry(out);
+            if (!entry)
+                continue;
             entry->record = id;
             entry->failed = true;
         }

@@ -8,9 +8,13 @@
 #include "engine/op.h"
 #include "http/planchet/planchet_faults.h"
 
+/* As many as the original takes with its own limit of 10 MB. */
+#define PLANCHET_ITEMS_MAX 1250000
+
 struct planchet_items {
     struct settle_entry *entries; /* freed by planchet_items_release */
     size_t count, cap;
+    bool full;         /* there were more than PLANCHET_ITEMS_MAX: the rest was left out */
     const char *lines; /* in the body */
 };
 

@@ -66,7 +66,11 @@ static struct planchet_items *read_body(struct request *req, struct reply *reply
         planchet_refuse_body(reply);
     else if (faults->count > 0)
         planchet_faults_reply(faults, reply);
-    return is_json && faults->count == 0 ? items : NULL;
+    else if (items->full)
+        planchet_refuse(reply, 413, STR("more items than one call may bring (1250000)"));
+    else
+        return items;
+    return NULL;
 }
 
 static struct op *settle_op(struct request *req, struct str name, struct str token,
