@@ -21,6 +21,7 @@ struct attempt_row {
     int64_t record;
     int64_t attempts; /* 0 removes the row */
 };
+/* ERR_NOT_FOUND without such a job: roll back. */
 MUST_CHECK bool attempt_store_save(struct tx *tx, int64_t job_id, const struct attempt_row *rows,
                                    size_t count, struct err *err);
 MUST_CHECK bool attempt_store_load(struct tx *tx, int64_t job_id,
