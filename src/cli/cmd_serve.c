@@ -47,7 +47,7 @@ static const struct option serve_options[] = {
     {.name = "auth",
      .value = "MODE",
      .help = "none or keys (default: none on a loopback address, keys elsewhere)"},
-    {.name = "insecure", .help = "allow --auth none on an address that others can reach"},
+    {.name = "insecure", .help = "let everybody in, also on an address that others can reach"},
     {.name = "master-token-file",
      .value = "FILE",
      .help = "file with the token that opens every job with a token, and guards /purge"},
@@ -78,6 +78,7 @@ struct serve {
     char *master_token, *url;
     int state_fd, signal_fd;
     bool running; /* the intake's thread */
+    bool exposed; /* on an address that others can reach */
 };
 
 static void serve_release(struct serve *s)
@@ -131,10 +132,13 @@ static bool read_auth(struct serve *s, const struct options *options, struct err
     int mode;
     if (!server_auth_default(s->http.address, &usual, err))
         return err_add(err, "--host");
+    s->exposed = usual == AUTH_KEYS;
+    s->http.insecure = options_has(options, "insecure");
+    if (s->http.insecure)
+        usual = AUTH_NONE;
     if (!options_word(options, "auth", modes, (int)usual, &mode, err))
         return false;
     s->http.auth = (enum auth_mode)mode;
-    s->http.insecure = options_has(options, "insecure");
     return true;
 }
 
@@ -243,6 +247,30 @@ static void stop_at_once(const struct err *err)
     _exit(err_exit_status(ERR_BUSY));
 }
 
+/* A server that asks for keys where there are none is of no use to anybody: better said now. */
+static bool check_keys(struct serve *s, struct err *err)
+{
+    struct op op;
+    bool any = false;
+    if (!s->exposed || s->http.auth != AUTH_KEYS || s->master_token)
+        return true;
+    op_init(&op, OP_KEYS);
+    op.right.trusted = true;
+    op.keys.verb = KEYS_LIST;
+    bool good = intake_call(s->intake, &op);
+    for (size_t i = 0; good && i < op.keys.count; i++)
+        any |= op.keys.keys[i].revoked_at_us == 0;
+    if (!good)
+        *err = op.err;
+    op_release(&op);
+    return !good || any
+               ? good
+               : err_set(err, ERR_INVALID,
+                         "others can reach %s, and there is no key: make one with \"penstock key "
+                         "create NAME --state %s\", or say --insecure to let everybody in",
+                         s->http.address, s->state_dir);
+}
+
 static bool start_all(struct serve *s, struct err *err)
 {
     static const struct surface *const surfaces[] = {&native_surface, &planchet_surface};
@@ -259,6 +287,8 @@ static bool start_all(struct serve *s, struct err *err)
         !intake_start(s->intake, s->engine, stop_at_once, err))
         return false;
     s->running = true;
+    if (!check_keys(s, err))
+        return false;
     s->http.engine = s->engine;
     s->http.intake = s->intake;
     s->http.surfaces = surfaces;
