@@ -54,6 +54,7 @@ class Jobs:
         mode: str | None = None,
         lease_s: float | None = None,
         max_attempts: int | None = None,
+        token: str | None = None,
         clean_start: bool = False,
         repair: bool = False,
         force_overwrite: bool = False,
@@ -62,7 +63,8 @@ class Jobs:
 
         source: {"path": ...} or {"program": ...}, with "format" and "chunk_rows" if need be.
         sink: {"path": ...} or {"program": ...}, with "format" and "overwrite" if need be.
-        ConflictError when the name or the output is taken.
+        token: protects the job: who has no key needs it from now on (`Client(..., token=...)`).
+        NameTakenError, OutputTakenError.
         """
         wanted: dict[str, Any] = {
             "name": name,
@@ -71,6 +73,7 @@ class Jobs:
             "sink": sink,
             "lease_s": lease_s,
             "max_attempts": max_attempts,
+            "token": token,
             "clean_start": clean_start or None,
             "repair": repair or None,
             "force_overwrite": force_overwrite or None,
@@ -121,8 +124,9 @@ class Keys:
 class Client:
     """A server, by http://, https:// or unix:// address. For one thread.
 
-    timeout_s is how long one answer may take (a claim's wait comes on top); patience_s how long
-    calls that can be repeated without harm go on while the server is away or busy.
+    key is an API key; token, that of a job that has one, is for those without a key. timeout_s is
+    how long one answer may take (a claim's wait comes on top); patience_s how long calls that can
+    be repeated without harm go on while the server is away or busy.
     """
 
     def __init__(
@@ -130,19 +134,20 @@ class Client:
         url: str,
         key: str | None = None,
         *,
+        token: str | None = None,
         timeout_s: float = 60.0,
         patience_s: float = 30.0,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._made_with = (url, key, timeout_s, patience_s, tls)
+        self._made_with = (url, key, token, timeout_s, patience_s, tls)
         self._connection = self.new_connection()
         self.jobs = Jobs(self)
         self.keys = Keys(self)
 
     def new_connection(self) -> Connection:
         """Another connection to the same server, for what keeps one busy."""
-        url, key, timeout_s, patience_s, tls = self._made_with
-        return Connection(url, key, timeout_s=timeout_s, patience_s=patience_s, tls=tls)
+        url, key, token, timeout_s, patience_s, tls = self._made_with
+        return Connection(url, key, token, timeout_s=timeout_s, patience_s=patience_s, tls=tls)
 
     def send(
         self,

@@ -63,6 +63,7 @@ class Connection:
         self,
         url: str,
         key: str | None = None,
+        token: str | None = None,
         *,
         timeout_s: float = 60.0,
         patience_s: float = 30.0,
@@ -78,10 +79,12 @@ class Connection:
         host = f"[{host}]" if ":" in host else host
         host = f"{host}:{self.address.port}" if self.address.port else host
         fixed = f"Host: {host}\r\nUser-Agent: penstock-python\r\n"
-        if key is not None:
-            if not key.isascii() or not key.isprintable():
-                raise ValueError("a key is printable ASCII")
-            fixed += f"Authorization: Bearer {key}\r\n"
+        for name, secret in (("Authorization: Bearer", key), ("Penstock-Token:", token)):
+            if secret is None:
+                continue
+            if not secret.isascii() or not secret.isprintable():
+                raise ValueError("keys and tokens are printable ASCII")
+            fixed += f"{name} {secret}\r\n"
         self._fixed = fixed.encode("ascii")
 
     def close(self) -> None:

@@ -52,9 +52,21 @@ class MethodNotAllowedError(PenstockError):
 
 
 class ConflictError(PenstockError):
-    """The state of things does not allow it: a name or an output is taken, a job has ended."""
+    """The state of things does not allow it."""
 
     code = "conflict"
+
+
+class NameTakenError(ConflictError):
+    """There is a job of that name already."""
+
+    code = "name-taken"
+
+
+class OutputTakenError(ConflictError):
+    """The output belongs to another job."""
+
+    code = "output-taken"
 
 
 class LeaseEndedError(ConflictError):
@@ -120,6 +132,8 @@ _BY_CODE: dict[str, type[PenstockError]] = {
         NotFoundError,
         MethodNotAllowedError,
         ConflictError,
+        NameTakenError,
+        OutputTakenError,
         LeaseEndedError,
         LimitError,
         BusyError,
@@ -157,7 +171,7 @@ def error_of(status: int, body: bytes) -> PenstockError:
     if not isinstance(problem, dict):
         text = body[:200].decode("utf-8", "replace")
         return _BY_STATUS.get(status, PenstockError)(f"status {status}: {text}", status)
-    code = str(problem.get("type", "")).replace("/", ":").replace("#", ":").rpartition(":")[2]
+    code = str(problem.get("type", "")).rpartition(":")[2]
     kind = _BY_CODE.get(code) or _BY_STATUS.get(status, PenstockError)
     detail = problem.get("detail") or problem.get("title") or f"status {status}"
     return kind(str(detail), status, problem)

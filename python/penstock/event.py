@@ -39,8 +39,12 @@ def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def read_events(pieces: Iterable[bytes]) -> Iterator[Event]:
-    """Reads a text/event-stream; an event that was cut off at the end is left out."""
-    number, kind, data = 0, "", b""
+    """Reads a text/event-stream; an event that was cut off at the end is left out.
+
+    What has no id is no history (figures on a job's progress): it is left out too.
+    """
+    number: int | None = None
+    kind, data = "", b""
     for line in _lines(pieces):
         name, _, value = line.partition(b":")
         value = value[1:] if value.startswith(b" ") else value
@@ -50,17 +54,15 @@ def read_events(pieces: Iterable[bytes]) -> Iterator[Event]:
             kind = value.decode("utf-8")
         elif name == b"data":
             data += value
-        elif not line and data:
-            told = orjson.loads(data)
-            yield Event(
-                number,
-                kind,
-                instant(told["at"]),
-                told["job"],
-                told["name"],
-                told.get("detail") or {},
-            )
-            kind, data = "", b""
+        elif not line:
+            if number is not None and data:
+                yield _event(number, kind, orjson.loads(data))
+            number, kind, data = None, "", b""
+
+
+def _event(number: int, kind: str, told: dict[str, Any]) -> Event:
+    at = instant(told["at"])
+    return Event(number, kind, at, told["job"], told["name"], told.get("detail") or {})
 
 
 def follow(connection: Connection, path: str, after: int | None) -> Iterator[Event]:

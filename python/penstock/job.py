@@ -58,11 +58,13 @@ class Job:
     kind: str
     state: str
     paused: bool
+    protected: bool
     mode: str
     source: dict[str, Any] | None
     sink: dict[str, Any] | None
     lease_s: float
     max_attempts: int
+    allow_repeats: bool
     records: Counts
     leases: int
     exhausted: bool

@@ -93,8 +93,8 @@ class Lease:
         """
         if not self._results and not self._failures:
             return Settled()
-        body = b'{"lease":"%b","results":[%b],"failures":[%b]}' % (
-            (self.token or "").encode("ascii"),
+        body = b'{"lease":%b,"results":[%b],"failures":[%b]}' % (
+            orjson.dumps(self.token),
             b",".join(self._results),
             b",".join(self._failures),
         )
