@@ -295,7 +295,7 @@ bool engine_open(const struct engine_options *options, struct instant now, struc
     return true;
 }
 
-static void answer_waiting(struct engine *e)
+void engine_end_waits(struct engine *e)
 {
     struct err gone;
     err_set(&gone, ERR_BUSY, "the server is stopping");
@@ -307,7 +307,7 @@ void engine_free(struct engine *e)
 {
     if (!e)
         return;
-    answer_waiting(e);
+    engine_end_waits(e);
     job_table_release(&e->jobs);
     store_free(e->store);
     folders_free(e->state_folders);
@@ -451,7 +451,7 @@ bool engine_step(struct engine *e, struct op *ops, struct instant now, struct er
         /* An op may flush on its way, and that may be the end. */
         if (e->fatal) {
             engine_answer(e);
-            answer_waiting(e);
+            engine_end_waits(e);
             return refuse_all(ops, err);
         }
     }
@@ -459,7 +459,7 @@ bool engine_step(struct engine *e, struct op *ops, struct instant now, struct er
         bool ok = engine_flush(e, err);
         engine_answer(e);
         if (!ok) {
-            answer_waiting(e);
+            engine_end_waits(e);
             return false;
         }
         let_rest(e);

@@ -36,6 +36,8 @@ DEFINE_OWNED(engine)
  * durability is in doubt (ERR_FATAL): the process must stop; nothing more was acknowledged, and ops
  * that were not answered are answered with that error. */
 MUST_CHECK bool engine_step(struct engine *e, struct op *ops, struct instant now, struct err *err);
+/* Answers the claims that wait, ERR_BUSY: nothing will be stepped any more. */
+void engine_end_waits(struct engine *e);
 /* When engine_step must be called next without any op (monotonic), NEVER_US when not at all. */
 int64_t engine_next_us(const struct engine *e);
 

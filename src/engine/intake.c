@@ -138,6 +138,7 @@ static void *run(void *context)
         }
     }
     stop_taking(in);
+    engine_end_waits(in->engine);
     return NULL;
 }
 

@@ -48,10 +48,20 @@ static const struct {
     {REFUSED_LEASE_ENDED, "lease-ended", "The lease has ended"},
 };
 
+/* The job is closed to an asker without a token: who showed no key either is asked for one. */
+static void refuse_asker(struct request *req, const struct err *err, struct reply *reply)
+{
+    struct err told;
+    if (request_header(req, "Authorization"))
+        err_set(&told, ERR_FORBIDDEN, "this key does not allow that");
+    else
+        err_set(&told, ERR_UNAUTHORIZED, "%s, or a key", err->text);
+    problem_reply(&told, 0, reply);
+}
+
 static void fail(struct request *req, const struct op *op, const struct err *err, int status,
                  struct reply *reply)
 {
-    (void)req;
     if (status == 405) {
         problem_reply_named("method-not-allowed", "The path takes other methods", status, err->text,
                             reply);
@@ -63,11 +73,8 @@ static void fail(struct request *req, const struct op *op, const struct err *err
                                 err->text, reply);
             return;
         }
-    /* Who showed nothing is asked for something. */
     if (op && op->refusal == REFUSED_TOKEN && !op->right.has_token) {
-        struct err unknown;
-        err_set(&unknown, ERR_UNAUTHORIZED, "%s", err->text);
-        problem_reply(&unknown, status, reply);
+        refuse_asker(req, err, reply);
         return;
     }
     problem_reply(err, status, reply);

@@ -48,6 +48,7 @@ struct new_job {
     struct data_spec spec;
     char *name, *token;
     bool clean_start, repair, force_overwrite;
+    struct err refused; /* what the engine said first, see finish_started */
 };
 
 static void new_job_release(void *thing)
@@ -108,10 +109,37 @@ static char *made_up_name(struct request *req)
     return request_strdup(req, str_of(name));
 }
 
+/* The output was taken: by a job of this very name, then that is the news. */
+static bool finish_name_looked_up(struct request *req, struct op *op, struct reply *reply,
+                                  struct err *err)
+{
+    (void)reply;
+    const struct new_job *job = request_state(req);
+    bool taken = op->err.code == ERR_NONE;
+    op->refusal = taken ? REFUSED_NAME_TAKEN : REFUSED_OUTPUT_TAKEN;
+    if (taken)
+        return err_set(err, ERR_CONFLICT, "job %.200s exists already", job->name);
+    *err = job->refused;
+    return false;
+}
+
 static bool finish_started(struct request *req, struct op *op, struct reply *reply, struct err *err)
 {
-    (void)reply, (void)err;
-    return ask_for_job(req, (struct job_ref){.id = op->start.job_id}, op->right, finish_created);
+    (void)reply;
+    struct new_job *job = request_state(req);
+    if (op->err.code == ERR_NONE)
+        return ask_for_job(req, (struct job_ref){.id = op->start.job_id}, op->right,
+                           finish_created);
+    if (op->refusal != REFUSED_OUTPUT_TAKEN || job->clean_start || job->repair) {
+        *err = op->err;
+        return false;
+    }
+    job->refused = op->err;
+    struct op_right right = op->right;
+    op = request_op(req, OP_REPORT);
+    op->job.name = str_of(job->name);
+    op->right = right;
+    return request_ask(req, finish_name_looked_up);
 }
 
 bool native_jobs_create(struct request *req, struct reply *reply, struct err *err)
@@ -144,7 +172,8 @@ bool native_jobs_create(struct request *req, struct reply *reply, struct err *er
     op->start.set_token = job->token != NULL;
     if (job->token)
         request_token_hash(req, str_of(job->token), op->start.token_hash);
-    return request_call(req, finish_started);
+    request_set_state(req, job);
+    return request_ask(req, finish_started);
 }
 
 /* ---- list ---- */
