@@ -105,6 +105,7 @@ class Story:
         self.life = 0  # how often the server has come up
         self.over = False
         self.complete = False
+        self.last_life = False  # workers behave well now, so that the job can come to its end
         self.acked: dict[int, str] = {}  # record -> stamp of the last result acknowledged
         self.trouble: list[str] = []
         self.killed = 0
@@ -126,10 +127,12 @@ class Story:
         with self.change:
             self.trouble.append(text)
 
-    def say_complete(self) -> None:
+    def say_complete(self, life: int) -> None:
+        """The report says so, asked after the server's start number `life`."""
         with self.change:
-            self.complete = True
-            self.change.notify_all()
+            if life == self.life:
+                self.complete = True
+                self.change.notify_all()
 
     # The server's lives.
 
@@ -220,12 +223,14 @@ class Story:
 
     def live_to_the_end(self) -> None:
         """A last life without faults: a repair brings back what dead workers held."""
+        self.last_life = True
         if not self.bring_up({}):
             raise Broken("the server died by itself")
         self.start_job(cont=True)
-        ends = time.monotonic() + LIFE_DEADLINE_S
         with self.change:
+            self.life += 1  # what was reported before the repair does not count
             self.complete = False
+        ends = time.monotonic() + LIFE_DEADLINE_S
         while not self.complete and not self.trouble:
             if time.monotonic() > ends or not self.server.alive():
                 report = Wire(self.server.url).report(JOB) if self.server.alive() else "dead"
@@ -308,7 +313,8 @@ class Worker:
 
     def call(self, method: str, path: str, query: Any = None, body: Any = None) -> Reply:
         reply = self.wire.call(method, path, query, body, connection=self.connection)
-        if reply.status >= 500 and reply.status != 503:
+        odd = reply.status == 400 and path.startswith("/v1/")
+        if odd or (reply.status >= 500 and reply.status != 503):
             self.story.blame(f"{path} answers {reply.status} {reply.body[:200]!r}")
         return reply
 
@@ -319,7 +325,7 @@ class Worker:
         if not items:
             self.look_around()
             return
-        mood = self.rng.random()
+        mood = 1.0 if self.story.last_life else self.rng.random()
         if mood < 0.02:
             self.hang_up()  # the worker dies with what it holds; another takes its place
             return
@@ -346,7 +352,7 @@ class Worker:
             reply = self.call("POST", "/serve", {"job_name": JOB, "batch_size": size})
             return (reply.json(), "") if reply.status == 200 else ([], "")
         body = {"max": size, "wait_s": 0.05, "lease_s": 1.0}
-        reply = self.call("POST", "/v1/jobs/the%20job/claim", None, body)
+        reply = self.call("POST", "/v1/jobs/~the%20job/claim", None, body)
         if reply.status != 200:
             return [], ""
         told = reply.json()
@@ -357,7 +363,7 @@ class Worker:
             return
         if self.native:
             reply = self.call(
-                "POST", "/v1/jobs/the%20job/settle", None, {"lease": lease, "results": done}
+                "POST", "/v1/jobs/~the%20job/settle", None, {"lease": lease, "results": done}
             )
             taken = reply.status == 200
             if taken and reply.json()["written"] + reply.json()["repeats"] != len(done):
@@ -370,11 +376,10 @@ class Worker:
                 self.story.acked.update((n, self.name) for n, _ in done)
 
     def give_up(self, bad: list[int], lease: str) -> None:
-        if self.native:
+        if self.native:  # that spends an attempt, of which this job has no end
             body = {"lease": lease, "failures": [[n, "it cannot be done"] for n in bad]}
-            self.call("POST", "/v1/jobs/the%20job/settle", None, body)
-        else:
-            self.call("POST", "/mark-errors", {"job_name": JOB}, bad)
+            self.call("POST", "/v1/jobs/~the%20job/settle", None, body)
+        self.call("POST", "/mark-errors", {"job_name": JOB}, bad)
 
     def die_while_sending(self, done: list[Any], lease: str) -> None:
         """Sends the half of a request, then nothing more."""
@@ -386,9 +391,10 @@ class Worker:
         self.hang_up()
 
     def look_around(self) -> None:
+        life = self.story.life
         reply = self.call("GET", "/report", {"job_name": JOB})
         if reply.status == 200 and reply.json().get("status") == "COMPLETE":
-            self.story.say_complete()
+            self.story.say_complete(life)
         self.story.pause()
 
 
@@ -424,7 +430,7 @@ class Meddler:
             items = self.wire.serve(name, 1)
             if items.status == 200 and items.json():
                 self.wire.receive(name, items.json(), overwrite=self.rng.random() < 0.2)
-        path = f"/v1/jobs/{name.replace(' ', '%20')}"
+        path = f"/v1/jobs/~{name.replace(' ', '%20')}"
         verb = self.rng.randint(0, 9)
         if verb == 0:
             self.wire.clean(name, output=self.rng.random() < 0.7)
