@@ -104,8 +104,6 @@ def shape_faults(schema: Any, value: Any, where: str) -> list[str]:
     if "oneOf" in schema:
         tried = [shape_faults(one, value, where) for one in schema["oneOf"]]
         return [] if any(not faults for faults in tried) else min(tried, key=len)
-    if "allOf" in schema:
-        return [fault for one in schema["allOf"] for fault in shape_faults(one, value, where)]
     faults: list[str] = []
     kinds: dict[str, Any] = {
         "object": dict,
