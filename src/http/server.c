@@ -15,7 +15,7 @@
 
 /* libmicrohttpd's memory for one connection: headers and the piece of a body that was read last.
  * It is cleared after each request, so that a larger one costs time and memory for all. */
-#define CONNECTION_MEMORY (48 << 10)
+#define CONNECTION_MEMORY (32 << 10)
 /* The first allocation for a body whose length is not told. */
 #define CHUNKED_START (64 << 10)
 /* A stop waits so long for answers that are being sent. */

@@ -24,10 +24,10 @@ static struct settle_entry *next_entry(struct planchet_items *items)
     return entry;
 }
 
-/* Plain digits, the usual form, cheaper than the general way. */
+/* Plain digits, the usual form, cheaper than the general way; few enough for any ledger. */
 static bool short_number(struct str raw, int64_t *id)
 {
-    if (raw.len == 0 || raw.len > 14)
+    if (raw.len == 0 || raw.len > 13)
         return false;
     int64_t value = 0;
     for (size_t i = 0; i < raw.len; i++) {
