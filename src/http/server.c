@@ -201,7 +201,8 @@ static void start_body(struct request *req, int64_t length)
     expect_bytes(req, length < 0 ? body_limit(req) : length, true);
     if (req->refused || req->match.route->body == BODY_NONE || length == 0)
         return;
-    req->body_cap = length < 0 ? CHUNKED_START : (size_t)length;
+    int64_t limit = body_limit(req), start = limit < CHUNKED_START ? limit : CHUNKED_START;
+    req->body_cap = (size_t)(length < 0 ? start : length);
     req->body = malloc(req->body_cap + 1);
     if (!req->body) {
         struct err err = {0};
