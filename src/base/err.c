@@ -1,5 +1,6 @@
 /* err.c: see err.h. Texts are cut at the end, never refused: a long path must not hide the error.
  */
+#define PENSTOCK_BASE_ERR_C
 #include "base/err.h"
 
 #include <errno.h>

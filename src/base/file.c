@@ -90,7 +90,7 @@ bool file_sync_dir(int dir_fd, const char *name, struct err *err)
 
 bool file_cut(int fd, int64_t length_bytes, const char *name, struct err *err)
 {
-    int failed;
+    int failed = 0;
     do
         failed = FAULT("file.cut") ? -1 : ftruncate(fd, (off_t)length_bytes);
     while (failed && errno == EINTR);

@@ -125,7 +125,8 @@ bool json_member(struct json *j, struct str *name)
     if (!next_element(j, '}'))
         return false;
     struct json_fault fault;
-    const char *name_end, *value = json_scan_name(j->at, j->start, j->end, &name_end, &fault);
+    const char *name_end = NULL,
+               *value = json_scan_name(j->at, j->start, j->end, &name_end, &fault);
     if (!value)
         return fail(j, fault.at, fault.text);
     *name = (struct str){j->at, (size_t)(name_end - j->at)};

@@ -356,7 +356,7 @@ const char *json_scan(const char *p, const char *begin, const char *end, int lev
 {
     uint64_t objects = 0; /* the containers we are in, innermost in bit 0: 1 is an object */
     int depth = 0;
-    const char *name_end;
+    const char *name_end = NULL;
     assert(levels >= 0 && levels <= 64);
     for (;;) {
         if (p == end)

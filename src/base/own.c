@@ -9,7 +9,7 @@
 
 void mem_drop(void *pointer_to_pointer)
 {
-    void *p;
+    void *p = NULL;
     memcpy(&p, pointer_to_pointer, sizeof p);
     free(p);
 }

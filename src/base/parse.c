@@ -51,7 +51,7 @@ bool parse_bytes(struct str text, int64_t min, int64_t max, int64_t *out, struct
             digits.len--;
         }
     }
-    int64_t value;
+    int64_t value = 0;
     if (!parse_i64(digits, 0, INT64_MAX >> shift, &value, err) || value << shift < min ||
         value << shift > max)
         return bad_number(err, text, min, max);
@@ -68,7 +68,7 @@ bool parse_seconds(struct str text, int64_t min_us, int64_t max_us, int64_t *out
         whole.len = (size_t)(dot - text.ptr);
         part = (struct str){dot + 1, text.len - whole.len - 1};
     }
-    int64_t seconds, micros = 0;
+    int64_t seconds = 0, micros = 0;
     struct err ignored;
     /* "-0.5" must not pass as half a second. */
     bool ok = whole.len && whole.ptr[0] != '-' &&

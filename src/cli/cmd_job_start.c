@@ -70,7 +70,7 @@ static void add_flag(struct json_out *o, const char *name, bool given)
 static bool add_source(const struct options *options, struct json_out *o, struct err *err)
 {
     const char *path = options_text(options, "input"), *program = options_text(options, "reader");
-    int64_t rows;
+    int64_t rows = 0;
     if (!options_i64(options, "csv-chunk", 1, CSV_CHUNK_ROWS_MAX, 0, &rows, err))
         return false;
     if (path && program)
@@ -110,7 +110,7 @@ static bool add_sink(const struct options *options, struct json_out *o, struct e
 static bool add_limits(const struct options *options, struct json_out *o, struct err *err)
 {
     const char *lease = options_text(options, "lease");
-    int64_t attempts, lease_us;
+    int64_t attempts = 0, lease_us = 0;
     if (lease) {
         if (!parse_seconds(str_of(lease), 0, 365 * day_us, &lease_us, err))
             return err_add(err, "--lease");
@@ -130,7 +130,7 @@ static bool add_limits(const struct options *options, struct json_out *o, struct
 static bool check_ends(const struct options *options, struct err *err)
 {
     static const char *const modes[] = {"read-write", "read", "write", NULL};
-    int mode;
+    int mode = 0;
     if (!options_word(options, "mode", modes, MODE_READ_WRITE, &mode, err))
         return false;
     bool in = options_has(options, "input") || options_has(options, "reader");

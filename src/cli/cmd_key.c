@@ -172,7 +172,7 @@ static bool revoke_there(struct client *client, const char *name, struct err *er
 static bool create_run(const struct options *options, struct err *err)
 {
     const char *name = options_argument(options, 0);
-    bool wanted[API_KEY_SCOPE_COUNT] = {false}, good;
+    bool wanted[API_KEY_SCOPE_COUNT] = {false}, good = false;
     char scopes[API_KEY_SCOPES_SIZE], secret[API_KEY_SECRET_SIZE];
     OWNED(client) struct client *client = NULL;
     OWNED(local_engine) struct local_engine *local = NULL;

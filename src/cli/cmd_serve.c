@@ -129,7 +129,7 @@ static bool read_auth(struct serve *s, const struct options *options, struct err
 {
     static const char *const modes[] = {"none", "keys", NULL};
     enum auth_mode usual;
-    int mode;
+    int mode = 0;
     if (!server_auth_default(s->http.address, &usual, err))
         return err_add(err, "--host");
     s->exposed = usual == AUTH_KEYS;
@@ -145,7 +145,7 @@ static bool read_auth(struct serve *s, const struct options *options, struct err
 static bool read_log(struct serve *s, const struct options *options, struct err *err)
 {
     static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
-    int level;
+    int level = 0;
     s->http.access_log = options_has(options, "access-log");
     if (!options_word(options, "log-level", levels, s->http.access_log ? LOG_DEBUG : LOG_INFO,
                       &level, err))
@@ -157,7 +157,7 @@ static bool read_log(struct serve *s, const struct options *options, struct err 
 static bool read_http(struct serve *s, const struct options *options, struct err *err)
 {
     const char *host = options_text(options, "host");
-    int64_t port;
+    int64_t port = 0;
     server_options_init(&s->http);
     s->http.address = !host || strcmp(host, "localhost") == 0 ? "127.0.0.1" : host;
     s->http.tls_cert_path = options_text(options, "tls-cert");
@@ -318,7 +318,7 @@ static bool announce(struct serve *s, struct err *err)
 static bool wait_for_signal(const struct serve *s, const sigset_t *set, struct err *err)
 {
     struct signalfd_siginfo info;
-    ssize_t got;
+    ssize_t got = 0;
     do
         got = read(s->signal_fd, &info, sizeof info);
     while (got < 0 && errno == EINTR);

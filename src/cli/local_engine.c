@@ -25,7 +25,7 @@ static void stop_at_once(const struct err *err)
 
 static bool add_data_dirs(struct local_engine *l, const char *state_dir, struct err *err)
 {
-    char **dirs;
+    char **dirs = NULL;
     bool good = true;
     if (!server_file_data_dirs(state_dir, &dirs, err))
         return false;

@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "core/job.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 enum { ATTEMPTS_MAX = 1000000 };
@@ -168,7 +169,7 @@ static bool read_members(const char *what, struct str object, member_reader *eac
 
 static bool read_member(struct str name, struct str raw, struct data_spec *spec, struct err *err)
 {
-    double seconds;
+    double seconds = NAN;
     if (json_name_is(name, "mode")) {
         OWNED_MEM char *mode = json_take_text(raw);
         return (mode && data_mode_parse(str_of(mode), &spec->mode)) ||

@@ -66,7 +66,7 @@ static void heap_settle(struct leases *all, size_t place)
         heap_put(all, place, all->heap[(place - 1) / 2]);
         place = (place - 1) / 2;
     }
-    for (size_t child; (child = place * 2 + 1) < all->count; place = child) {
+    for (size_t child = 0; (child = place * 2 + 1) < all->count; place = child) {
         if (child + 1 < all->count && all->heap[child + 1]->ends_us < all->heap[child]->ends_us)
             child++;
         if (all->heap[child]->ends_us >= l->ends_us)

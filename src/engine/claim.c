@@ -377,7 +377,7 @@ void claim_take_back(struct data_job *job, struct str records, const uint8_t *to
     struct lease *lease = token ? leases_find(job->leases, token) : NULL;
     struct json j;
     struct str number, rest;
-    int64_t record;
+    int64_t record = 0;
     json_open(&j, records);
     if (json_enter(&j, '['))
         while (json_item(&j)) {

@@ -114,7 +114,7 @@ static bool open_source(struct engine *e, struct data_job *job, struct source **
     data_spec_release(&spec);
     struct data_progress *p = &job->row.progress;
     char print[65];
-    int64_t bytes;
+    int64_t bytes = 0;
     if (!ok)
         return false;
     /* A program's spool is compared as it is written again; a print of no bytes says nothing. */
@@ -411,7 +411,7 @@ static char *copy_text(const char *text)
 /* How many records there are: known when the end was met, else by the share of bytes read. */
 static int64_t estimate_total(const struct data_job *job)
 {
-    int64_t known = ledger_known(job->ledger), size, at;
+    int64_t known = ledger_known(job->ledger), size = 0, at = 0;
     if (job->exhausted || job->at_end || job->row.state == JOB_COMPLETED)
         return known;
     if (!job->reader || !source_extent(job->reader, &size, &at) || at <= 0 || known == 0)

@@ -185,7 +185,7 @@ static bool lock_state(struct engine *e, struct err *err)
 static bool read_secret(struct engine *e, struct err *err)
 {
     OWNED_FD int fd = openat(e->state_fd, "secret", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    size_t got;
+    size_t got = 0;
     if (fd < 0)
         return err_errno(err, errno, "secret of %s", e->state_dir);
     if (!file_read_at(fd, 0, e->secret, sizeof e->secret, &got, "secret", err))

@@ -89,7 +89,7 @@ static bool add_lines(struct sink *sink, const struct buf *lines, struct err *er
 static bool begin_sink(struct engine *e, struct data_job *job, struct sink *sink, int64_t *stored,
                        struct err *err)
 {
-    bool moved;
+    bool moved = false;
     if (!sink_begin(sink, &moved, err))
         return false;
     if (!moved)

@@ -98,7 +98,7 @@ static void sleep_until(struct intake *in, int64_t until_us)
         timeout = &left;
     }
     if (ppoll(fds, fds[1].fd >= 0 ? 2 : 1, timeout, NULL) > 0 && (fds[0].revents & POLLIN)) {
-        uint64_t count;
+        uint64_t count = 0;
         if (read(in->bell, &count, sizeof count) < 0 && errno != EAGAIN)
             LOG1(LOG_ERROR, "intake.bell", "errno", "%d", errno);
     }

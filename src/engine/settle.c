@@ -402,7 +402,7 @@ static void end_one(void *context, int64_t record)
 
 void leases_end_due(struct engine *e, struct data_job *job)
 {
-    for (struct lease *lease; (lease = leases_first(job->leases));) {
+    for (struct lease *lease = NULL; (lease = leases_first(job->leases));) {
         if (lease_ends_us(lease) > e->now.mono_us)
             return;
         struct ending ending = {.e = e, .job = job};

@@ -89,7 +89,7 @@ void csv_count_add(struct csv_count *c, struct str text)
     while (text.len) {
         if (!c->within)
             csv_scan_init(&c->scan);
-        size_t used;
+        size_t used = 0;
         c->within = !csv_scan(&c->scan, text, &used);
         if (!c->within && !c->scan.blank)
             c->rows++;

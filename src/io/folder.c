@@ -304,7 +304,7 @@ bool folders_name(const struct folders *f, const char *path, char **name, struct
     if (!find_inside(f, path, &in, err) || !look(f, &in, path, err))
         return false;
     OWNED_FD int dir_fd = -1;
-    const char *base;
+    const char *base = NULL;
     if (!open_parent(f, &in, path, &dir_fd, &base, err))
         return false;
     *name = inside_name(&in);
@@ -315,7 +315,7 @@ bool folders_open_parent(const struct folders *f, const char *path, int *dir_fd,
                          struct err *err)
 {
     OWNED_INSIDE struct inside in = {0};
-    const char *base;
+    const char *base = NULL;
     if (!find_inside(f, path, &in, err) || !open_parent(f, &in, path, dir_fd, &base, err))
         return false;
     *base_name = xstrdup(base);

@@ -61,7 +61,7 @@ static void put_text(struct str raw, struct buf *out)
     bool both = single && memchr(text.data, '"', text.len);
     char quote = single && !both ? '"' : '\'';
     buf_add_char(out, quote);
-    for (size_t i = 0, len; i < text.len; i += len) {
+    for (size_t i = 0, len = 0; i < text.len; i += len) {
         const unsigned char *p = (const unsigned char *)text.data + i;
         uint32_t c = utf8_char(p, &len);
         put_char(p, len, c, quote, out);

@@ -92,7 +92,7 @@ static bool settle_length(struct sink *s, int64_t size, bool *moved, struct err 
     if (size > keep && !cut_to(s, keep, err))
         return false;
     char last = '\n';
-    size_t got;
+    size_t got = 0;
     if (keep > 0 && s->compression == COMPRESS_NONE &&
         !file_read_at(s->fd, keep - 1, &last, 1, &got, s->path, err))
         return false;
@@ -148,7 +148,7 @@ bool sink_open(const struct data_spec *spec, const struct folders *folders,
         return false;
     if (s->compression != COMPRESS_NONE && !(s->codec = sink_codec_new(s->compression, err)))
         return false;
-    bool moved;
+    bool moved = false;
     if (s->committed >= 0 && !sink_begin(s, &moved, err))
         return false;
     *out = TAKE(s);
@@ -241,7 +241,7 @@ static void gather(struct sink *s, struct iovec front[3], size_t *front_count)
 static bool write_group(struct sink *s, int64_t *written, struct err *err)
 {
     struct iovec front[3];
-    size_t front_count;
+    size_t front_count = 0;
     gather(s, front, &front_count);
     size_t count = front_count + s->part_count;
     OWNED_MEM struct iovec *all = xcalloc(count, sizeof *all);
@@ -271,13 +271,13 @@ bool sink_flush(struct sink *s, struct err *err)
 {
     if (!s->added)
         return true;
-    bool moved;
+    bool moved = false;
     if (!sink_begin(s, &moved, err) || !still_there(s, err))
         return false;
     if (s->torn && !cut_to(s, s->length, err))
         return false;
     s->torn = true;
-    int64_t written;
+    int64_t written = 0;
     if (FAULT("sink.write"))
         return err_errno(err, errno, "write %s", s->path);
     if (!write_group(s, &written, err))
@@ -375,7 +375,7 @@ void sink_rest(struct sink *s)
 static int64_t count_ends(struct str text)
 {
     int64_t count = 0;
-    for (const char *end; text.len && (end = memchr(text.ptr, '\n', text.len)); count++) {
+    for (const char *end = NULL; text.len && (end = memchr(text.ptr, '\n', text.len)); count++) {
         text.len -= (size_t)(end + 1 - text.ptr);
         text.ptr = end + 1;
     }

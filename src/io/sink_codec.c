@@ -27,7 +27,7 @@ struct sink_codec *sink_codec_new(enum compression kind, struct err *err)
 {
     struct sink_codec *c = xcalloc(1, sizeof *c);
     c->kind = kind;
-    bool ready;
+    bool ready = false;
     if (kind == COMPRESS_GZIP) {
         ready =
             deflateInit2(&c->gzip, GZIP_LEVEL, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK;
@@ -93,7 +93,7 @@ static bool zstd_part(struct sink_codec *c, struct frame *f, const struct iovec 
                       struct err *err)
 {
     ZSTD_inBuffer in = {part->iov_base, part->iov_len, 0};
-    size_t left;
+    size_t left = 0;
     do {
         ZSTD_outBuffer out = {c->out, OUT_BYTES, 0};
         left = ZSTD_compressStream2(c->zstd, &out, &in, last ? ZSTD_e_end : ZSTD_e_continue);

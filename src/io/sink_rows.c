@@ -207,7 +207,7 @@ static void put_cell(struct sink_rows *r, struct buf *out, struct str text)
         return;
     }
     buf_add_char(out, '"');
-    for (const char *quote; text.len && (quote = memchr(text.ptr, '"', text.len));) {
+    for (const char *quote = NULL; text.len && (quote = memchr(text.ptr, '"', text.len));) {
         size_t len = (size_t)(quote - text.ptr) + 1;
         buf_add(out, text.ptr, len);
         buf_add_char(out, '"');

@@ -72,7 +72,7 @@ bool source_fingerprint(struct source *s, int64_t want_bytes, char print[65], in
     static const char digits[] = "0123456789abcdef";
     char first[PRINT_BYTES];
     size_t len = want_bytes > 0 && want_bytes < PRINT_BYTES ? (size_t)want_bytes : PRINT_BYTES;
-    size_t got;
+    size_t got = 0;
     if (!file_read_at(s->fd, 0, first, len, &got, s->name, err))
         return false;
     if ((int64_t)got < want_bytes)

@@ -77,7 +77,7 @@ static bool codec_new(struct source_bytes *b, struct err *err)
 static bool recognise(struct source_bytes *b, struct err *err)
 {
     char first[4];
-    size_t got;
+    size_t got = 0;
     if (!read_raw(b, first, sizeof first, &got, err))
         return false;
     b->raw_at = 0;
@@ -193,7 +193,7 @@ bool source_bytes_fill(struct source_bytes *b, bool *ended, struct err *err)
     if (!b->known) {
         *ended = true;
     } else if (b->kind == COMPRESS_NONE) {
-        size_t got;
+        size_t got = 0;
         if (!read_raw(b, b->data + b->end, SOURCE_READ_BYTES, &got, err))
             return false;
         b->end += got;

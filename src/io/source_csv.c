@@ -105,7 +105,7 @@ static bool scan_row(struct source_csv *c)
         c->row_at = c->at;
         c->within = true;
     }
-    size_t used;
+    size_t used = 0;
     bool ended = csv_scan(&c->scan, rest, &used);
     c->at += used;
     if (!ended)
@@ -198,7 +198,7 @@ static bool pass_long_row(struct source_csv *c, bool *passed, struct err *err)
         c->at = 0;
         if (scan_row(c))
             break;
-        bool ended;
+        bool ended = false;
         source_bytes_pass(b, c->at);
         c->at = 0;
         if (!source_bytes_fill(b, &ended, err))
@@ -218,7 +218,7 @@ static bool pass_long_row(struct source_csv *c, bool *passed, struct err *err)
 static bool is_ascii(struct str s)
 {
     size_t i = 0;
-    uint64_t word, any = 0;
+    uint64_t word = 0, any = 0;
     for (; i + sizeof word <= s.len; i += sizeof word) {
         memcpy(&word, s.ptr + i, sizeof word);
         any |= word;
@@ -341,7 +341,7 @@ static enum source_got at_the_end(struct source_csv *c, struct source_record *ou
 static enum source_got long_row(struct source_csv *c, struct source_record *out, struct err *err)
 {
     int64_t number = c->chunk.record + (int64_t)c->row_count, line = c->line;
-    bool passed;
+    bool passed = false;
     if (!pass_long_row(c, &passed, err))
         return SOURCE_FAILED;
     if (!passed)
@@ -379,7 +379,7 @@ static bool read_header(struct source_csv *c, struct err *err);
 static enum source_got csv_next(struct source *s, struct source_record *out, struct err *err)
 {
     struct source_csv *c = csv_of(s);
-    bool failed;
+    bool failed = false;
     if (c->header_open && !read_header(c, err))
         return SOURCE_FAILED;
     if (c->header_open)
@@ -473,7 +473,7 @@ static bool find_header(struct source_csv *c, bool *ended, struct err *err)
 static bool read_header(struct source_csv *c, struct err *err)
 {
     struct source_bytes *b = &c->base.bytes;
-    bool bom, ended;
+    bool bom = false, ended = false;
     if (!source_bytes_seek(b, 0, err) || !source_pass_bom(&c->base, &bom, err))
         return false;
     c->at = 0;

@@ -75,8 +75,8 @@ static enum source_got got_bad(struct source_jsonl *j, struct source_record *out
 /* One line: a record, or why not. */
 static enum source_got judge(struct source_jsonl *j, struct str line, struct source_record *out)
 {
-    size_t at;
-    const char *fault;
+    size_t at = 0;
+    const char *fault = NULL;
     if (line.len > SOURCE_LINE_MAX)
         return got_bad(j, out, source_too_long);
     line = str_trim(line);
@@ -150,7 +150,7 @@ static enum source_got step(struct source_jsonl *j, bool check, struct source_re
         }
         const char *end = source_bytes_left(b) ? find_line_end(j) : NULL;
         if (!end) {
-            bool ended;
+            bool ended = false;
             if (!fill(j, &ended, err))
                 return SOURCE_FAILED;
             if (ended)

@@ -123,7 +123,7 @@ bool job_store_insert(struct tx *tx, struct job_row *rows, size_t count, struct 
 static bool save_one(struct stmt *save, struct stmt *rename, const struct job_row *row,
                      struct err *err)
 {
-    int64_t changed;
+    int64_t changed = 0;
     stmt_bind_i64(save, ":id", row->id);
     bind_common(save, row);
     if (!stmt_run(save, &changed, err))

@@ -43,7 +43,7 @@ bool key_store_revoke(struct tx *tx, const char *name, int64_t at_us, struct err
     OWNED(stmt) struct stmt *q = tx_query(tx, sql_revoke, err);
     if (!q)
         return false;
-    int64_t changed;
+    int64_t changed = 0;
     stmt_bind_text(q, ":name", name);
     stmt_bind_i64(q, ":at_us", at_us);
     if (!stmt_run(q, &changed, err))

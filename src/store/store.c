@@ -194,7 +194,7 @@ bool stmt_run(struct stmt *q, int64_t *changed, struct err *err)
 
 enum row stmt_insert(struct stmt *q, int64_t *id, struct err *err)
 {
-    int64_t changed;
+    int64_t changed = 0;
     if (!stmt_run(q, &changed, err))
         return ROW_FAILED;
     if (changed == 0)
@@ -260,7 +260,7 @@ static bool find_version(struct tx *tx, int64_t *out, struct err *err)
 static bool migrate(struct store *s, const char *dir_name, struct err *err)
 {
     OWNED(tx) struct tx *tx = NULL;
-    int64_t version;
+    int64_t version = 0;
     int known = s->driver->migration_count;
     if (!tx_begin(s, &tx, err) || !find_version(tx, &version, err))
         return false;

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/parse.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 enum { SHOWN_BYTES = 60 };
@@ -30,7 +31,7 @@ static bool read_i64(const struct member *m, struct str raw, struct err *err)
 
 static bool read_seconds(const struct member *m, struct str raw, struct err *err)
 {
-    double seconds;
+    double seconds = NAN;
     if (!json_double(raw, &seconds) ||
         !(seconds * 1e6 >= (double)m->min && seconds * 1e6 <= (double)m->max))
         return err_set(err, ERR_INVALID, "%s: expected seconds from %g to %g, not %.*s", m->name,

@@ -119,7 +119,7 @@ static bool read_after(struct request *req, int64_t *after, struct err *err)
 
 static bool follow(struct request *req, int64_t job_id, struct reply *reply, struct err *err)
 {
-    int64_t after;
+    int64_t after = 0;
     if (!read_after(req, &after, err))
         return false;
     struct follower *f = xcalloc(1, sizeof *f);

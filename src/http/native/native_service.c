@@ -104,7 +104,7 @@ static void add_head(struct buf *b, const char *name, const char *type, const ch
 
 static void add_figure(struct buf *b, const struct figure *f, const struct op *op)
 {
-    int64_t value;
+    int64_t value = 0;
     memcpy(&value, (const char *)op + f->at, sizeof value);
     add_head(b, f->name, f->type, f->help);
     buf_add_format(b, "%s ", f->name);
