@@ -16,6 +16,7 @@ static bool remove_output(struct engine *e, struct data_job *job, struct err *er
         return false;
     data_job_rest(job);
     job->row.progress.sink_bytes = -1;
+    job->live.written = 0; /* it tells of the output that is there */
     free(TAKE(job->row.progress.sink_columns));
     engine_touch(e, job);
     return engine_flush(e, err) && data_job_need_sink(e, job, err) && sink_remove(job->sink, err);
