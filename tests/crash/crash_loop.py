@@ -49,7 +49,6 @@ def play(seed: str, number: int, outcome: Outcome) -> None:
     story = Story(folder, plan, points_of(all_points(), seed, number))
     try:
         story.run()
-        shutil.rmtree(folder)
     except (Broken, OSError, ValueError, KeyError) as e:
         outcome.broken.append(
             f"story {number} of seed {seed}: {type(e).__name__} {e}\n"
@@ -60,6 +59,8 @@ def play(seed: str, number: int, outcome: Outcome) -> None:
     outcome.rounds += story.killed
     outcome.stories += 1
     outcome.points |= story.points()
+    if not outcome.broken:
+        shutil.rmtree(folder)
 
 
 def loop(rounds: int, seed: str, story: int | None = None) -> Outcome:

@@ -26,6 +26,7 @@ from harness.server_process import NotStarted, ServerProcess
 from harness.wire import Reply, Wire
 
 LIFE_DEADLINE_S = 60.0
+ANSWER_DEADLINE_S = 20.0
 JOB = "the job"
 AWAY = (OSError, http.client.HTTPException)
 
@@ -159,9 +160,9 @@ class Story:
                 if t.ident:
                     t.join()
             self.server.kill()
-        self.check_output()
         if self.trouble:
             raise Broken(self.trouble[0])
+        self.check_output()
 
     def live_and_die(self) -> None:
         """One life: at its end the server is dead, at a crash point or at some moment."""
@@ -295,7 +296,7 @@ class Worker:
             life = self.story.came_up(life) if self.connection is None else life
             try:
                 if self.connection is None:
-                    self.wire = Wire(self.story.server.url)
+                    self.wire = Wire(self.story.server.url, ANSWER_DEADLINE_S)
                     self.connection = self.wire.connect()
                 self.turn()
             except AWAY:
@@ -312,7 +313,11 @@ class Worker:
         self.connection = None
 
     def call(self, method: str, path: str, query: Any = None, body: Any = None) -> Reply:
-        reply = self.wire.call(method, path, query, body, connection=self.connection)
+        try:
+            reply = self.wire.call(method, path, query, body, connection=self.connection)
+        except TimeoutError:
+            self.story.blame(f"{method} {path} {query} {str(body)[:99]}: no answer")
+            raise
         odd = reply.status == 400 and path.startswith("/v1/")
         if odd or (reply.status >= 500 and reply.status != 503):
             self.story.blame(f"{path} answers {reply.status} {reply.body[:200]!r}")
@@ -411,8 +416,10 @@ class Meddler:
         while not self.story.over:
             life = self.story.came_up(life)
             try:
-                self.wire = Wire(self.story.server.url)
+                self.wire = Wire(self.story.server.url, ANSWER_DEADLINE_S)
                 self.meddle()
+            except TimeoutError:
+                self.story.blame("a call about another job has no answer")
             except AWAY:
                 continue
 
@@ -426,11 +433,12 @@ class Meddler:
         how = self.rng.choice([{}, {"cont": True}, {"clean_start": True}])
         writer = "CsvWriter" if output.endswith("csv") else "JsonlWriter"
         self.wire.scramble(name, told, "JsonlReader", writer, **how)
+        path = f"/v1/jobs/~{name.replace(' ', '%20')}"
+        self.wire.call("POST", path + "/resume")  # a paused job makes workers wait
         for _ in range(self.rng.randint(0, 2)):
             items = self.wire.serve(name, 1)
             if items.status == 200 and items.json():
                 self.wire.receive(name, items.json(), overwrite=self.rng.random() < 0.2)
-        path = f"/v1/jobs/~{name.replace(' ', '%20')}"
         verb = self.rng.randint(0, 9)
         if verb == 0:
             self.wire.clean(name, output=self.rng.random() < 0.7)

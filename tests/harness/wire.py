@@ -34,14 +34,15 @@ class Reply:
 class Wire:
     """Calls to one server, each on a connection of its own unless `keep` is used."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
         self.url = url
+        self.timeout_s = timeout_s
         parts = urlsplit(url)
         self.host = parts.hostname or "127.0.0.1"
         self.port = parts.port or 80
 
     def connect(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection(self.host, self.port, timeout=TIMEOUT_S)
+        return http.client.HTTPConnection(self.host, self.port, timeout=self.timeout_s)
 
     def call(
         self,
