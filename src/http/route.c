@@ -12,10 +12,12 @@ static struct str next_segment(struct str *rest)
     return segment;
 }
 
-/* Whether a path has the pattern's form; `params` gets what stands for the {names}. */
+/* Whether a path has the pattern's form; `params` gets what stands for the {names}, the rest of it
+ * is empty. */
 static bool path_matches(const char *pattern, struct str path, struct str params[ROUTE_PARAMS_MAX])
 {
     struct str rest = str_of(pattern);
+    memset(params, 0, ROUTE_PARAMS_MAX * sizeof *params);
     if (!memchr(rest.ptr, '{', rest.len))
         return str_eq(rest, path);
     size_t count = 0;
