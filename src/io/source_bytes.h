@@ -42,7 +42,7 @@ static inline size_t source_bytes_left(const struct source_bytes *b)
 }
 static inline const char *source_bytes_at(const struct source_bytes *b)
 {
-    return b->data + b->begin;
+    return b->data ? b->data + b->begin : "";
 }
 /* Takes the window's first `len` bytes. */
 static inline void source_bytes_pass(struct source_bytes *b, size_t len)

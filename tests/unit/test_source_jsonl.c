@@ -364,12 +364,12 @@ static void a_compressed_input_that_is_cut_off_fails_after_its_last_line(void **
 {
     struct temp *t = *state;
     for (size_t i = 0; i < 2; i++) {
-        char text[4000], out[4096];
-        for (size_t k = 0; k < sizeof text / 4; k++)
+        char text[4001], out[4096];
+        for (size_t k = 0; k < 1000; k++)
             snprintf(text + 4 * k, 5, "%03d%c", (int)(1 + (k * 7919) % 900), k == 999 ? ' ' : '\n');
-        for (size_t k = 0; k < sizeof text; k += 4)
+        for (size_t k = 0; k < 4000; k += 4)
             text[k] = '1';
-        size_t len = packers[i](text, sizeof text, out, sizeof out);
+        size_t len = packers[i](text, 4000, out, sizeof out);
         temp_put(t, "in", O_TRUNC, out, len - 3);
         OWNED(source) struct source *s = open_in(t);
         OWNED_MEM char *got = read_on(t, s);
