@@ -16,6 +16,8 @@ struct source_codec {
     size_t begin, end;
     bool in_frame; /* what was used so far ends within a frame */
     bool any;      /* at least one frame was begun */
+    bool broken;   /* nothing more can be had from it: see fault */
+    struct err fault;
     z_stream gzip;
     ZSTD_DStream *zstd;
 };
@@ -112,20 +114,22 @@ static void make_room(struct source_bytes *b)
     b->cap = cap;
 }
 
-static bool damaged(const struct source_bytes *b, const char *why, struct err *err)
+/* What came out together with the damage is still given out; then the fault is told, each time. */
+static void damaged(struct source_bytes *b, const char *why)
 {
-    return err_set(err, ERR_INVALID, "%s: damaged compressed data near byte %lld: %s", b->name,
-                   (long long)source_bytes_raw_at(b), why ? why : "unknown");
+    b->codec->broken = true;
+    err_set(&b->codec->fault, ERR_INVALID, "%s: damaged compressed data near byte %lld: %s",
+            b->name, (long long)source_bytes_raw_at(b), why ? why : "unknown");
 }
 
-static bool inflate_some(struct source_bytes *b, struct err *err)
+static void inflate_some(struct source_bytes *b)
 {
     struct source_codec *c = b->codec;
     /* Some tools fill a file up with zeros behind the last member. */
     while (!c->in_frame && c->any && c->begin < c->end && c->raw[c->begin] == 0)
         c->begin++;
     if (c->begin == c->end && !c->in_frame)
-        return true;
+        return;
     c->gzip.next_in = (Bytef *)c->raw + c->begin;
     c->gzip.avail_in = (uInt)(c->end - c->begin);
     c->gzip.next_out = (Bytef *)b->data + b->end;
@@ -138,21 +142,21 @@ static bool inflate_some(struct source_bytes *b, struct err *err)
         c->in_frame = false;
         result = inflateReset(&c->gzip);
     }
-    return result == Z_OK || result == Z_BUF_ERROR ? true : damaged(b, c->gzip.msg, err);
+    if (result != Z_OK && result != Z_BUF_ERROR)
+        damaged(b, c->gzip.msg);
 }
 
-static bool unzstd_some(struct source_bytes *b, struct err *err)
+static void unzstd_some(struct source_bytes *b)
 {
     struct source_codec *c = b->codec;
     ZSTD_inBuffer in = {c->raw + c->begin, c->end - c->begin, 0};
     ZSTD_outBuffer out = {b->data + b->end, SOURCE_READ_BYTES, 0};
     size_t result = ZSTD_decompressStream(c->zstd, &out, &in);
-    if (ZSTD_isError(result))
-        return damaged(b, ZSTD_getErrorName(result), err);
     c->in_frame = result != 0;
     c->begin += in.pos;
     b->end += out.pos;
-    return true;
+    if (ZSTD_isError(result))
+        damaged(b, ZSTD_getErrorName(result));
 }
 
 static bool fill_compressed(struct source_bytes *b, bool *ended, struct err *err)
@@ -160,6 +164,10 @@ static bool fill_compressed(struct source_bytes *b, bool *ended, struct err *err
     struct source_codec *c = b->codec;
     size_t before = b->end;
     while (b->end == before) {
+        if (c->broken) {
+            *err = c->fault;
+            return false;
+        }
         if (c->begin == c->end) {
             c->begin = 0;
             if (!read_raw(b, c->raw, SOURCE_READ_BYTES, &c->end, err)) {
@@ -173,9 +181,11 @@ static bool fill_compressed(struct source_bytes *b, bool *ended, struct err *err
             return true;
         }
         /* Also with nothing new to give it: the codec may hold output back. */
-        if (!(b->kind == COMPRESS_GZIP ? inflate_some(b, err) : unzstd_some(b, err)))
-            return false;
-        if (dry && b->end == before && c->in_frame)
+        if (b->kind == COMPRESS_GZIP)
+            inflate_some(b);
+        else
+            unzstd_some(b);
+        if (dry && b->end == before && c->in_frame && !c->broken)
             return err_set(err, ERR_INVALID,
                            "%s ends in the middle of a compressed frame, at byte %lld: it is cut "
                            "off, or still being written",

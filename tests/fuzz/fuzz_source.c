@@ -1,6 +1,6 @@
-/* Inputs: reading on from the place of any record, skipping to any record and reading while the file
- * grows give the same records under the same numbers as reading the whole; every record is one line
- * of JSON.
+/* Inputs: reading on from the place of any record, skipping to any record and reading while the
+ * file grows give the same records under the same numbers as reading the whole; every record is one
+ * line of JSON.
  *
  * The first byte chooses the format and how many rows a chunk has, the second where the file is cut
  * in two to grow; the rest is the file. */

@@ -397,6 +397,20 @@ static void damaged_compressed_data_fails(void **state)
     }
 }
 
+static void lines_before_a_damage_are_given_out_and_it_is_told_each_time(void **state)
+{
+    struct temp *t = *state;
+    char out[256];
+    size_t len = gzip_of("1\n2\n", 4, out, sizeof out);
+    out[len - 8] ^= 1; /* the checksum: found only after all bytes are out */
+    temp_put(t, "in", O_TRUNC, out, len);
+    OWNED(source) struct source *s = open_in(t);
+    assert_reads_on(t, s, "0:1 1:2 #");
+    assert_reads_on(t, s, "#");
+    assert_true(source_seek(s, (struct place){1, 2, 2}, &t->err));
+    assert_reads_on(t, s, "1:2 #");
+}
+
 static void zeros_behind_a_gzip_member_are_no_damage(void **state)
 {
     struct temp *t = *state;
@@ -508,6 +522,7 @@ int main(void)
         UNIT(compressed_inputs_grow_by_frames),
         UNIT(a_compressed_input_that_is_cut_off_fails_after_its_last_line),
         UNIT(damaged_compressed_data_fails),
+        UNIT(lines_before_a_damage_are_given_out_and_it_is_told_each_time),
         UNIT(zeros_behind_a_gzip_member_are_no_damage),
         UNIT(a_beginning_that_could_still_be_compressed_waits),
         UNIT(the_fingerprint_is_of_the_stored_beginning),
