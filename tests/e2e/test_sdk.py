@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import socket
@@ -306,7 +307,7 @@ class Scripted:
     def _run(self, answers: tuple[bytes, ...]) -> None:
         for answer in answers:
             peer, _ = self.listening.accept()
-            with peer:
+            with peer, contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 self.requests.append(peer.recv(65536))
                 for at in range(len(answer)):
                     peer.sendall(answer[at : at + 1])
