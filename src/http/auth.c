@@ -1,4 +1,6 @@
+#include "http/auth.h"
 #include "engine/engine.h"
+
 #include "http/server_own.h"
 
 #include <sodium.h>

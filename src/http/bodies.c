@@ -1,3 +1,5 @@
+#include "http/bodies.h"
+
 #include "http/server_own.h"
 
 void bodies_init(struct bodies *b, int64_t limit_bytes)

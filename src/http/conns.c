@@ -1,3 +1,5 @@
+#include "http/conns.h"
+
 #include "http/server_own.h"
 
 #include <stdlib.h>

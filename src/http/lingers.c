@@ -1,3 +1,5 @@
+#include "http/lingers.h"
+
 #include "http/server_own.h"
 
 #include <errno.h>

@@ -169,31 +169,43 @@ static int wait_ms(int64_t next_us, bool resting)
     return left_us <= 0 ? 0 : (int)(left_us / 1000 + 1);
 }
 
+/* Accepts where somebody waits. False when descriptors are used up. */
+static bool accept_where(struct server *s, const struct pollfd *tcp, const struct pollfd *local,
+                         int64_t room)
+{
+    return (!tcp->revents || accept_all(s, s->tcp_fd, s->tcp, room)) &&
+           (!local->revents || accept_all(s, s->unix_fd, s->local, room));
+}
+
 void *listener_run(void *server)
 {
     struct server *s = server;
+    int64_t next_us = 0;
     bool resting = false, warned = false;
     while (!atomic_load(&s->stopping)) {
-        int64_t left = connections_left(s);
-        int64_t next_us =
-            conns_look(&s->conns, clock_now().mono_us, atomic_load(&s->bodies.pressed));
+        int64_t now_us = clock_now().mono_us, room = connections_left(s);
+        if (now_us >= next_us)
+            next_us = conns_look(&s->conns, now_us, atomic_load(&s->bodies.pressed));
         /* A negative descriptor is not looked at. */
-        bool open = left > 0 && !resting;
+        bool open = room > 0 && !resting;
         struct pollfd fds[3 + LINGERS_MAX] = {{.fd = s->conns.wake_fd, .events = POLLIN},
                                               {.fd = open ? s->tcp_fd : -1, .events = POLLIN},
                                               {.fd = open ? s->unix_fd : -1, .events = POLLIN}};
-        size_t lingers = lingers_fill(&s->lingers, fds + 3, &next_us);
-        if (poll(fds, 3 + lingers, wait_ms(next_us, resting)) < 0)
+        int64_t until_us = next_us;
+        size_t lingers = lingers_fill(&s->lingers, fds + 3, &until_us);
+        if (poll(fds, 3 + lingers, wait_ms(until_us, resting)) < 0)
             continue;
         if (lingers > 0)
             lingers_look(&s->lingers, clock_now().mono_us);
-        if (fds[0].revents)
+        if (fds[0].revents) {
             drain_wakes(s->conns.wake_fd);
-        resting = (fds[1].revents && !accept_all(s, s->tcp_fd, s->tcp, left)) ||
-                  (fds[2].revents && !accept_all(s, s->unix_fd, s->local, left));
+            next_us = 0;
+        }
+        resting = !accept_where(s, &fds[1], &fds[2], room);
         if (resting && !warned)
-            LOG1(LOG_WARN, "http.descriptors_used_up", "connections", "%ld", (long)left);
-        warned = resting;
+            LOG1(LOG_WARN, "http.descriptors_used_up", "room", "%lld", (long long)room);
+        /* Said once, until accepting has gone well again. */
+        warned = resting || (warned && !fds[1].revents && !fds[2].revents);
     }
     return NULL;
 }

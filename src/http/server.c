@@ -2,27 +2,20 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "base/parse.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 /* libmicrohttpd's memory for one connection: headers and the piece of a body that was read last.
  * It is cleared after each request, so that a larger one costs time and memory for all. */
 #define CONNECTION_MEMORY (32 << 10)
-/* The first allocation for a body whose length is not told. */
-#define CHUNKED_START (64 << 10)
 /* A stop waits so long for answers that are being sent. */
 #define STOP_WAIT_S 5
-/* While bodies wait for memory, slower ones than this are cut off. */
-#define PRESSED_RATE_BYTES (1 << 20)
-
 #define SECOND_US INT64_C(1000000)
 
 void server_options_init(struct server_options *options)
@@ -39,320 +32,7 @@ void server_options_init(struct server_options *options)
     };
 }
 
-/* --- deadlines --- */
-
-static void expect_within(struct request *req, int64_t us)
-{
-    int64_t at_us = clock_now().mono_us + us;
-    conns_set_deadline(&req->server->conns, req->conn, at_us, NEVER_US);
-}
-
-static void expect_nothing(struct request *req)
-{
-    conns_set_deadline(&req->server->conns, req->conn, NEVER_US, NEVER_US);
-}
-
-/* So many bytes are to come, or to be taken by the client. */
-static void expect_bytes(struct request *req, int64_t bytes, bool body)
-{
-    const struct server_options *o = &req->server->options;
-    int64_t from_us = clock_now().mono_us + o->body_grace_us;
-    int64_t pressed_us = from_us + bytes * SECOND_US / PRESSED_RATE_BYTES;
-    conns_set_deadline(&req->server->conns, req->conn,
-                       from_us + bytes * SECOND_US / o->body_min_rate_bytes,
-                       body ? pressed_us : NEVER_US);
-}
-
-/* --- answering --- */
-
-/* Whether the client has closed its side: then nobody reads the answer. */
-static bool client_has_gone(const struct request *req)
-{
-    char byte;
-    ssize_t got = recv(req->conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
-}
-
-static struct MHD_Response *response_of(struct request *req)
-{
-    struct reply *r = &req->reply;
-    if (r->take)
-        return waker_response(req);
-    /* The parts live in the request, which outlives the response. */
-    if (r->part_count <= 1) {
-        struct str body = r->part_count == 1 ? r->parts[0] : (struct str){0};
-        return MHD_create_response_from_buffer(body.len, (void *)(uintptr_t)body.ptr,
-                                               MHD_RESPMEM_PERSISTENT);
-    }
-    struct MHD_IoVec parts[REPLY_PARTS_MAX];
-    unsigned count = 0;
-    for (size_t i = 0; i < r->part_count; i++)
-        if (r->parts[i].len > 0)
-            parts[count++] = (struct MHD_IoVec){r->parts[i].ptr, r->parts[i].len};
-    return MHD_create_response_from_iovec(parts, count, NULL, NULL);
-}
-
-static enum MHD_Result send_reply(struct request *req)
-{
-    struct reply *r = &req->reply;
-    req->stage = STAGE_ANSWERED;
-    if (r->cut || (req->holds_claim && client_has_gone(req)))
-        return MHD_NO; /* the end of the request gives the claim back */
-    struct MHD_Response *response = response_of(req);
-    if (!response)
-        return MHD_NO;
-    bool ok = MHD_add_response_header(response, "Content-Type", r->content_type) == MHD_YES;
-    for (size_t i = 0; ok && i < r->header_count; i++)
-        ok = MHD_add_response_header(response, r->headers[i].name, r->headers[i].value) == MHD_YES;
-    if (ok && (r->close || atomic_load(&req->server->stopping)))
-        ok = MHD_add_response_header(response, "Connection", "close") == MHD_YES;
-    ok = ok && MHD_queue_response(req->connection, (unsigned)r->status, response) == MHD_YES;
-    MHD_destroy_response(response);
-    if (r->take) {
-        expect_within(req, req->server->options.header_timeout_us);
-        conns_set_waker(&req->server->conns, req->conn, req->waker);
-    } else {
-        expect_bytes(req, (int64_t)reply_bytes(r), false);
-    }
-    return ok ? MHD_YES : MHD_NO;
-}
-
-static void engine_has_answered(struct op *op)
-{
-    struct request *req = op->context;
-    MHD_resume_connection(req->connection);
-}
-
-static enum MHD_Result ask_engine(struct request *req)
-{
-    req->asked_again = false;
-    req->stage = STAGE_ASKED;
-    req->op.done = engine_has_answered;
-    req->op.context = req;
-    expect_nothing(req);
-    /* First to sleep, then the question: the answer may come before intake_post returns. */
-    MHD_suspend_connection(req->connection);
-    intake_post(req->server->options.intake, &req->op);
-    return MHD_YES;
-}
-
-/* Runs the handler, or the finish of what was asked. */
-static enum MHD_Result run(struct request *req, route_finish *finish)
-{
-    struct err err = {0};
-    bool ok = finish ? finish(req, &req->op, &req->reply, &err)
-                     : req->match.route->handle(req, &req->reply, &err);
-    if (ok && req->asked_again)
-        return ask_engine(req);
-    if (!ok)
-        request_fail(req, finish ? &req->op : NULL, &err, 0);
-    return send_reply(req);
-}
-
-static enum MHD_Result on_answer(struct request *req)
-{
-    struct op *op = &req->op;
-    if (op->kind == OP_KEYS && op->err.code == ERR_NONE)
-        auth_set_keys(req->server->auth, op->keys.keys, op->keys.count);
-    if (op->err.code != ERR_NONE && !req->sees_failures) {
-        request_fail(req, op, &op->err, 0);
-        return send_reply(req);
-    }
-    return run(req, req->finish);
-}
-
-/* --- reading --- */
-
-/* The length of the body: -1 when it is not told. */
-static int64_t told_length(const struct request *req)
-{
-    struct err err = {0};
-    int64_t length = 0;
-    if (request_header(req, "Transfer-Encoding"))
-        return -1;
-    const char *text = request_header(req, "Content-Length");
-    if (text && !parse_i64(str_of(text), 0, INT64_MAX / 4, &length, &err))
-        return INT64_MAX / 4;
-    return length;
-}
-
-static int64_t body_limit(const struct request *req)
-{
-    int64_t limit = req->server->options.max_body_bytes;
-    const struct route *route = req->match.route;
-    if (route->body == BODY_NONE)
-        return DRAIN_MAX_BYTES;
-    return route->max_body_bytes > 0 && route->max_body_bytes < limit ? route->max_body_bytes
-                                                                      : limit;
-}
-
-static void refuse_large(struct request *req, int64_t limit)
-{
-    struct err err = {0};
-    err_set(&err, ERR_LIMIT, "the body is larger than %lld bytes", (long long)limit);
-    request_fail(req, NULL, &err, 413);
-    reply_close(&req->reply);
-    req->refused = true;
-}
-
-static void start_body(struct request *req, int64_t length)
-{
-    req->stage = STAGE_BODY;
-    expect_bytes(req, length < 0 ? body_limit(req) : length, true);
-    if (req->refused || req->match.route->body == BODY_NONE || length == 0)
-        return;
-    int64_t limit = body_limit(req), start = limit < CHUNKED_START ? limit : CHUNKED_START;
-    req->body_cap = (size_t)(length < 0 ? start : length);
-    req->body = malloc(req->body_cap + 1);
-    if (!req->body) {
-        struct err err = {0};
-        err_set(&err, ERR_BUSY, "memory is used up");
-        request_fail(req, NULL, &err, 0);
-        req->refused = true;
-    }
-}
-
-static enum MHD_Result on_headers(struct request *req)
-{
-    int64_t length = told_length(req);
-    if (request_begin(req) && length > body_limit(req))
-        refuse_large(req, body_limit(req));
-    if (req->refused && (length < 0 || length > DRAIN_MAX_BYTES)) {
-        req->conn->sent_away = true;
-        reply_close(&req->reply);
-        return send_reply(req);
-    }
-    start_body(req, length);
-    return MHD_YES;
-}
-
-/* Only a body of unknown length grows. */
-static bool grow_body(struct request *req, size_t more)
-{
-    size_t limit = (size_t)body_limit(req), need = req->body_len + more;
-    if (need > limit) {
-        refuse_large(req, (int64_t)limit);
-        return false;
-    }
-    size_t cap = req->body_cap;
-    while (cap < need)
-        cap *= 2;
-    char *grown = realloc(req->body, (cap < limit ? cap : limit) + 1);
-    if (!grown)
-        return false;
-    req->body = grown;
-    req->body_cap = cap < limit ? cap : limit;
-    return true;
-}
-
-static enum MHD_Result on_bytes(struct request *req, const char *bytes, size_t *len)
-{
-    size_t count = *len;
-    if (req->refused || !req->body) {
-        /* Read to its end, that the client gets to see the answer; but not for ever. */
-        *len = 0;
-        req->body_len += count;
-        return req->body_len <= (size_t)req->server->options.max_body_bytes ? MHD_YES : MHD_NO;
-    }
-    if (req->waited) {
-        req->waited = false;
-        expect_bytes(req, (int64_t)(req->body_cap - req->body_len), true);
-    } else if (!bodies_take(&req->server->bodies, req, (int64_t)count)) {
-        req->waited = true;
-        expect_nothing(req);
-        return MHD_YES; /* called again with the same bytes */
-    }
-    *len = 0;
-    if (req->body_len + count > req->body_cap && !grow_body(req, count))
-        return req->refused ? MHD_YES : MHD_NO;
-    memcpy(req->body + req->body_len, bytes, count);
-    req->body_len += count;
-    return MHD_YES;
-}
-
-static enum MHD_Result on_whole(struct request *req)
-{
-    bodies_read(&req->server->bodies, req);
-    if (req->refused)
-        return send_reply(req);
-    if (!req->body)
-        req->body_len = 0;
-    else
-        req->body[req->body_len] = '\0';
-    return run(req, NULL);
-}
-
-/* --- libmicrohttpd's callbacks --- */
-
-static void *on_first_line(void *server, const char *uri, struct MHD_Connection *connection)
-{
-    struct server *s = server;
-    struct request *req = request_new(s, uri);
-    req->connection = connection;
-    req->conn =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
-    pthread_mutex_lock(&s->active_lock);
-    s->active++;
-    pthread_mutex_unlock(&s->active_lock);
-    expect_within(req, s->options.header_timeout_us);
-    return req;
-}
-
-static enum MHD_Result on_request(void *server, struct MHD_Connection *connection, const char *url,
-                                  const char *method, const char *version, const char *bytes,
-                                  size_t *len, void **context)
-{
-    struct request *req = *context;
-    (void)server, (void)connection, (void)url;
-    req->method = method;
-    req->http_1_1 = strcmp(version, MHD_HTTP_VERSION_1_1) == 0;
-    switch (req->stage) {
-    case STAGE_HEADERS:
-        return on_headers(req);
-    case STAGE_BODY:
-        return *len > 0 ? on_bytes(req, bytes, len) : on_whole(req);
-    case STAGE_ASKED:
-        return on_answer(req);
-    case STAGE_ANSWERED:
-        break;
-    }
-    return MHD_NO;
-}
-
-static void log_request(const struct request *req, bool sent)
-{
-    struct log_line *line = log_begin(LOG_DEBUG, "http.request");
-    log_value(line, "method", "%s", req->method ? req->method : "-");
-    log_value(line, "path", "%.*s", (int)req->path.len, req->path.ptr);
-    log_value(line, "status", "%d", sent ? req->reply.status : 0);
-    log_value(line, "bytes", "%zu", reply_bytes(&req->reply));
-    log_value(line, "us", "%lld", (long long)(clock_now().mono_us - req->at.mono_us));
-    log_end(line);
-}
-
-static void on_end(void *server, struct MHD_Connection *connection, void **context,
-                   enum MHD_RequestTerminationCode code)
-{
-    struct server *s = server;
-    struct request *req = *context;
-    (void)connection;
-    if (!req)
-        return;
-    *context = NULL;
-    bool sent = code == MHD_REQUEST_TERMINATED_COMPLETED_OK;
-    if (!sent)
-        request_release_claim(req);
-    if (s->options.access_log)
-        log_request(req, sent);
-    if (req->waker)
-        conns_set_waker(&s->conns, req->conn, NULL);
-    expect_within(req, s->options.idle_timeout_us);
-    request_free(req);
-    pthread_mutex_lock(&s->active_lock);
-    if (--s->active == 0 && atomic_load(&s->stopping))
-        pthread_cond_signal(&s->none_active);
-    pthread_mutex_unlock(&s->active_lock);
-}
+/* --- connections --- */
 
 static void on_connection(struct server *s, bool local, struct MHD_Connection *connection,
                           void **context, enum MHD_ConnectionNotificationCode code)
@@ -413,8 +93,8 @@ static struct MHD_Daemon *start_daemon(struct server *s, bool local, unsigned th
     ADD(MHD_OPTION_CONNECTION_LIMIT, s->options.max_connections * (threads + 1) + 16, NULL);
     ADD(MHD_OPTION_NOTIFY_CONNECTION, (uintptr_t)(local ? on_local_connection : on_tcp_connection),
         s);
-    ADD(MHD_OPTION_NOTIFY_COMPLETED, (uintptr_t)on_end, s);
-    ADD(MHD_OPTION_URI_LOG_CALLBACK, (uintptr_t)on_first_line, s);
+    ADD(MHD_OPTION_NOTIFY_COMPLETED, (uintptr_t)exchange_end, s);
+    ADD(MHD_OPTION_URI_LOG_CALLBACK, (uintptr_t)exchange_begin, s);
     if (threads > 1)
         ADD(MHD_OPTION_THREAD_POOL_SIZE, threads, NULL);
     if (s->cert && !local) {
@@ -425,7 +105,7 @@ static struct MHD_Daemon *start_daemon(struct server *s, bool local, unsigned th
     ADD(MHD_OPTION_END, 0, NULL);
 #undef ADD
     struct MHD_Daemon *d =
-        MHD_start_daemon(flags, 0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER,
+        MHD_start_daemon(flags, 0, NULL, NULL, exchange_step, s, MHD_OPTION_EXTERNAL_LOGGER,
                          on_message, s, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
     if (!d)
         err_set(err, s->cert && !local ? ERR_INVALID : ERR_INTERNAL,

@@ -6,6 +6,10 @@
 #ifndef PENSTOCK_HTTP_SERVER_OWN_H
 #define PENSTOCK_HTTP_SERVER_OWN_H
 
+#include "http/auth.h"
+#include "http/bodies.h"
+#include "http/conns.h"
+#include "http/lingers.h"
 #include "http/query.h"
 #include "http/reply.h"
 #include "http/request.h"
@@ -52,109 +56,6 @@ void route_find(const struct surface *const *surfaces, size_t count, const char 
                 struct str path, struct route_match *out);
 /* The methods a path takes, for the Allow header: "GET, POST". */
 void route_allowed(const struct surface *surface, struct str path, struct buf *out);
-
-/* One connection, on the list of those whose deadlines are watched. */
-struct conn {
-    struct conn *prev, *next; /* guarded by conns.lock */
-    int fd;
-    bool local;                  /* the Unix socket */
-    bool sent_away;              /* it may still be sending when it is closed */
-    _Atomic int64_t deadline_us; /* monotonic: it is cut off then */
-    _Atomic int64_t pressed_us;  /* the same while other bodies wait for memory */
-    struct waker *waker;         /* of the stream it sends; guarded by conns.lock; counted */
-};
-
-struct conns {
-    pthread_mutex_t lock;
-    struct conn *first; /* guarded by lock */
-    int64_t count;      /* guarded by lock */
-    _Atomic int64_t next_look_us;
-    int wake_fd; /* eventfd: a deadline came nearer, a connection has gone, stop */
-};
-
-void conns_init(struct conns *all);
-void conns_release(struct conns *all);
-void conns_add(struct conns *all, struct conn *c);
-/* Frees it. Returns how many are left. */
-int64_t conns_remove(struct conns *all, struct conn *c);
-void conns_wake(struct conns *all);
-/* Sets when a connection is cut off unless something else happens; pressed_us as in struct conn. */
-void conns_set_deadline(struct conns *all, struct conn *c, int64_t deadline_us, int64_t pressed_us);
-void conns_set_waker(struct conns *all, struct conn *c, struct waker *w);
-/* Cuts off those whose time is over, wakes followers that have heard nothing for long. Returns when
- * to look again. */
-int64_t conns_look(struct conns *all, int64_t now_us, bool pressed);
-/* Wakes every stream, so that it sees the server stop. */
-void conns_wake_streams(struct conns *all);
-
-/* The memory of all request bodies that are being read or worked on, counted as they arrive. When
- * it is used up connections sleep, in the order they came; the oldest that is still being read may
- * always go on, so that there is always one that comes to its end. */
-struct bodies {
-    pthread_mutex_t lock;
-    int64_t used_bytes, limit_bytes; /* guarded by lock */
-    struct request *first, *last;    /* being read, in order; guarded by lock */
-    _Atomic bool pressed;            /* somebody sleeps */
-};
-
-/* A request's part in it; guarded by bodies.lock. */
-struct body_share {
-    struct request *prev, *next;
-    bool listed;
-    int64_t held_bytes, wanted_bytes; /* wanted: it sleeps until it gets them */
-};
-
-void bodies_init(struct bodies *b, int64_t limit_bytes);
-void bodies_release(struct bodies *b);
-/* Takes so many bytes more; false when it must wait: then the connection is suspended, and is
- * resumed when it has them. */
-bool bodies_take(struct bodies *b, struct request *req, int64_t bytes);
-/* The body is read to its end; what it holds stays. */
-void bodies_read(struct bodies *b, struct request *req);
-/* The request has ended: gives everything back. */
-void bodies_give(struct bodies *b, struct request *req);
-/* Lets everybody go on, whatever it takes. */
-void bodies_close(struct bodies *b);
-
-/* Connections that were closed while their client was still sending. What comes is read and
- * dropped for a while, as the kernel would otherwise cut the line before the client has read the
- * answer. Threads: any adds, the listener's looks. */
-#define LINGERS_MAX 64
-struct lingering {
-    int fd;
-    int64_t until_us, left_bytes;
-};
-struct lingers {
-    pthread_mutex_t lock;
-    size_t count;                        /* guarded by lock */
-    struct lingering items[LINGERS_MAX]; /* guarded by lock */
-};
-
-struct pollfd;
-void lingers_init(struct lingers *all);
-void lingers_release(struct lingers *all);
-/* Keeps a copy of the descriptor, if something unread is there or `expected`. False when not. */
-bool lingers_add(struct lingers *all, int fd, bool expected, int64_t now_us);
-/* Fills at most LINGERS_MAX places; *next_us becomes the first deadline if that is earlier. */
-size_t lingers_fill(struct lingers *all, struct pollfd *out, int64_t *next_us);
-/* Reads what has come, closes what is over. */
-void lingers_look(struct lingers *all, int64_t now_us);
-
-/* API keys as the engine last told them. */
-struct auth;
-struct auth *auth_new(const struct engine *engine, const char *master_token);
-void auth_free(struct auth *a);
-void auth_set_keys(struct auth *a, const struct key_view *keys, size_t count);
-/* What a key allows; SCOPE_NONE when nobody knows it. Constant time in the number of keys. */
-enum scope auth_key_scope(struct auth *a, struct str key);
-bool auth_is_master(struct auth *a, struct str token);
-bool auth_has_master(const struct auth *a);
-/* "read work" and the like: the highest word. */
-enum scope auth_scope_of_words(const char *words);
-/* Against DNS rebinding: whether a Host names this machine. */
-bool auth_host_is_loopback(const char *host);
-/* Whether an Origin is the Host's own. */
-bool auth_origin_is_own(const char *origin, const char *host);
 
 enum stage {
     STAGE_HEADERS,  /* its headers are read */
@@ -238,6 +139,14 @@ struct server {
     int64_t active; /* requests alive; guarded by active_lock */
     char *cert, *key;
 };
+
+/* exchange.c, as libmicrohttpd calls it; the first argument is the server. */
+void *exchange_begin(void *server, const char *uri, struct MHD_Connection *connection);
+enum MHD_Result exchange_step(void *server, struct MHD_Connection *connection, const char *url,
+                              const char *method, const char *version, const char *bytes,
+                              size_t *len, void **request);
+void exchange_end(void *server, struct MHD_Connection *connection, void **request,
+                  enum MHD_RequestTerminationCode code);
 
 bool listener_open_tcp(struct server *s, struct err *err);
 bool listener_open_unix(struct server *s, struct err *err);

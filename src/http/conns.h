@@ -1,0 +1,52 @@
+/* conns.h: the open connections, and when each is cut off.
+ *
+ * Threads: any sets deadlines, HTTP threads add and remove, the listener's looks. */
+#ifndef PENSTOCK_HTTP_CONNS_H
+#define PENSTOCK_HTTP_CONNS_H
+
+#include "base/clock.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+struct waker;
+
+/* One connection, on the list of those whose deadlines are watched. */
+struct conn {
+    struct conn *prev, *next; /* guarded by conns.lock */
+    int fd;
+    bool local;                  /* the Unix socket */
+    bool sent_away;              /* it may still be sending when it is closed */
+    _Atomic int64_t deadline_us; /* monotonic: it is cut off then */
+    _Atomic int64_t pressed_us;  /* the same while other bodies wait for memory */
+    struct waker *waker;         /* of the stream it sends; guarded by conns.lock; counted */
+};
+
+struct conns {
+    pthread_mutex_t lock;
+    struct conn *first; /* guarded by lock */
+    int64_t count;      /* guarded by lock */
+    _Atomic int64_t next_look_us;
+    int wake_fd; /* eventfd: a deadline came nearer, a connection has gone, stop */
+};
+
+void conns_init(struct conns *all);
+void conns_release(struct conns *all);
+/* Takes it over. */
+void conns_add(struct conns *all, struct conn *c);
+/* Frees it. Returns how many are left. */
+int64_t conns_remove(struct conns *all, struct conn *c);
+/* Makes the listener look. */
+void conns_wake(struct conns *all);
+/* Sets when a connection is cut off unless something else happens; pressed_us as in struct conn. */
+void conns_set_deadline(struct conns *all, struct conn *c, int64_t deadline_us, int64_t pressed_us);
+/* The stream that a connection sends, NULL: none any more. */
+void conns_set_waker(struct conns *all, struct conn *c, struct waker *w);
+/* Cuts off those whose time is over, wakes followers that have heard nothing for long. Returns when
+ * to look again. */
+int64_t conns_look(struct conns *all, int64_t now_us, bool pressed);
+/* Wakes every stream, so that it sees the server stop. */
+void conns_wake_streams(struct conns *all);
+
+#endif
