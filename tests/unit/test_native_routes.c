@@ -60,7 +60,7 @@ static void the_document_is_json_without_blanks(void **state)
 static void the_document_has_the_program_s_version(void **state)
 {
     (void)state;
-    struct str info, version;
+    struct str info = {0}, version = {0};
     assert_true(json_find(document(), "info", &info) && json_find(info, "version", &version));
     OWNED_MEM char *text = json_take_text(version);
     assert_string_equal(text, PENSTOCK_VERSION);
