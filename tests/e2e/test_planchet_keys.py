@@ -1,5 +1,5 @@
-"""The Planchet surface of a server that asks for keys: the client can only show a token, so a key, a
-job's token and the master token all travel as one."""
+"""The Planchet surface of a server that asks for keys: the client can only show a token, so that a
+key, a job's token and the master token all travel as one."""
 
 from __future__ import annotations
 
