@@ -279,7 +279,9 @@ static enum op_fate claim_now(struct engine *e, struct data_job *job, struct op 
         wait_for_records(e, job, op);
         return FATE_WAITS;
     }
-    return answer_empty(job, op);
+    /* Who is told that nothing will come may go home: the job's end must be durable before. */
+    enum op_fate fate = answer_empty(job, op);
+    return job->touched ? FATE_DURABLE : fate;
 }
 
 enum op_fate op_claim(struct engine *e, struct op *op)
