@@ -201,6 +201,20 @@ def test_events_come_as_they_happen_and_are_resumed(
     assert kinds == ["job.paused", "job.resumed", "job.running", "job.completed"]
 
 
+def test_the_readme_s_example_runs(
+    server: ServerProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [json.dumps({"title": f"é{n}"}) for n in range(30)] + ['{"name": "none"}']
+    (server.data / "titles.jsonl").write_text("\n".join(lines) + "\n")
+    text = (ROOT / "python" / "README.md").read_text(encoding="utf-8")
+    example = text.split("```python\n")[1].split("```")[0]
+    exec(example.replace("http://127.0.0.1:5005", server.url), {})
+    assert capsys.readouterr().out == "20 written, 1 failed\n30 KeyError: 'title'\n"
+    assert [line["length"] for line in output(server, "results")] == [
+        len(f"é{n}") for n in range(30)
+    ]
+
+
 def test_keys_and_tokens_open_what_they_are_for(
     make_server: Callable[..., ServerProcess],
 ) -> None:
