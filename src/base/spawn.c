@@ -81,7 +81,7 @@ static _Noreturn void become(const struct spawn_plan *plan, char *const *environ
 static int hear_back(int fd)
 {
     int number = 0;
-    ssize_t n;
+    ssize_t n = 0;
     do
         n = read(fd, &number, sizeof number);
     while (n < 0 && errno == EINTR);

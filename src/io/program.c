@@ -72,7 +72,7 @@ static struct wishes wishes_of(struct program *p)
 static void ring(struct program *p)
 {
     uint64_t one = 1;
-    ssize_t n;
+    ssize_t n = 0;
     do
         n = write(p->bell, &one, sizeof one);
     while (n < 0 && errno == EINTR);
@@ -152,7 +152,7 @@ static bool compare(struct program *p, struct str *bytes, struct err *err)
     if ((int64_t)len > p->printed - p->at)
         len = (size_t)(p->printed - p->at);
     OWNED_MEM char *before = xcalloc(1, len);
-    size_t got;
+    size_t got = 0;
     if (!file_read_at(p->spool, p->at, before, len, &got, p->spool_path, err))
         return false;
     for (size_t i = 0; i < len; i++)
@@ -190,7 +190,7 @@ static bool write_some(struct program *p, const struct wishes *w, struct err *er
 {
     int64_t left = w->committed - p->at;
     if (left > 0) {
-        size_t len = left < CHUNK_BYTES ? (size_t)left : CHUNK_BYTES, got;
+        size_t len = left < CHUNK_BYTES ? (size_t)left : CHUNK_BYTES, got = 0;
         if (!file_read_at(p->spool, p->at, p->chunk, len, &got, p->spool_path, err))
             return false;
         if (got < len)
@@ -229,7 +229,7 @@ static bool turn(struct program *p, const struct wishes *w, struct err *err)
                            {events ? p->pipe : -1, events, 0}};
     if (poll(fds, 3, -1) < 0)
         return errno == EINTR ? true : err_errno(err, errno, "poll");
-    uint64_t count;
+    uint64_t count = 0;
     if (fds[0].revents && read(p->bell, &count, sizeof count) < 0 && errno != EAGAIN)
         return err_errno(err, errno, "eventfd");
     p->exited = p->exited || fds[1].revents;

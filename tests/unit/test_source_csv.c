@@ -1,75 +1,16 @@
 /* CSV input: rows as the workers of the original see them, the same from every place. */
-#include "io_temp.h"
-
-#include "io/source.h"
+#include "source_tell.h"
 
 #include <zlib.h>
 
-static struct source *try_in(struct temp *t)
-{
-    struct source *s = NULL;
-    t->spec.source_format = FORMAT_CSV;
-    free(t->spec.source_path);
-    t->spec.source_path = xstrdup("in");
-    return source_open(&t->spec, t->folders, &s, &t->err) ? s : NULL;
-}
-
 static struct source *open_in(struct temp *t)
 {
-    struct source *s = try_in(t);
-    if (!s)
-        fail_msg("%s", t->err.text);
-    return s;
-}
-
-/* One next call, as text: "0:[...]", "2!", "3?" (tail), "." (end), "#" (failed). */
-static void add_next(struct temp *t, struct source *s, struct buf *out)
-{
-    struct source_record r;
-    switch (source_next(s, &r, &t->err)) {
-    case SOURCE_RECORD:
-        buf_add_format(out, "%lld:%.*s ", (long long)r.number, (int)r.json.len, r.json.ptr);
-        break;
-    case SOURCE_BAD:
-        assert_true(*r.reason);
-        buf_add_format(out, "%lld! ", (long long)r.number);
-        break;
-    case SOURCE_TAIL:
-        assert_true(*r.reason);
-        buf_add_format(out, "%lld?", (long long)r.number);
-        break;
-    case SOURCE_END:
-        buf_add_char(out, '.');
-        break;
-    case SOURCE_FAILED:
-        buf_add_char(out, '#');
-        break;
-    }
-}
-
-static char *read_on(struct temp *t, struct source *s)
-{
-    struct buf out;
-    buf_init(&out, BUF_NO_CAP);
-    do
-        add_next(t, s, &out);
-    while (!strchr(".?#", out.data[out.len - 1]));
-    return buf_take(&out);
-}
-
-static void assert_reads_on(struct temp *t, struct source *s, const char *expected)
-{
-    OWNED_MEM char *got = read_on(t, s);
-    assert_string_equal(got, expected);
+    return must_open_in(t, FORMAT_CSV);
 }
 
 static void assert_reads(struct temp *t, const char *text, const char *expected)
 {
-    temp_write(t, "in", text);
-    OWNED(source) struct source *s = open_in(t);
-    assert_reads_on(t, s, expected);
-    const char *last = strrchr(expected, ' ');
-    assert_reads_on(t, s, last ? last + 1 : expected); /* and stays there */
+    assert_format_reads(t, FORMAT_CSV, text, expected);
 }
 
 static void the_header_is_not_served_and_blank_lines_have_no_number(void **state)
@@ -231,11 +172,11 @@ static void an_input_without_header_is_refused(void **state)
     static const char *const texts[] = {"", "\n \n", "\xef\xbb\xbf"};
     for (size_t i = 0; i < 3; i++) {
         temp_write(t, "in", texts[i]);
-        assert_null(try_in(t));
+        assert_null(try_in(t, FORMAT_CSV));
         assert_error(t, ERR_INVALID, "empty");
     }
     temp_write(t, "in", "a,\"b\n1,2\n");
-    assert_null(try_in(t));
+    assert_null(try_in(t, FORMAT_CSV));
     assert_error(t, ERR_INVALID, "not closed");
     OWNED_BUF struct buf wide;
     buf_init(&wide, BUF_NO_CAP);
@@ -243,7 +184,7 @@ static void an_input_without_header_is_refused(void **state)
         buf_add_char(&wide, ',');
     buf_add_char(&wide, '\n');
     temp_put(t, "in", O_TRUNC, wide.data, wide.len);
-    assert_null(try_in(t));
+    assert_null(try_in(t, FORMAT_CSV));
     assert_error(t, ERR_INVALID, "more than 100000");
 }
 
@@ -338,7 +279,7 @@ static const char *told_from(const char *whole, int64_t from)
 static void assert_every_place_leads_on(struct temp *t)
 {
     OWNED(source) struct source *all = open_in(t);
-    OWNED_MEM char *whole = read_on(t, all);
+    OWNED_MEM char *whole = tell_all(t, all);
     assert_true(source_seek(all, (struct place){0, 0, 1}, &t->err));
     struct buf got;
     buf_init(&got, BUF_NO_CAP);
@@ -350,13 +291,13 @@ static void assert_every_place_leads_on(struct temp *t)
         assert_true(source_seek(s, place, &t->err));
         struct place same = source_place(s);
         assert_memory_equal(&place, &same, sizeof place);
-        OWNED_MEM char *rest = read_on(t, s);
+        OWNED_MEM char *rest = tell_all(t, s);
         assert_string_equal(rest, told_from(whole, place.record));
         assert_true(source_seek(s, place, &t->err));
         assert_true(source_skip_to(s, number, &t->err));
-        OWNED_MEM char *wanted = read_on(t, s);
+        OWNED_MEM char *wanted = tell_all(t, s);
         assert_string_equal(wanted, told_from(whole, number));
-        add_next(t, all, &got);
+        tell_next(t, all, &got);
         number++;
     } while (got.data[got.len - 1] == ' ');
     buf_release(&got);
@@ -466,7 +407,7 @@ static void a_failed_read_fails_and_can_be_repeated(void **state)
     fault_set(NULL);
     assert_reads_on(t, s, ".");
     fault_set("file.read:2:fail");
-    assert_null(try_in(t));
+    assert_null(try_in(t, FORMAT_CSV));
     fault_set(NULL);
 #else
     (void)state;

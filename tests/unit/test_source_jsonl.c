@@ -1,21 +1,13 @@
 /* JSONL input: every physical line has its number, whatever it holds and wherever reading begins.
  */
-#include "io_temp.h"
-
-#include "io/source.h"
+#include "source_tell.h"
 
 #include <zlib.h>
 #include <zstd.h>
 
 static struct source *open_in(struct temp *t)
 {
-    struct source *s = NULL;
-    t->spec.source_format = FORMAT_JSONL;
-    free(t->spec.source_path);
-    t->spec.source_path = xstrdup("in");
-    if (!source_open(&t->spec, t->folders, &s, &t->err))
-        fail_msg("%s", t->err.text);
-    return s;
+    return must_open_in(t, FORMAT_JSONL);
 }
 
 static struct source *source_over(struct temp *t, const char *text)
@@ -24,55 +16,9 @@ static struct source *source_over(struct temp *t, const char *text)
     return open_in(t);
 }
 
-/* One next call, as text: "0:{...}", "2!", "3?" (tail), "." (end). */
-static void add_next(struct temp *t, struct source *s, struct buf *out)
-{
-    struct source_record r;
-    switch (source_next(s, &r, &t->err)) {
-    case SOURCE_RECORD:
-        assert_int_equal(r.line, r.number + 1);
-        buf_add_format(out, "%lld:%.*s ", (long long)r.number, (int)r.json.len, r.json.ptr);
-        break;
-    case SOURCE_BAD:
-        assert_true(*r.reason);
-        buf_add_format(out, "%lld! ", (long long)r.number);
-        break;
-    case SOURCE_TAIL:
-        assert_true(*r.reason);
-        buf_add_format(out, "%lld?", (long long)r.number);
-        break;
-    case SOURCE_END:
-        buf_add_char(out, '.');
-        break;
-    case SOURCE_FAILED:
-        buf_add_char(out, '#');
-        break;
-    }
-}
-
-/* Everything up to the end. */
-static char *read_on(struct temp *t, struct source *s)
-{
-    struct buf out;
-    buf_init(&out, BUF_NO_CAP);
-    do
-        add_next(t, s, &out);
-    while (!strchr(".?#", out.data[out.len - 1]));
-    return buf_take(&out);
-}
-
-static void assert_reads_on(struct temp *t, struct source *s, const char *expected)
-{
-    OWNED_MEM char *got = read_on(t, s);
-    assert_string_equal(got, expected);
-}
-
 static void assert_reads(struct temp *t, const char *text, const char *expected)
 {
-    OWNED(source) struct source *s = source_over(t, text);
-    assert_reads_on(t, s, expected);
-    const char *last = strrchr(expected, ' ');
-    assert_reads_on(t, s, last ? last + 1 : expected); /* and stays there */
+    assert_format_reads(t, FORMAT_JSONL, text, expected);
 }
 
 static void bad_and_empty_lines_use_up_their_number(void **state)
@@ -183,7 +129,7 @@ static const char varied[] = "\xef\xbb\xbf{\"a\":1}\r\n\n[1]\r2\r\r\n{bad}\n \"x
 static void assert_every_place_leads_on(struct temp *t)
 {
     OWNED(source) struct source *all = open_in(t);
-    OWNED_MEM char *whole = read_on(t, all);
+    OWNED_MEM char *whole = tell_all(t, all);
     assert_true(source_seek(all, (struct place){0, 0, 1}, &t->err));
     struct buf got;
     buf_init(&got, BUF_NO_CAP);
@@ -193,9 +139,9 @@ static void assert_every_place_leads_on(struct temp *t)
         assert_true(source_seek(s, place, &t->err));
         struct place same = source_place(s);
         assert_memory_equal(&place, &same, sizeof place);
-        OWNED_MEM char *rest = read_on(t, s);
+        OWNED_MEM char *rest = tell_all(t, s);
         assert_string_equal(rest, whole + got.len);
-        add_next(t, all, &got);
+        tell_next(t, all, &got);
     } while (got.data[got.len - 1] != '.');
     buf_release(&got);
 }
@@ -212,12 +158,12 @@ static void records_are_skipped_without_losing_count(void **state)
     struct temp *t = *state;
     temp_write(t, "in", varied);
     OWNED(source) struct source *all = open_in(t);
-    OWNED_MEM char *whole = read_on(t, all);
+    OWNED_MEM char *whole = tell_all(t, all);
     for (int64_t to = 0; to < 9; to++) {
         OWNED(source) struct source *s = open_in(t);
         assert_true(source_skip_to(s, to, &t->err));
         assert_int_equal(source_place(s).record, to);
-        OWNED_MEM char *rest = read_on(t, s);
+        OWNED_MEM char *rest = tell_all(t, s);
         assert_string_equal(rest, whole + strlen(whole) - strlen(rest));
     }
     assert_true(source_skip_to(all, 1000, &t->err));
@@ -372,11 +318,11 @@ static void a_compressed_input_that_is_cut_off_fails_after_its_last_line(void **
         size_t len = packers[i](text, 4000, out, sizeof out);
         temp_put(t, "in", O_TRUNC, out, len - 3);
         OWNED(source) struct source *s = open_in(t);
-        OWNED_MEM char *got = read_on(t, s);
+        OWNED_MEM char *got = tell_all(t, s);
         assert_true(strchr(got, '#'));
         assert_error(t, ERR_INVALID, "middle of a compressed frame");
         temp_put(t, "in", O_APPEND, out + len - 3, 3);
-        OWNED_MEM char *rest = read_on(t, s);
+        OWNED_MEM char *rest = tell_all(t, s);
         assert_true(strchr(rest, '.'));
         assert_int_equal(source_place(s).record, 1000);
     }
@@ -391,7 +337,7 @@ static void damaged_compressed_data_fails(void **state)
         temp_put(t, "in", O_TRUNC, out, len);
         temp_append(t, "in", "junk that is no frame");
         OWNED(source) struct source *s = open_in(t);
-        OWNED_MEM char *got = read_on(t, s);
+        OWNED_MEM char *got = tell_all(t, s);
         assert_true(strchr(got, '#'));
         assert_error(t, ERR_INVALID, "damaged");
     }
