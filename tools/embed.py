@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Builds files into the program: embed.py OUT.c VERSION FILE...
 
-Each becomes a `struct page_file` named after it: docs.html is page_docs_html. JSON loses its blanks,
-and an OpenAPI document gets the program's version.
+Each becomes a `struct page_file` named after it: docs.html is page_docs_html. JSON loses its
+blanks, and an OpenAPI document gets the program's version.
 """
 
 from __future__ import annotations

@@ -70,7 +70,9 @@ static void a_child_has_a_group_of_its_own_and_usual_signals(void **state)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     assert_string_equal(got, "");
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
-    assert_output("grep -E 'Sig(Blk|Ign)' /proc/self/status | tr -d '\\t'",
+    /* Signals 32 and 33 are the C library's own: whoever runs the tests may have left them. */
+    assert_output("grep -E 'Sig(Blk|Ign)' /proc/self/status | tr -d '\\t' |"
+                  " sed -E '/Ign/s/[01][08](.{7})$/00\\1/'",
                   "SigBlk:0000000000000000\nSigIgn:0000000000000000\n");
     signal(SIGPIPE, SIG_DFL);
 }
