@@ -232,10 +232,11 @@ static enum op_fate answer_empty(struct data_job *job, struct op *op)
 }
 
 /* A claim that got records moves the job on. True when it must be durable first. */
-static bool claimed(struct engine *e, struct data_job *job, struct op *op, int64_t bound)
+static bool claimed(struct engine *e, struct data_job *job, struct op *op)
 {
     struct err ignored;
-    bool durable = job->spec.mode == MODE_READ || job->row.progress.served_below > bound;
+    bool durable =
+        job->spec.mode == MODE_READ || job->row.progress.served_below > job->stored.served_below;
     /* Lines appended to an input whose job was completed open it again. */
     if (job_state_is_final(job->row.state) && !engine_move(e, job, JOB_REOPEN, &ignored))
         return durable;
@@ -259,14 +260,13 @@ static enum op_fate claim_now(struct engine *e, struct data_job *job, struct op 
         wait_for_records(e, job, op);
         return FATE_WAITS;
     }
-    int64_t bound = job->row.progress.served_below;
     if (!data_job_need_programs(e, job, &op->err))
         return FATE_NOW;
     enum found found = try_claim(e, job, op, &op->err);
     if (job->bad_lines.len > BAD_LINES_MAX)
         engine_touch(e, job);
     if (found == FOUND)
-        return claimed(e, job, op, bound) ? FATE_DURABLE : FATE_NOW;
+        return claimed(e, job, op) ? FATE_DURABLE : FATE_NOW;
     if (found == FOUND_ERROR)
         return FATE_NOW;
     job->again_now = found == FOUND_PAUSE;

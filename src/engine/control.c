@@ -15,11 +15,16 @@ static bool remove_output(struct engine *e, struct data_job *job, struct err *er
     if (!engine_flush(e, err))
         return false;
     data_job_rest(job);
-    job->row.progress.sink_bytes = -1;
+    struct data_progress *p = &job->row.progress;
+    p->sink_bytes = -1;
+    free(TAKE(p->sink_columns));
     job->live.written = 0; /* it tells of the output that is there */
-    free(TAKE(job->row.progress.sink_columns));
-    engine_touch(e, job);
-    return engine_flush(e, err) && data_job_need_sink(e, job, err) && sink_remove(job->sink, err);
+    if (engine_store(e, job, err))
+        return data_job_need_sink(e, job, err) && sink_remove(job->sink, err);
+    p->sink_bytes = job->stored.sink_bytes;
+    p->sink_columns = job->stored.sink_columns ? xstrdup(job->stored.sink_columns) : NULL;
+    job->live.written = job->stored.written;
+    return false;
 }
 
 static bool store_delete(struct engine *e, struct data_job *job, struct err *err)
@@ -135,7 +140,8 @@ enum op_fate op_control(struct engine *e, struct op *op)
     if (!op_find_job(e, op))
         return FATE_NOW;
     struct data_job *job = op->of;
-    op->of = NULL; /* nothing of it is taken back with the group; and it may be gone */
+    if (op->control.verb == CONTROL_DELETE)
+        op->of = NULL; /* it will be gone, and durably so, whatever becomes of the group */
     if (!control_one(e, job, op))
         return FATE_NOW;
     op->control.jobs = 1;

@@ -58,6 +58,7 @@ void data_job_free(struct data_job *job)
     buf_release(&job->bad_lines);
     buf_release(&job->failure_lines);
     free(job->tried);
+    free(job->stored.sink_columns);
     free(job);
 }
 
@@ -394,6 +395,20 @@ void data_job_update_row(struct data_job *job)
         free(p->sink_columns);
         p->sink_columns = xstrdup(columns);
     }
+}
+
+void data_job_note_stored(struct data_job *job)
+{
+    const struct data_progress *p = &job->row.progress;
+    char *columns = TAKE(job->stored.sink_columns);
+    if (!columns || !p->sink_columns || strcmp(columns, p->sink_columns) != 0) {
+        free(columns);
+        columns = p->sink_columns ? xstrdup(p->sink_columns) : NULL;
+    }
+    job->stored = *p;
+    job->stored.sink_columns = columns;
+    job->stored_state = job->row.state;
+    job->owed = false;
 }
 
 void data_job_count_rate(struct data_job *job, int64_t settled, int64_t mono_us)

@@ -41,9 +41,12 @@ struct data_job {
     /* What settling changes, as counted now; stored with the next commit. */
     struct live {
         int64_t written, repeats, bad;
-    } live, live_before;      /* before: as of the last commit, to go back to */
-    bool touched;             /* in the engine's group */
-    bool reverted;            /* its part of the group failed */
+    } live, live_before;         /* before: as of the last commit, to go back to */
+    bool touched;                /* in the engine's group */
+    bool reverted;               /* its part of the group failed */
+    bool owed;                   /* memory knows what the store could not be told */
+    struct data_progress stored; /* as of the last commit; its string is owned */
+    enum job_state stored_state;
     struct buf bad_lines;     /* for the error file: lines that could not be read */
     struct buf failure_lines; /* for the error file: failures of this group */
     int64_t *tried;           /* records whose attempts changed in this group */
@@ -104,6 +107,8 @@ void data_job_error_line(const struct data_job *job, struct buf *out, const char
 
 /* The row brought up to date with ledger, reader and sinks, for storing. */
 void data_job_update_row(struct data_job *job);
+/* The row was stored as it is. */
+void data_job_note_stored(struct data_job *job);
 /* How the surfaces see it. */
 void data_job_view(const struct data_job *job, struct instant now, struct job_view *out);
 /* Counts settled records into the rate. */

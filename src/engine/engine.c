@@ -134,6 +134,9 @@ bool op_find_job(struct engine *e, struct op *op)
         return false;
     }
     op->of = job;
+    /* Whoever does something with it is told when it still cannot be stored. */
+    if (job->owed && op->kind != OP_REPORT)
+        engine_touch(e, job);
     return true;
 }
 
@@ -285,7 +288,7 @@ bool engine_open(const struct engine_options *options, struct instant now, struc
     e->state_fd = e->lock_fd = e->watch_fd = -1;
     e->now = now;
     e->started_at_us = now.wall_us;
-    e->progress_due_us = NEVER_US;
+    e->progress_due_us = e->retry_at_us = NEVER_US;
     rng_init(&e->rng, options->seed);
     if (!open_state(e, err) || !load_jobs(e, err))
         return false;
@@ -349,7 +352,13 @@ static void apply(struct engine *e, struct op *op)
         [OP_DOCTOR] = op_doctor,
     };
     e->stats.ops++;
-    switch (verbs[op->kind](e, op)) {
+    enum op_fate fate = verbs[op->kind](e, op);
+    /* Some verbs have a transaction of their own. */
+    if (op->err.code == ERR_FATAL) {
+        e->fatal = true;
+        e->failure = op->err;
+    }
+    switch (fate) {
     case FATE_NOW:
         op->done(op);
         break;
@@ -409,24 +418,39 @@ static void follow_up(struct engine *e)
 /* Ended jobs tell those who wait and close their files, once their end is durable. */
 static void let_rest(struct engine *e)
 {
+    size_t kept = 0;
     for (size_t i = 0; i < e->ended.count; i++) {
         struct data_job *job = e->ended.items[i];
         if (!job_state_is_final(job->row.state))
             continue;
+        if (job->owed) {
+            e->ended.items[kept++] = job;
+            continue;
+        }
         claims_end(e, job, NULL);
         data_job_rest(job);
     }
-    e->ended.count = 0;
+    e->ended.count = kept;
 }
 
+/* What a failed commit has left over does not count: it would fail again at once. */
 static bool stirs(const struct engine *e)
 {
-    return e->touched.count || e->event_count || e->answers.count || e->settled.count;
+    return e->touched.count || e->answers.count || e->settled.count ||
+           (e->event_count && !e->store_failed);
 }
 
-static bool refuse_all(struct op *ops, struct err *err)
+/* The end: whoever was not answered is told that nothing is sure. */
+static bool refuse_all(struct engine *e, struct op *ops, struct err *err)
 {
-    err_set(err, ERR_FATAL, "a write could not be made sure: the process must start anew");
+    *err = e->failure;
+    for (size_t i = 0; i < e->answers.count; i++) {
+        struct op *op = e->answers.items[i];
+        op->err = *err;
+        op->done(op);
+    }
+    e->answers.count = 0;
+    engine_end_waits(e);
     while (ops) {
         struct op *op = ops;
         ops = op->next;
@@ -440,7 +464,8 @@ bool engine_step(struct engine *e, struct op *ops, struct instant now, struct er
 {
     e->now = now;
     if (e->fatal)
-        return refuse_all(ops, err);
+        return refuse_all(e, ops, err);
+    engine_retry(e);
     look_at_deadlines(e);
     watch_drain(e);
     while (ops) {
@@ -449,19 +474,12 @@ bool engine_step(struct engine *e, struct op *ops, struct instant now, struct er
         op->next = NULL;
         apply(e, op);
         /* An op may flush on its way, and that may be the end. */
-        if (e->fatal) {
-            engine_answer(e);
-            engine_end_waits(e);
-            return refuse_all(ops, err);
-        }
+        if (e->fatal)
+            return refuse_all(e, ops, err);
     }
     do {
-        bool ok = engine_flush(e, err);
-        engine_answer(e);
-        if (!ok) {
-            engine_end_waits(e);
-            return false;
-        }
+        if (!engine_flush(e, err))
+            return refuse_all(e, NULL, err);
         let_rest(e);
         follow_up(e);
     } while (stirs(e));
@@ -471,7 +489,7 @@ bool engine_step(struct engine *e, struct op *ops, struct instant now, struct er
 
 int64_t engine_next_us(const struct engine *e)
 {
-    int64_t next = e->progress_due_us;
+    int64_t next = e->progress_due_us < e->retry_at_us ? e->progress_due_us : e->retry_at_us;
     for (size_t i = 0; i < e->active.count; i++) {
         const struct data_job *job = e->active.items[i];
         const struct lease *first = leases_first(job->leases);

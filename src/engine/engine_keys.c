@@ -3,6 +3,7 @@
 #include "engine/engine_state.h"
 #include "store/key_store.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 static bool add_view(void *context, struct key_row *row, struct err *err)
@@ -35,12 +36,18 @@ static bool change_keys(struct engine *e, struct tx *tx, struct op *op)
     return ok;
 }
 
-enum op_fate op_keys(struct engine *e, struct op *op)
+/* In a transaction of its own: keys are no part of what jobs do. */
+static bool change_and_list(struct engine *e, struct op *op)
 {
     OWNED(tx) struct tx *tx = NULL;
-    if (tx_begin(e->store, &tx, &op->err) && change_keys(e, tx, op) &&
-        key_store_load(tx, add_view, op, &op->err) && op->keys.verb != KEYS_LIST &&
-        !tx_commit(tx, &op->err) && op->err.code == ERR_FATAL)
-        e->fatal = true;
+    return tx_begin(e->store, &tx, &op->err) && change_keys(e, tx, op) &&
+           key_store_load(tx, add_view, op, &op->err) &&
+           (op->keys.verb == KEYS_LIST || tx_commit(tx, &op->err));
+}
+
+enum op_fate op_keys(struct engine *e, struct op *op)
+{
+    bool ok = change_and_list(e, op);
+    assert(ok == (op->err.code == ERR_NONE));
     return FATE_NOW;
 }

@@ -54,6 +54,9 @@ struct engine {
 
     struct stats stats;
     int64_t started_at_us;
+    struct err failure;  /* of the last group that failed */
+    int64_t retry_at_us; /* when what it has left over is stored at the latest, NEVER_US */
+    bool store_failed;   /* the last group's commit: its events wait for the next one */
     bool fatal;
 };
 
@@ -63,11 +66,15 @@ void engine_touch(struct engine *e, struct data_job *job);
 /* Adds an event to the group. `detail` is a JSON object or empty; copied. */
 void engine_event(struct engine *e, const struct data_job *job, const char *kind,
                   struct str detail);
-/* Writes and syncs outputs, commits the store, answers nothing. What fails is taken back and its
- * ops get the error. False (and e->fatal) only when durability is in doubt. */
+/* Writes and syncs outputs, commits the store, answers all of e->answers. What fails is taken back
+ * and its ops get the error; so do those that decided something (a pause, a repair): that stands in
+ * memory and is stored with a later group. False (and e->fatal, and err) only when durability is in
+ * doubt. */
 MUST_CHECK bool engine_flush(struct engine *e, struct err *err);
-/* Answers all of e->answers. */
-void engine_answer(struct engine *e);
+/* The same with this job in the group; false with the error also when its part failed. */
+MUST_CHECK bool engine_store(struct engine *e, struct data_job *job, struct err *err);
+/* What an earlier group has left over goes into the next one, once that is due. */
+void engine_retry(struct engine *e);
 /* Moves a job's state by the table, notes the event, touches the job. ERR_CONFLICT. */
 MUST_CHECK bool engine_move(struct engine *e, struct data_job *job, enum job_verb verb,
                             struct err *err);
@@ -105,7 +112,7 @@ void engine_activate(struct engine *e, struct data_job *job);
 
 /* settle.c */
 /* Takes an op's settlements back after its group failed. */
-void settle_revert(struct op *op);
+void settle_revert(struct engine *e, struct op *op);
 /* Ends leases that are due: one attempt spent for each record still held. */
 void leases_end_due(struct engine *e, struct data_job *job);
 /* Gives back all that a lease holds, no attempt spent, and ends it. */

@@ -8,7 +8,8 @@
  * start, and their records are still unread in the ledger. A crash between 2 and 3 leaves a worker
  * without answer to a result that is kept: its repeat is recognised. A failure in 1 takes back one
  * job's part of the group, a failure in 2 all of it, and says so to those who asked; a failed sync
- * stops the process, for then nobody knows what the disk holds. */
+ * stops the process, for then nobody knows what the disk holds. Who asked is answered with the
+ * group, so that a later group's failure takes back nothing that is durable. */
 #include "base/fault.h"
 #include "base/log.h"
 #include "engine/engine_state.h"
@@ -18,6 +19,8 @@
 #include <stdlib.h>
 
 enum { PAGES_A_TIME = 16 };
+/* Nothing tells when a disk has room again; looked at so often, and at every op. */
+#define RETRY_US INT64_C(1000000)
 
 void engine_touch(struct engine *e, struct data_job *job)
 {
@@ -85,27 +88,35 @@ static bool add_lines(struct sink *sink, const struct buf *lines, struct err *er
 }
 
 /* Before the first byte of a job goes into a file, the length that the file has without it is
- * stored: only so can a restart tell what was there from what a killed process left behind. */
-static bool begin_sink(struct engine *e, struct data_job *job, struct sink *sink, int64_t *stored,
-                       struct err *err)
+ * stored: only so can a restart tell what was there from what a killed process left behind. All
+ * else in the row stays as it was stored: it must fit the ledger pages that are. */
+static bool begin_sink(struct engine *e, struct data_job *job, struct sink *sink, struct err *err)
 {
     bool moved = false;
     if (!sink_begin(sink, &moved, err))
         return false;
     if (!moved)
         return true;
-    *stored = sink_length(sink);
+    struct data_progress *stored = &job->stored;
+    int64_t *length = sink == job->errors ? &stored->errors_bytes : &stored->sink_bytes;
+    int64_t before = *length;
+    *length = sink_length(sink);
+    struct job_row row = job->row;
+    row.state = job->stored_state;
+    row.progress = *stored;
+    const struct job_row *rows = &row;
     OWNED(tx) struct tx *tx = NULL;
-    const struct job_row *row = &job->row; /* as of the last commit, but for this length */
-    return tx_begin(e->store, &tx, err) && job_store_save(tx, &row, 1, err) && tx_commit(tx, err);
+    if (tx_begin(e->store, &tx, err) && job_store_save(tx, &rows, 1, err) && tx_commit(tx, err))
+        return true;
+    *length = before;
+    return false;
 }
 
 static bool write_errors(struct engine *e, struct data_job *job, struct err *err)
 {
     if (job->bad_lines.len == 0 && job->failure_lines.len == 0)
         return true;
-    return data_job_need_errors(e, job, err) &&
-           begin_sink(e, job, job->errors, &job->row.progress.errors_bytes, err) &&
+    return data_job_need_errors(e, job, err) && begin_sink(e, job, job->errors, err) &&
            add_lines(job->errors, &job->bad_lines, err) &&
            add_lines(job->errors, &job->failure_lines, err) && sink_flush(job->errors, err);
 }
@@ -116,8 +127,7 @@ static bool write_outputs(struct engine *e, struct data_job *job, struct err *er
     if (!write_errors(e, job, err))
         return false;
     return !job->sink || !sink_pending(job->sink) ||
-           (begin_sink(e, job, job->sink, &job->row.progress.sink_bytes, err) &&
-            sink_flush(job->sink, err));
+           (begin_sink(e, job, job->sink, err) && sink_flush(job->sink, err));
 }
 
 static void undo_sink(struct sink *sink)
@@ -127,29 +137,41 @@ static void undo_sink(struct sink *sink)
         LOG1(LOG_WARN, "sink.not-cut", "reason", "%s", err.text);
 }
 
+/* Takes back what an op of the failed group has done, and tells it so. What a person decided
+ * stands: it waits for the next group. */
+static void take_back(struct engine *e, struct data_job *job, struct op *op, const struct err *why)
+{
+    /* Of a refused op nothing stands, but for the marks before the one that was refused. */
+    if (op->err.code != ERR_NONE && op->refusal != REFUSED_ALREADY_DONE)
+        return;
+    if (op->kind == OP_SETTLE)
+        settle_revert(e, op);
+    else if (op->kind == OP_CLAIM)
+        claim_take_back(job, buf_str(&op->claim.records),
+                        op->claim.has_lease ? op->claim.token : NULL);
+    op->err = *why;
+    op->refusal = REFUSED_OTHERWISE;
+    op->refused_record = -1;
+}
+
 /* Puts a job's part of the group back to the last commit. What cannot be told to anybody (lines
  * that could not be read, leases that ended) stays, for the next commit. */
 static void revert_job(struct engine *e, struct data_job *job, const struct err *why)
 {
-    job->reverted = true;
+    job->reverted = job->owed = true;
     for (size_t i = e->answers.count; i-- > 0;) {
         struct op *op = e->answers.items[i];
-        /* Of a refused op nothing stands, but for the marks before the one that was refused. */
-        bool stands = op->err.code == ERR_NONE || op->refusal == REFUSED_ALREADY_DONE;
-        if (op->of != job || !stands)
-            continue;
-        if (op->kind == OP_SETTLE)
-            settle_revert(op);
-        else if (op->kind == OP_CLAIM)
-            claim_take_back(job, buf_str(&op->claim.records),
-                            op->claim.has_lease ? op->claim.token : NULL);
-        else
-            continue;
-        op->err = *why;
+        if (op->of == job && op->kind != OP_REPORT)
+            take_back(e, job, op, why);
     }
     job->live.written = job->live_before.written;
     job->live.repeats = job->live_before.repeats;
     job->failure_lines.len = 0;
+    for (size_t i = 0; i < e->answers.count; i++) {
+        struct op *op = e->answers.items[i];
+        if (op->of == job && op->kind == OP_REPORT)
+            op_report(e, op);
+    }
     if (job->again_now)
         claims_end(e, job, why);
     struct log_line *line = log_begin(LOG_ERROR, "group.failed");
@@ -162,6 +184,8 @@ static void revert_job(struct engine *e, struct data_job *job, const struct err 
         undo_sink(job->sink);
         undo_sink(job->errors);
     }
+    e->failure = *why;
+    e->retry_at_us = e->now.mono_us + RETRY_US;
 }
 
 static bool save_attempts(struct tx *tx, const struct data_job *job, struct err *err)
@@ -219,6 +243,7 @@ static void job_committed(struct data_job *job)
     }
     if (job->errors)
         sink_commit(job->errors);
+    data_job_note_stored(job);
     ledger_stored(job->ledger);
     leases_sweep(job->leases);
     job->bad_lines.len = job->failure_lines.len = 0;
@@ -243,42 +268,31 @@ static void end_group(struct engine *e)
     e->touched.count = 0;
 }
 
-static void fail_all(struct engine *e, const struct err *why)
+static void answer(struct engine *e)
+{
+    for (size_t i = 0; i < e->answers.count; i++) {
+        struct op *op = e->answers.items[i];
+        op->done(op);
+    }
+    e->answers.count = 0;
+}
+
+/* Events tell of what was decided; they are stored with the next group. */
+static void fail_group(struct engine *e, const struct err *why)
 {
     for (size_t i = 0; i < e->touched.count; i++) {
         struct data_job *job = e->touched.items[i];
         if (!job->reverted)
             revert_job(e, job, why);
     }
+    e->store_failed = true;
+    e->failure = *why;
+    e->retry_at_us = e->now.mono_us + RETRY_US;
+    e->fatal = why->code == ERR_FATAL;
 }
 
-bool engine_flush(struct engine *e, struct err *err)
+static void group_committed(struct engine *e)
 {
-    if (e->touched.count == 0 && e->event_count == 0)
-        return true;
-    struct instant before = clock_now();
-    bool ok = true;
-    for (size_t i = 0; ok && i < e->touched.count; i++) {
-        struct data_job *job = e->touched.items[i];
-        if (write_outputs(e, job, err))
-            continue;
-        ok = err->code != ERR_FATAL;
-        revert_job(e, job, err);
-    }
-    (void)FAULT("group.written"); /* outputs are on disk, the store knows nothing of it */
-    if (ok && !store_group(e, err)) {
-        ok = err->code != ERR_FATAL;
-        fail_all(e, err);
-        end_group(e);
-        /* Events tell of what was decided; they are stored with the next group. */
-        e->fatal = !ok;
-        return ok;
-    }
-    if (!ok) {
-        fail_all(e, err);
-        e->fatal = true;
-        return false;
-    }
     for (size_t i = 0; i < e->touched.count; i++) {
         struct data_job *job = e->touched.items[i];
         if (job->reverted)
@@ -286,19 +300,62 @@ bool engine_flush(struct engine *e, struct err *err)
         job_committed(job);
         list_add(&e->settled, job);
     }
-    end_group(e);
     feed_publish(e, e->events, e->event_count);
     forget_events(e);
+    e->store_failed = false;
     e->stats.groups++;
-    e->stats.sync_us += clock_now().mono_us - before.mono_us;
+}
+
+/* Step 1 for all jobs. False when the process must stop. */
+static bool write_group(struct engine *e, struct err *err)
+{
+    for (size_t i = 0; i < e->touched.count; i++) {
+        struct data_job *job = e->touched.items[i];
+        if (write_outputs(e, job, err))
+            continue;
+        revert_job(e, job, err);
+        if (err->code == ERR_FATAL)
+            return false;
+    }
     return true;
 }
 
-void engine_answer(struct engine *e)
+bool engine_flush(struct engine *e, struct err *err)
 {
-    for (size_t i = 0; i < e->answers.count; i++) {
-        struct op *op = e->answers.items[i];
-        op->done(op);
+    if (e->touched.count || e->event_count) {
+        struct err why = {0};
+        struct instant before = clock_now();
+        bool ok = write_group(e, &why);
+        (void)FAULT("group.written"); /* outputs are on disk, the store knows nothing of it */
+        if (ok && store_group(e, &why))
+            group_committed(e);
+        else
+            fail_group(e, &why);
+        end_group(e);
+        e->stats.sync_us += clock_now().mono_us - before.mono_us;
     }
-    e->answers.count = 0;
+    answer(e);
+    if (e->fatal)
+        *err = e->failure;
+    return !e->fatal;
+}
+
+bool engine_store(struct engine *e, struct data_job *job, struct err *err)
+{
+    engine_touch(e, job);
+    if (!engine_flush(e, err))
+        return false;
+    if (job->owed)
+        *err = e->failure;
+    return !job->owed;
+}
+
+void engine_retry(struct engine *e)
+{
+    if (e->retry_at_us > e->now.mono_us)
+        return;
+    e->retry_at_us = NEVER_US;
+    for (size_t i = 0; i < e->jobs.count; i++)
+        if (e->jobs.jobs[i]->owed)
+            engine_touch(e, e->jobs.jobs[i]);
 }

@@ -185,6 +185,9 @@ static void revert_entries(struct data_job *job, struct op *op, size_t count)
                                   attempts_get(job->attempts, entry->record) - 1);
         if (job->spec.mode == MODE_WRITE)
             continue;
+        /* A record that came back as failed may be in other hands by now. */
+        if (entry->failed && ledger_get(job->ledger, entry->record) == RECORD_SERVED)
+            continue;
         /* Whose result was lost here does not come again by itself when nobody waits for a lease to
          * end: the record is served anew. */
         enum record_state back = (enum record_state)entry->before;
@@ -197,9 +200,12 @@ static void revert_entries(struct data_job *job, struct op *op, size_t count)
     }
 }
 
-void settle_revert(struct op *op)
+void settle_revert(struct engine *e, struct op *op)
 {
     revert_entries(op->of, op, op->settle.count);
+    e->stats.written -= op->settle.written;
+    e->stats.repeats -= op->settle.repeats;
+    e->stats.failed -= op->settle.failed;
     op->settle.written = op->settle.repeats = op->settle.failed = op->settle.retried = 0;
 }
 
@@ -301,11 +307,17 @@ static bool writes_anew(const struct data_job *job, const struct op *op)
 
 /* The output of a job that has ended is its owner's: a restart cuts nothing off it. So before a
  * late result is written to it, it is stored that the job goes on. */
-static bool open_again(struct engine *e, struct data_job *job, struct op *op)
+static bool open_again(struct engine *e, struct data_job *job, struct op *op, struct lease **lease)
 {
-    if (job->row.state != JOB_COMPLETED || !writes_anew(job, op))
+    if (!job_state_is_final(job->stored_state) || !writes_anew(job, op))
         return true;
-    return engine_move(e, job, JOB_REOPEN, &op->err) && engine_flush(e, &op->err);
+    if (job_state_is_final(job->row.state) && !engine_move(e, job, JOB_REOPEN, &op->err))
+        return false;
+    if (!engine_store(e, job, &op->err))
+        return false;
+    /* A commit sweeps leases that hold nothing any more. */
+    *lease = op->settle.has_lease ? leases_find(job->leases, op->settle.token) : NULL;
+    return true;
 }
 
 enum op_fate op_settle(struct engine *e, struct op *op)
@@ -318,7 +330,7 @@ enum op_fate op_settle(struct engine *e, struct op *op)
     enum op_fate fate = check_settle(e, op, &lease);
     if (fate != FATE_DURABLE)
         return fate;
-    if (!open_again(e, job, op))
+    if (!open_again(e, job, op, &lease))
         return FATE_NOW;
     if (job->spec.sink_format != FORMAT_NONE &&
         (!data_job_need_programs(e, job, &op->err) || !data_job_need_sink(e, job, &op->err)))
