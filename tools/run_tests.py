@@ -24,13 +24,20 @@ BIN = ROOT / ".venv" / "bin"
 JOBS = str(os.cpu_count() or 2)
 ASAN = ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dfaults=true"]
 TSAN = ["-Db_sanitize=thread", "-Db_lundef=false", "-Dfaults=true"]
-SANITIZERS = {
-    "ASAN_OPTIONS": "abort_on_error=1:detect_stack_use_after_return=1",
-    "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
-    "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
-}
+# The tests whose clients come side by side.
+RACED = ["planchet_client", "native", "cli"]
 
 Command = list[str]
+
+
+def sanitizers(log: str = "") -> dict[str, str]:
+    """Their options; with `log` their reports go to files of that name, else they end the test."""
+    path = f":log_path={REPORTS / log}.sanitizer" if log else ":halt_on_error=1"
+    return {
+        "ASAN_OPTIONS": "abort_on_error=1:detect_stack_use_after_return=1" + path,
+        "UBSAN_OPTIONS": "print_stacktrace=1" + path,
+        "TSAN_OPTIONS": "second_deadlock_stack=1" + path,
+    }
 
 
 @dataclass
@@ -136,7 +143,7 @@ PARTS = [
         "asan",
         "clang with address and undefined-behaviour sanitizers: the same suites",
         lambda _: [build("build-asan", *ASAN), meson_test("build-asan")],
-        env={"CC": "clang", **SANITIZERS},
+        env={"CC": "clang", **sanitizers()},
         reports=[meson_report("build-asan")],
     ),
     Part(
@@ -146,7 +153,7 @@ PARTS = [
             build("build-tsan", *TSAN),
             meson_test("build-tsan", "--no-suite", "sim", "--no-suite", "fuzz"),
         ],
-        env={"CC": "clang", **SANITIZERS},
+        env={"CC": "clang", **sanitizers()},
         reports=[meson_report("build-tsan")],
     ),
     Part("tidy", "clang-tidy", tidy),
@@ -162,9 +169,24 @@ PARTS = [
     ),
     Part(
         "e2e",
-        "the program from outside, with PlanchetClient from PyPI",
-        lambda _: [build("build-test", "-Dfaults=true"), pytest("e2e", "tests/e2e")],
+        "the program from outside, with PlanchetClient from PyPI, under the address sanitizer",
+        lambda _: [build("build-asan", *ASAN), pytest("e2e", "tests/e2e")],
+        env={"CC": "clang", "PENSTOCK_BIN": str(ROOT / "build-asan/penstock"), **sanitizers("e2e")},
         reports=[REPORTS / "e2e.xml"],
+    ),
+    Part(
+        "races",
+        "the busier half of that under the thread sanitizer",
+        lambda _: [
+            build("build-tsan", *TSAN),
+            pytest("races", *(f"tests/e2e/test_{name}.py" for name in RACED)),
+        ],
+        env={
+            "CC": "clang",
+            "PENSTOCK_BIN": str(ROOT / "build-tsan/penstock"),
+            **sanitizers("races"),
+        },
+        reports=[REPORTS / "races.xml"],
     ),
 ]
 
@@ -195,6 +217,11 @@ def count(outcome: Outcome) -> None:
         outcome.passed = 1
 
 
+def sanitizer_reports(part: Part) -> list[Path]:
+    """What sanitizers had to say of processes whose output nobody saw."""
+    return sorted(REPORTS.glob(f"{part.name}.sanitizer*"))
+
+
 def heading(text: str) -> None:
     print(f"\n== {text}", flush=True)
 
@@ -207,8 +234,8 @@ class Run:
         self.began = time.monotonic()
         self.log = (REPORTS / f"{part.name}.log").open("w+") if part.beside else None
         self.env = {**os.environ, **part.env, "PENSTOCK_CRASH_ROUNDS": str(args.rounds)}
-        for report in part.reports:
-            report.unlink(missing_ok=True)
+        for old in [*part.reports, *sanitizer_reports(part)]:
+            old.unlink(missing_ok=True)
         heading(f"{part.name}: {part.what}" + (" (beside the rest)" if part.beside else ""))
         script = " && ".join(quote(command) for command in part.commands(args))
         self.process = subprocess.Popen(
@@ -227,6 +254,9 @@ class Run:
             self.log.seek(0)
             sys.stdout.write(self.log.read())
             self.log.close()
+        for report in sanitizer_reports(self.part):
+            print(report.read_text(errors="replace"))
+            status = status or 1
         outcome = Outcome(self.part, status, time.monotonic() - self.began)
         count(outcome)
         return outcome
