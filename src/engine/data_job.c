@@ -13,6 +13,7 @@
 
 enum { SERVED_STRIDE = 65536 }; /* how far the stored bound of what may be served runs ahead */
 #define RATE_DECAY_US 10e6      /* the rate looks back about ten seconds */
+#define RATE_FORGOTTEN 6        /* after so many times that, nothing of it counts */
 
 struct data_job *data_job_new(void)
 {
@@ -414,8 +415,26 @@ void data_job_note_stored(struct data_job *job)
 void data_job_count_rate(struct data_job *job, int64_t settled, int64_t mono_us)
 {
     double past = (double)(mono_us - job->rate_at_us) / RATE_DECAY_US;
+    if (job->rate_at_us == 0 || past > RATE_FORGOTTEN) {
+        /* What came in at the first moment took an unknown time: only what follows is counted. */
+        job->rate = 0;
+        job->rate_at_us = job->rate_since_us = mono_us;
+        return;
+    }
     job->rate = job->rate * exp(-past) + (double)settled * 1e6 / RATE_DECAY_US;
     job->rate_at_us = mono_us;
+}
+
+/* A mean over the time that is looked back on has seen only a part of it at the beginning, and
+ * would be too small by that part. */
+static double rate_now(const struct data_job *job, int64_t mono_us)
+{
+    double past = (double)(mono_us - job->rate_at_us) / RATE_DECAY_US;
+    double seen = 1 - exp(-(double)(mono_us - job->rate_since_us) / RATE_DECAY_US);
+    if (job->rate_at_us == 0 || past > RATE_FORGOTTEN || seen <= 0)
+        return 0;
+    double rate = job->rate * exp(-past) / seen;
+    return rate < 1e-3 ? 0 : rate;
 }
 
 static char *copy_text(const char *text)
@@ -465,10 +484,7 @@ void data_job_view(const struct data_job *job, struct instant now, struct job_vi
     data_spec_copy(&out->spec, &job->spec);
     if (out->failed || job->bad_lines.len || row->progress.errors_bytes > 0)
         out->errors_path = xstrdup(job->errors_path);
-    double past = (double)(now.mono_us - job->rate_at_us) / RATE_DECAY_US;
-    out->rate = job->rate_at_us && past < 6 ? job->rate * exp(-past) : 0;
-    if (out->rate < 1e-3)
-        out->rate = 0;
+    out->rate = rate_now(job, now.mono_us);
     if (out->total >= 0 && out->rate > 0)
         out->eta_s = (double)(out->total - out->done - out->failed) / out->rate;
 }

@@ -52,9 +52,9 @@ struct data_job {
     int64_t *tried;           /* records whose attempts changed in this group */
     size_t tried_count, tried_cap;
 
-    double rate; /* settled a second, decaying */
-    int64_t rate_at_us;
-    bool progressed; /* since followers were shown its progress */
+    double rate;                       /* settled a second, decaying */
+    int64_t rate_at_us, rate_since_us; /* counted last, and first without a long pause */
+    bool progressed;                   /* since followers were shown its progress */
     int64_t progress_at_us;
     bool watched; /* its input is watched for growth */
     bool active;  /* in the engine's list of jobs with leases or waiting claims */
