@@ -1,5 +1,6 @@
 /* control.c: what a person does to a job: pause, resume, cancel, delete, clean, repair; and purge.
  */
+#include "base/fault.h"
 #include "base/log.h"
 #include "engine/engine_state.h"
 
@@ -19,8 +20,10 @@ static bool remove_output(struct engine *e, struct data_job *job, struct err *er
     p->sink_bytes = -1;
     free(TAKE(p->sink_columns));
     job->live.written = 0; /* it tells of the output that is there */
-    if (engine_store(e, job, err))
+    if (engine_store(e, job, err)) {
+        (void)FAULT("output.forgotten");
         return data_job_need_sink(e, job, err) && sink_remove(job->sink, err);
+    }
     p->sink_bytes = job->stored.sink_bytes;
     p->sink_columns = job->stored.sink_columns ? xstrdup(job->stored.sink_columns) : NULL;
     job->live.written = job->stored.written;
@@ -40,6 +43,7 @@ static bool delete_job(struct engine *e, struct data_job *job, bool with_output,
         return false;
     if (!engine_flush(e, err) || !store_delete(e, job, err))
         return false;
+    (void)FAULT("job.deleted");
     struct err gone;
     err_set(&gone, ERR_NOT_FOUND, "job %s was deleted", job->row.name);
     claims_end(e, job, &gone);

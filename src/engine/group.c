@@ -106,8 +106,10 @@ static bool begin_sink(struct engine *e, struct data_job *job, struct sink *sink
     row.progress = *stored;
     const struct job_row *rows = &row;
     OWNED(tx) struct tx *tx = NULL;
-    if (tx_begin(e->store, &tx, err) && job_store_save(tx, &rows, 1, err) && tx_commit(tx, err))
+    if (tx_begin(e->store, &tx, err) && job_store_save(tx, &rows, 1, err) && tx_commit(tx, err)) {
+        (void)FAULT("group.begun"); /* where the output begins is stored, nothing is written yet */
         return true;
+    }
     *length = before;
     return false;
 }
@@ -275,6 +277,7 @@ static void answer(struct engine *e)
         op->done(op);
     }
     e->answers.count = 0;
+    (void)FAULT("group.answered");
 }
 
 /* Events tell of what was decided; they are stored with the next group. */

@@ -207,3 +207,33 @@ def test_workers_go_on_over_a_killed_server_and_a_killed_worker(
     workers(server, 2, "current", "j", "9")
     once_each(read_jsonl(output), 100)
     assert wire.report("j")["status"] == "COMPLETE"
+
+
+def test_worker_processes_and_the_server_killed_again_and_again(
+    server: ServerProcess, wire: Wire
+) -> None:
+    """A worker whose call is cut off raises and ends, as users know it: another takes its place."""
+    count = 6_000
+    source = write_jsonl(server.data / "in.jsonl", numbered(count))
+    output = server.data / "out.jsonl"
+    told = metadata(source, output)
+    assert wire.scramble("j", told, "JsonlReader", "JsonlWriter").status == 200
+
+    def worker() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, str(WORKER), server.url, "j", "20"], stderr=subprocess.DEVNULL
+        )
+
+    running = [worker() for _ in range(3)]
+    for share in range(1, 6):
+        while wire.report("j")["received"] < count * share // 7:
+            running = [w if w.poll() is None else worker() for w in running]
+        running[share % 3].kill()
+        server.restart()
+    for w in running:
+        w.wait()
+    # What the killed workers held since the last restart comes back by a repair.
+    assert wire.scramble("j", told, "JsonlReader", "JsonlWriter", cont=True).status == 200
+    workers(server, 3, "current", "j", "100")
+    once_each(read_jsonl(output), count)
+    assert wire.report("j") == {"served": 0, "received": count, "status": "COMPLETE"}
