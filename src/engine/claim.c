@@ -8,8 +8,6 @@
 
 #include <assert.h>
 
-enum { BAD_LINES_MAX = 1 << 20 }; /* bytes for the error file before they are written in between */
-
 /* What a look for records came to. */
 enum found {
     FOUND,         /* something was claimed */
@@ -34,7 +32,7 @@ static void add_record(struct op *op, const struct source_record *record)
 static bool wants_more(const struct op *op)
 {
     return op->claim.count < op->claim.max_records &&
-           (int64_t)op->claim.records.len < op->claim.max_bytes;
+           (op->claim.count == 0 || (int64_t)op->claim.records.len < op->claim.max_bytes);
 }
 
 /* A record's last attempt is made alone, so that one record that kills its worker does not use up
@@ -72,7 +70,7 @@ static bool take_returned(struct engine *e, struct data_job *job, struct op *op,
         default:
             return false;
         }
-        if (alone)
+        if (alone || data_job_must_list(job))
             break;
     }
     *full = !wants_more(op) || op->claim.count > 0;
@@ -92,7 +90,7 @@ static enum found take_new(struct engine *e, struct data_job *job, struct op *op
                 lease_add(lease, got.number);
             break;
         case SOURCE_BAD:
-            if (job->bad_lines.len > BAD_LINES_MAX)
+            if (data_job_must_list(job))
                 return op->claim.count ? FOUND : FOUND_PAUSE;
             break;
         case SOURCE_END:
@@ -113,8 +111,14 @@ static enum found look(struct engine *e, struct data_job *job, struct op *op, st
         return FOUND_ERROR;
     if (full)
         return FOUND;
-    if (!data_job_need_reader(e, job, err))
+    if (data_job_must_list(job))
+        return op->claim.count ? FOUND : FOUND_PAUSE;
+    bool ended = false;
+    if (!data_job_still_ended(e, job, &ended, err) ||
+        (!ended && !data_job_need_reader(e, job, err)))
         return FOUND_ERROR;
+    if (ended)
+        return op->claim.count ? FOUND : FOUND_END;
     int64_t known = ledger_known(job->ledger);
     enum found found = take_new(e, job, op, lease, err);
     if (ledger_known(job->ledger) > known && job->unread_from == known)
@@ -250,10 +254,26 @@ static bool claimed(struct engine *e, struct data_job *job, struct op *op)
     return durable;
 }
 
+/* Whether nothing will ever come of the job: a program does not print more because it is asked. */
+static bool is_over(const struct data_job *job)
+{
+    return job->row.state == JOB_CANCELLED || job->row.state == JOB_FAILED ||
+           (job->row.state == JOB_COMPLETED && job->spec.source_format == FORMAT_PROGRAM);
+}
+
+/* Who is told that nothing will come may go home: the job's end must be durable before. */
+static enum op_fate answer_end(struct engine *e, struct data_job *job, struct op *op)
+{
+    enum op_fate fate = answer_empty(job, op);
+    if (op->claim.finished && job->stored_state != job->row.state)
+        engine_touch(e, job);
+    return job->touched ? FATE_DURABLE : fate;
+}
+
 static enum op_fate claim_now(struct engine *e, struct data_job *job, struct op *op)
 {
-    if (job->row.state == JOB_CANCELLED || job->row.state == JOB_FAILED)
-        return answer_empty(job, op);
+    if (is_over(job))
+        return answer_end(e, job, op);
     if (job->row.paused) {
         if (!op->claim.wait_paused && op->claim.wait_until_us <= e->now.mono_us)
             return answer_empty(job, op);
@@ -263,7 +283,7 @@ static enum op_fate claim_now(struct engine *e, struct data_job *job, struct op 
     if (!data_job_need_programs(e, job, &op->err))
         return FATE_NOW;
     enum found found = try_claim(e, job, op, &op->err);
-    if (job->bad_lines.len > BAD_LINES_MAX)
+    if (data_job_must_list(job))
         engine_touch(e, job);
     if (found == FOUND)
         return claimed(e, job, op) ? FATE_DURABLE : FATE_NOW;
@@ -279,9 +299,9 @@ static enum op_fate claim_now(struct engine *e, struct data_job *job, struct op 
         wait_for_records(e, job, op);
         return FATE_WAITS;
     }
-    /* Who is told that nothing will come may go home: the job's end must be durable before. */
-    enum op_fate fate = answer_empty(job, op);
-    return job->touched ? FATE_DURABLE : fate;
+    if (job_state_is_final(job->row.state))
+        list_add(&e->ended, job); /* it lets go again of what it has just looked at */
+    return answer_end(e, job, op);
 }
 
 enum op_fate op_claim(struct engine *e, struct op *op)
@@ -354,15 +374,19 @@ void claims_end(struct engine *e, struct data_job *job, const struct err *why)
     }
 }
 
+bool claim_is_held(const struct data_job *job, const struct op *op)
+{
+    return (op->claim.wait_paused && job->row.paused) ||
+           (op->claim.wait_leased && leases_count(job->leases) > 0) ||
+           (job->feed_in && program_state(job->feed_in) == PROGRAM_RUNNING);
+}
+
 void claims_time_out(struct engine *e, struct data_job *job)
 {
     struct op **at = &job->waiting;
     while (*at) {
         struct op *op = *at;
-        bool held = (op->claim.wait_paused && job->row.paused) ||
-                    (op->claim.wait_leased && leases_count(job->leases) > 0) ||
-                    (job->feed_in && program_state(job->feed_in) == PROGRAM_RUNNING);
-        if (held || op->claim.wait_until_us > e->now.mono_us) {
+        if (claim_is_held(job, op) || op->claim.wait_until_us > e->now.mono_us) {
             at = &op->next;
             continue;
         }
@@ -380,6 +404,8 @@ void claim_take_back(struct data_job *job, struct str records, const uint8_t *to
     struct json j;
     struct str number, rest;
     int64_t record = 0;
+    if (token && !lease) /* then they went back when it ended */
+        return;
     json_open(&j, records);
     if (json_enter(&j, '['))
         while (json_item(&j)) {

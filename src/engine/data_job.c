@@ -11,9 +11,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SERVED_STRIDE = 65536 }; /* how far the stored bound of what may be served runs ahead */
-#define RATE_DECAY_US 10e6      /* the rate looks back about ten seconds */
-#define RATE_FORGOTTEN 6        /* after so many times that, nothing of it counts */
+enum {
+    SERVED_STRIDE = 65536,  /* how far the stored bound of what may be served runs ahead */
+    BAD_LINES_MAX = 1 << 20 /* bytes for the error file that may wait */
+};
+#define RATE_DECAY_US 10e6 /* the rate looks back about ten seconds */
+#define RATE_FORGOTTEN 6   /* after so many times that, nothing of it counts */
 
 struct data_job *data_job_new(void)
 {
@@ -27,6 +30,7 @@ struct data_job *data_job_new(void)
     job->attempts = attempts_new();
     job->waiting_end = &job->waiting;
     job->record_bytes = 256;
+    job->end_bytes = -1;
     buf_init(&job->bad_lines, BUF_NO_CAP);
     buf_init(&job->failure_lines, BUF_NO_CAP);
     return job;
@@ -34,7 +38,11 @@ struct data_job *data_job_new(void)
 
 void data_job_rest(struct data_job *job)
 {
+    int64_t size = 0;
     data_job_update_row(job);
+    if (job->reader && (!job->at_end || !source_extent(job->reader, &size, &job->end_bytes)))
+        job->end_bytes = -1;
+    job->watched = false;
     source_free(TAKE(job->reader));
     source_free(TAKE(job->again));
     sink_free(TAKE(job->sink));
@@ -146,6 +154,30 @@ bool data_job_need_reader(struct engine *e, struct data_job *job, struct err *er
         return false;
     job->reader = TAKE(reader);
     return true;
+}
+
+bool data_job_still_ended(struct engine *e, struct data_job *job, bool *ended, struct err *err)
+{
+    int64_t size = 0, at = 0;
+    *ended = false;
+    if (job->row.state != JOB_COMPLETED || job->reader || job->end_bytes < 0)
+        return true;
+    OWNED(source) struct source *source = NULL;
+    if (!open_source(e, job, &source, err))
+        return false;
+    *ended = source_extent(source, &size, &at) && size == job->end_bytes;
+    return true;
+}
+
+bool data_job_check_input(struct engine *e, struct data_job *job, struct err *err)
+{
+    OWNED(source) struct source *source = NULL;
+    return open_source(e, job, &source, err);
+}
+
+bool data_job_must_list(const struct data_job *job)
+{
+    return job->bad_lines.len > BAD_LINES_MAX;
 }
 
 bool data_job_need_programs(struct engine *e, struct data_job *job, struct err *err)
@@ -326,20 +358,19 @@ enum source_got data_job_read_again(struct engine *e, struct data_job *job, int6
     bool fresh = !job->again;
     if (fresh && !open_source(e, job, &job->again, err))
         return SOURCE_FAILED;
-    if (fresh || job->again_next > record || job->again_next < place.record) {
+    int64_t next = fresh ? INT64_MAX : job->again_next;
+    job->again_next = INT64_MAX; /* wherever it stands after a failure, seek first */
+    if (next > record || next < place.record) {
         if (!source_seek(job->again, place, err))
             return SOURCE_FAILED;
-        job->again_next = place.record;
+        next = place.record;
     }
-    if (job->again_next < record && !source_skip_to(job->again, record, err))
+    if (next < record && !source_skip_to(job->again, record, err))
         return SOURCE_FAILED;
     enum source_got got = source_next(job->again, out, err);
-    if (got == SOURCE_FAILED) {
-        job->again_next = INT64_MAX; /* wherever it stands now, seek first */
+    if (got == SOURCE_FAILED)
         return got;
-    }
     if ((got != SOURCE_RECORD && got != SOURCE_BAD) || out->number != record) {
-        job->again_next = INT64_MAX;
         err_set(err, ERR_CONFLICT, "%s does not hold record %lld any more: it was changed",
                 source_name(job->again), (long long)record);
         return SOURCE_FAILED;
@@ -360,6 +391,8 @@ bool data_job_reach(struct engine *e, struct data_job *job, int64_t record, stru
         return false;
     struct source_record got;
     while (ledger_known(job->ledger) <= record) {
+        if (data_job_must_list(job) && !engine_store(e, job, err))
+            return false;
         switch (data_job_read(e, job, RECORD_UNREAD, &got, err)) {
         case SOURCE_FAILED:
             return false;

@@ -26,6 +26,8 @@ struct data_job {
     struct source *reader; /* reads what is not known yet; NULL until needed */
     bool exhausted;        /* a claim got nothing at all from it */
     bool at_end;           /* it has met the end of what there is now */
+    int64_t end_bytes; /* size of the input, as stored, at whose end the last reader stood; -1 */
+    int64_t served_before; /* numbers below it may have been served before the engine was opened */
     char tail[160];        /* why the unfinished last line is no record, or "" */
     struct source *again;  /* reads what is to be served again; NULL until needed */
     int64_t again_next;    /* the number it would give next */
@@ -81,6 +83,16 @@ MUST_CHECK bool data_job_need_sink(struct engine *e, struct data_job *job, struc
 MUST_CHECK bool data_job_need_errors(struct engine *e, struct data_job *job, struct err *err);
 /* Starts the operator's programs of the job, if it has any and they do not run. */
 MUST_CHECK bool data_job_need_programs(struct engine *e, struct data_job *job, struct err *err);
+
+/* Whether the input is no longer than when its end was last met, by a look at its size alone; false
+ * in *ended also when that is not known. What is compressed cannot be read on from its end cheaply.
+ */
+MUST_CHECK bool data_job_still_ended(struct engine *e, struct data_job *job, bool *ended,
+                                     struct err *err);
+/* Compares the input with what the job was started on. */
+MUST_CHECK bool data_job_check_input(struct engine *e, struct data_job *job, struct err *err);
+/* So much is waiting for the error file that it must be written before more is read. */
+bool data_job_must_list(const struct data_job *job);
 
 /* Closes reader, re-reader, sinks and programs (the job ended, or is about to change). */
 void data_job_rest(struct data_job *job);

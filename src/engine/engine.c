@@ -370,6 +370,16 @@ static void apply(struct engine *e, struct op *op)
     }
 }
 
+/* Whether a waiting claim of the job could get something now. */
+static bool is_worth_a_look(const struct data_job *job)
+{
+    if (!job->waiting || job->row.paused)
+        return false;
+    if (job_state_is_final(job->row.state))
+        return !job->owed; /* an end that is not stored is told later */
+    return job->again_now || ledger_count(job->ledger, RECORD_UNREAD) > 0;
+}
+
 /* Leases that are due, waits that are over; who has neither any more leaves the list. */
 static void look_at_deadlines(struct engine *e)
 {
@@ -377,21 +387,14 @@ static void look_at_deadlines(struct engine *e)
     for (size_t i = 0; i < e->active.count; i++) {
         struct data_job *job = e->active.items[i];
         leases_end_due(e, job);
+        if (is_worth_a_look(job))
+            claims_feed(e, job);
         claims_time_out(e, job);
         job->active = job->waiting || leases_count(job->leases);
         if (job->active)
             e->active.items[kept++] = job;
     }
     e->active.count = kept;
-}
-
-/* Whether a waiting claim of the job could get something now. */
-static bool is_worth_a_look(const struct data_job *job)
-{
-    if (!job->waiting || job->row.paused)
-        return false;
-    return job->again_now || ledger_count(job->ledger, RECORD_UNREAD) > 0 ||
-           job_state_is_final(job->row.state);
 }
 
 /* What follows from the group that was just made durable. */
@@ -497,11 +500,9 @@ int64_t engine_next_us(const struct engine *e)
             next = lease_ends_us(first);
         if (job->again_now && job->waiting && !job->row.paused)
             return 0;
-        for (const struct op *op = job->waiting; op; op = op->next) {
-            int64_t until = op->claim.wait_until_us;
-            if (until > 0 && until < next)
-                next = until;
-        }
+        for (const struct op *op = job->waiting; op; op = op->next)
+            if (op->claim.wait_until_us < next && !claim_is_held(job, op))
+                next = op->claim.wait_until_us;
     }
     return next;
 }

@@ -105,6 +105,8 @@ enum op_fate op_refuse(struct op *op, enum op_refusal refusal, enum err_code cod
 void claims_feed(struct engine *e, struct data_job *job);
 /* Answers all waiting claims of a job as finished, or with an error (NULL: finished). */
 void claims_end(struct engine *e, struct data_job *job, const struct err *why);
+/* Whether a waiting claim is kept whatever its time: what it waits for wakes the engine. */
+bool claim_is_held(const struct data_job *job, const struct op *op);
 /* Answers claims whose wait is over. */
 void claims_time_out(struct engine *e, struct data_job *job);
 /* Puts a job on the list of those with deadlines. */

@@ -38,12 +38,12 @@ static int64_t highest_record(const struct op *op)
 }
 
 /* After a crash records may be in somebody's hands that reading has not reached again: go there.
- * Failures may be told of records that were not served yet. */
+ * Failures may be told of records that were not served yet. What a lease holds is known. */
 static bool reach_records(struct engine *e, struct data_job *job, struct op *op)
 {
     int64_t highest = highest_record(op);
-    bool may_exist = highest < job->row.progress.served_below || !has_results(op);
-    if (highest < ledger_known(job->ledger) || !may_exist)
+    bool may_exist = highest < job->served_before || !has_results(op);
+    if (op->settle.has_lease || highest < ledger_known(job->ledger) || !may_exist)
         return true;
     int64_t bound = job->row.progress.served_below;
     if (!data_job_reach(e, job, highest, &op->err))

@@ -247,6 +247,9 @@ static bool forget_records(struct engine *e, struct data_job *job, struct err *e
     job->bad_lines.len = 0;
     job->tried_count = 0;
     job->tail[0] = '\0';
+    job->at_end = false;
+    job->end_bytes = -1;
+    job->served_before = 0;
     engine_remove_spools(e, job);
     return true;
 }
@@ -277,6 +280,10 @@ static enum op_fate start_again(struct engine *e, struct data_job *job, struct o
     take_output_over(e, job);
     op->start.job_id = job->row.id;
     op->of = job;
+    if (job->spec.source_format == FORMAT_NONE)
+        claims_end(e, job, NULL);
+    else
+        claims_feed(e, job);
     return FATE_DURABLE;
 }
 
@@ -312,6 +319,7 @@ bool engine_load_job(struct engine *e, struct job_row *row, struct err *err)
         return err_add(err, "job %s", job->row.name);
     const struct data_progress *p = &job->row.progress;
     job->live = (struct live){p->written, p->repeats, p->bad_records};
+    job->served_before = p->served_below;
     data_job_note_stored(job);
     set_errors_path(e, job);
     /* A folder that is gone does not keep the others from being served. */

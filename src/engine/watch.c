@@ -31,12 +31,14 @@ void watch_drain(struct engine *e)
         any = true;
     if (!any)
         return;
-    for (size_t i = 0; i < e->active.count; i++) {
-        struct data_job *job = e->active.items[i];
-        if (!job->watched || !job->waiting)
-            continue;
+    /* Several jobs may read one file, and have one watch: it is used up for all of them, also for
+     * those that nobody waits for just now. */
+    for (size_t i = 0; i < e->jobs.count; i++) {
+        struct data_job *job = e->jobs.jobs[i];
+        bool watched = job->watched;
         job->watched = false;
-        claims_feed(e, job);
+        if (watched && job->waiting)
+            claims_feed(e, job);
     }
 }
 
