@@ -272,6 +272,7 @@ static enum op_fate start_again(struct engine *e, struct data_job *job, struct o
         data_job_rest(job);
         if (moved) {
             job->row.progress.sink_bytes = job->row.progress.errors_bytes = -1;
+            job->live.written = 0; /* it tells of the output that is there now */
             free(TAKE(job->row.progress.sink_columns));
         }
     }
