@@ -28,6 +28,7 @@ from harness.wire import Reply, Wire
 LIFE_DEADLINE_S = 60.0
 ANSWER_DEADLINE_S = 20.0
 JOB = "the job"
+PROGRAM = "a program"  # as a plan's source: the operator's reader that prints the input
 AWAY = (OSError, http.client.HTTPException)
 
 
@@ -53,7 +54,7 @@ class Plan:
     def draw(seed: str) -> Plan:
         rng = random.Random(seed)
         count = rng.choice([1, 40, 400, 1500, 3000, 6000])
-        source = rng.choice(["in.jsonl", "in.jsonl", "in.jsonl.gz", "in.csv"])
+        source = rng.choice(["in.jsonl", "in.jsonl", "in.jsonl.gz", "in.csv", PROGRAM])
         workers = rng.randint(2, 4)
         plan = Plan(
             seed,
@@ -96,6 +97,8 @@ class Story:
             folder,
             "--reader",
             "three=printf '{}\\n{}\\n{}\\n'",
+            "--reader",
+            f"input=cat '{folder / 'data' / PROGRAM}'",
             "--writer",
             "drop=cat >/dev/null",
             env={"PENSTOCK_FAULT_LOG": str(self.fault_log)},
@@ -215,12 +218,29 @@ class Story:
         wire = Wire(self.server.url)
         if wire.report(JOB) and not query:
             return
+        if self.plan.source == PROGRAM:
+            reply = self.start_program_job(wire, bool(query))
+        else:
+            reply = self.start_file_job(wire, query or {"cont": True})
+        if reply.status not in (200, 201):
+            raise Broken(f"the job does not start: {reply}")
+
+    def start_program_job(self, wire: Wire, repair: bool) -> Reply:
+        body = {
+            "name": JOB,
+            "source": {"program": "input"},
+            "sink": {"path": self.plan.sink},
+            "lease_s": 0,
+            "max_attempts": 0,
+            "repair": repair,
+        }
+        return wire.call("POST", "/v1/jobs", None, body)
+
+    def start_file_job(self, wire: Wire, query: dict[str, Any]) -> Reply:
         told = {"input_file_path": self.plan.source, "output_file_path": self.plan.sink}
         reader = "CsvReader" if self.plan.source.endswith(".csv") else "JsonlReader"
         writer = "CsvWriter" if ".csv" in self.plan.sink else "JsonlWriter"
-        reply = wire.scramble(JOB, told, reader, writer, **(query or {"cont": True}))
-        if reply.status != 200:
-            raise Broken(f"the job does not start: {reply}")
+        return wire.scramble(JOB, told, reader, writer, **query)
 
     def live_to_the_end(self) -> None:
         """A last life without faults: a repair brings back what dead workers held."""

@@ -345,3 +345,19 @@ def test_input_and_output_may_not_be_the_same_file(wire: Wire, source: Path) -> 
     before = source.read_bytes()
     detail(start(wire, source, source))
     assert source.read_bytes() == before
+
+
+def test_doctor_is_content_after_a_clean_and_after_a_repair_to_another_output(
+    wire: Wire, source: Path, output: Path
+) -> None:
+    start(wire, source, output)
+    items = wire.serve("j", 4).json()
+    echo(wire, items[:2])
+    assert wire.clean("j").status == 200
+    echo(wire, wire.serve("j", 1).json())
+    assert wire.call("GET", "/v1/doctor").json()["faults"] == 0
+    other = output.with_name("other.jsonl")
+    assert start(wire, source, other, cont=True).status == 200
+    echo(wire, wire.serve("j", 1).json())
+    assert len(read_jsonl(output)) == len(read_jsonl(other)) == 1
+    assert wire.call("GET", "/v1/doctor").json()["faults"] == 0
