@@ -128,7 +128,7 @@ static bool read_master_token(struct serve *s, const struct options *options, st
 static bool read_auth(struct serve *s, const struct options *options, struct err *err)
 {
     static const char *const modes[] = {"none", "keys", NULL};
-    enum auth_mode usual;
+    enum auth_mode usual = AUTH_KEYS;
     int mode = 0;
     if (!server_auth_default(s->http.address, &usual, err))
         return err_add(err, "--host");

@@ -58,7 +58,7 @@ bool engine_move(struct engine *e, struct data_job *job, enum job_verb verb, str
         [JOB_COMPLETE] = "job.completed", [JOB_FAIL] = "job.failed",
         [JOB_CANCEL] = "job.cancelled",   [JOB_REOPEN] = "job.reopened",
     };
-    enum job_state before = job->row.state, after;
+    enum job_state before = job->row.state, after = before;
     if (!job_next_state(before, verb, &after, err))
         return err_add(err, "job %s", job->row.name);
     engine_touch(e, job);

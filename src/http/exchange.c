@@ -45,7 +45,7 @@ static void expect_bytes(struct request *req, int64_t bytes, bool body)
 /* Whether the client has closed its side: then nobody reads the answer. */
 static bool client_has_gone(const struct request *req)
 {
-    char byte;
+    char byte = 0;
     ssize_t got = recv(req->conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }

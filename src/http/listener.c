@@ -146,7 +146,7 @@ static bool accept_all(struct server *s, int listener, struct MHD_Daemon *daemon
 
 static void drain_wakes(int fd)
 {
-    uint64_t count;
+    uint64_t count = 0;
     while (read(fd, &count, sizeof count) > 0)
         ;
 }

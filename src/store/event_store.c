@@ -50,7 +50,7 @@ bool event_store_list(struct tx *tx, int64_t job_id, int64_t after, int limit,
         stmt_bind_i64(q, ":job_id", job_id);
     stmt_bind_i64(q, ":after", after);
     stmt_bind_i64(q, ":limit", limit);
-    enum row row;
+    enum row row = ROW_FAILED;
     while ((row = stmt_step(q, err)) == ROW_HERE) {
         struct event event = {.id = stmt_i64(q, 0),
                               .at_us = stmt_i64(q, 1),

@@ -220,7 +220,7 @@ bool job_store_load(struct tx *tx,
     OWNED(stmt) struct stmt *q = tx_query(tx, sql_load, err);
     if (!q)
         return false;
-    enum row got;
+    enum row got = ROW_FAILED;
     while ((got = stmt_step(q, err)) == ROW_HERE) {
         struct job_row row = {0};
         if (!read_row(q, &row, err)) {

@@ -59,7 +59,7 @@ bool key_store_load(struct tx *tx,
     OWNED(stmt) struct stmt *q = tx_query(tx, sql_load, err);
     if (!q)
         return false;
-    enum row got;
+    enum row got = ROW_FAILED;
     while ((got = stmt_step(q, err)) == ROW_HERE) {
         struct str hash = stmt_blob(q, 3);
         if (hash.len != KEY_HASH_BYTES)

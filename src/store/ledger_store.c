@@ -52,7 +52,7 @@ bool ledger_store_load(struct tx *tx, int64_t job_id,
     if (!q)
         return false;
     stmt_bind_i64(q, ":job_id", job_id);
-    enum row row;
+    enum row row = ROW_FAILED;
     while ((row = stmt_step(q, err)) == ROW_HERE) {
         struct ledger_page page = {.number = stmt_i64(q, 0)};
         page.place = (struct place){stmt_i64(q, 1), stmt_i64(q, 2), stmt_i64(q, 3)};
@@ -118,7 +118,7 @@ bool attempt_store_load(struct tx *tx, int64_t job_id,
     if (!q)
         return false;
     stmt_bind_i64(q, ":job_id", job_id);
-    enum row row;
+    enum row row = ROW_FAILED;
     while ((row = stmt_step(q, err)) == ROW_HERE) {
         struct attempt_row attempt = {stmt_i64(q, 0), stmt_i64(q, 1)};
         if (!each(context, &attempt, err))
