@@ -180,12 +180,10 @@ static bool unreachable(const struct client *c, CURLcode code, const char *why, 
                    "%s cannot be reached: %s", c->shown, *why ? why : curl_easy_strerror(code));
 }
 
-bool client_ask(struct client *c, const char *method, const char *path, struct str body,
-                struct buf *answer, struct err *err)
+/* The one request on the client's kept connection. */
+static CURLcode perform(struct client *c, const char *method, const char *path, struct str body,
+                        struct buf *got, long *status, char why[CURL_ERROR_SIZE])
 {
-    char why[CURL_ERROR_SIZE] = "";
-    OWNED_BUF struct buf got;
-    buf_init(&got, answer_max_bytes);
     OWNED_MEM char *url = xasprintf("%s%s", c->base, path);
     __attribute__((cleanup(list_drop))) struct curl_slist *headers = NULL;
     headers = curl_slist_append(headers, "Content-Type: application/json");
@@ -196,22 +194,38 @@ bool client_ask(struct client *c, const char *method, const char *path, struct s
     if (!c->curl)
         c->curl = curl_easy_init();
     if (!c->curl || !headers)
-        return err_set(err, ERR_INTERNAL, "libcurl cannot be used");
+        return CURLE_FAILED_INIT;
     prepare(c, c->curl, url, headers);
     curl_easy_setopt(c->curl, CURLOPT_CUSTOMREQUEST, method);
     curl_easy_setopt(c->curl, CURLOPT_ERRORBUFFER, why);
     curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, take_bytes);
-    curl_easy_setopt(c->curl, CURLOPT_WRITEDATA, &got);
+    curl_easy_setopt(c->curl, CURLOPT_WRITEDATA, got);
     if (body.len || strcmp(method, "POST") == 0) {
         curl_easy_setopt(c->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
         curl_easy_setopt(c->curl, CURLOPT_POSTFIELDS, body.len ? body.ptr : "");
     }
     CURLcode code = curl_easy_perform(c->curl);
+    curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, status);
+    /* What goes out of scope here shall not be written to when the connection is closed. */
+    curl_easy_setopt(c->curl, CURLOPT_ERRORBUFFER, NULL);
+    curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, NULL);
+    return code;
+}
+
+bool client_ask(struct client *c, const char *method, const char *path, struct str body,
+                struct buf *answer, struct err *err)
+{
+    char why[CURL_ERROR_SIZE] = "";
     long status = 0;
-    curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
+    OWNED_BUF struct buf got;
+    buf_init(&got, answer_max_bytes);
+    CURLcode code = perform(c, method, path, body, &got, &status, why);
+    if (got.full)
+        return err_set(err, ERR_LIMIT, "%s: the answer is too long", c->shown);
+    if (code == CURLE_FAILED_INIT)
+        return err_set(err, ERR_INTERNAL, "libcurl cannot be used");
     if (code != CURLE_OK)
-        return got.full ? err_set(err, ERR_LIMIT, "%s: the answer is too long", c->shown)
-                        : unreachable(c, code, why, err);
+        return unreachable(c, code, why, err);
     if (status < 200 || status > 299)
         return refused(c, status, buf_str(&got), err);
     if (answer)

@@ -169,10 +169,32 @@ static bool revoke_there(struct client *client, const char *name, struct err *er
 
 /* ---- the commands ---- */
 
+/* The secret stands alone on standard output, so that $(...) catches it. */
+static void print_secret(const char *name, const char *scopes, const char *secret)
+{
+    fprintf(stderr, "key %s (%s): keep it, it is not shown again\n", name, scopes);
+    puts(secret);
+}
+
+static void print_secret_json(const char *name, const char *secret)
+{
+    OWNED_BUF struct buf line;
+    struct json_out o;
+    buf_init(&line, 4096);
+    json_out_init(&o, &line);
+    json_out_open(&o, '{');
+    json_out_name(&o, "name");
+    json_out_text(&o, name);
+    json_out_name(&o, "secret");
+    json_out_text(&o, secret);
+    json_out_close(&o, '}');
+    printf("%.*s\n", (int)line.len, line.data);
+}
+
 static bool create_run(const struct options *options, struct err *err)
 {
     const char *name = options_argument(options, 0);
-    bool wanted[API_KEY_SCOPE_COUNT] = {false}, good = false;
+    bool wanted[API_KEY_SCOPE_COUNT] = {false};
     char scopes[API_KEY_SCOPES_SIZE], secret[API_KEY_SECRET_SIZE];
     OWNED(client) struct client *client = NULL;
     OWNED(local_engine) struct local_engine *local = NULL;
@@ -180,25 +202,12 @@ static bool create_run(const struct options *options, struct err *err)
         !local_or_client(options, true, &local, &client, err))
         return false;
     api_key_scopes_write(wanted, scopes);
-    good = local ? create_here(local, name, scopes, secret, err)
-                 : create_there(client, name, wanted, secret, err);
-    if (good && options_has(options, "json")) {
-        OWNED_BUF struct buf line;
-        struct json_out o;
-        buf_init(&line, 4096);
-        json_out_init(&o, &line);
-        json_out_open(&o, '{');
-        json_out_name(&o, "name");
-        json_out_text(&o, name);
-        json_out_name(&o, "secret");
-        json_out_text(&o, secret);
-        json_out_close(&o, '}');
-        printf("%.*s\n", (int)line.len, line.data);
-    } else if (good) {
-        /* The secret alone on standard output, so that $(...) catches it. */
-        fprintf(stderr, "key %s (%s): keep it, it is not shown again\n", name, scopes);
-        puts(secret);
-    }
+    bool good = local ? create_here(local, name, scopes, secret, err)
+                      : create_there(client, name, wanted, secret, err);
+    if (good && options_has(options, "json"))
+        print_secret_json(name, secret);
+    else if (good)
+        print_secret(name, scopes, secret);
     explicit_bzero(secret, sizeof secret);
     return good;
 }
