@@ -186,6 +186,17 @@ int64_t ledger_unfail(struct ledger *l)
     return move_all(l, RECORD_FAILED, RECORD_UNREAD);
 }
 
+size_t ledger_changed_count(const struct ledger *l)
+{
+    return l->changed_count;
+}
+
+void ledger_change_page(struct ledger *l, int64_t page)
+{
+    if ((size_t)page < l->page_count)
+        note_changed(l, (size_t)page);
+}
+
 size_t ledger_changed(const struct ledger *l, bool keep_served, struct ledger_page *out, size_t max,
                       size_t skip)
 {

@@ -66,10 +66,13 @@ struct ledger_page {
     uint8_t bits[LEDGER_PAGE_BYTES];
 };
 
-/* The pages that changed since ledger_stored, at most `max`, from the `skip`th on; returns how
- * many. */
+/* How many pages changed since ledger_stored. */
+size_t ledger_changed_count(const struct ledger *l);
+/* Copies of them, at most `max`, from the `skip`th on; returns how many. */
 size_t ledger_changed(const struct ledger *l, bool keep_served, struct ledger_page *out, size_t max,
                       size_t skip);
+/* Storing a page failed: it counts as changed. */
+void ledger_change_page(struct ledger *l, int64_t page);
 /* All changed pages are stored. */
 void ledger_stored(struct ledger *l);
 /* Puts a stored page back; pages come in order, from 0, without gaps. False when the page is

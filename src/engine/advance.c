@@ -11,7 +11,7 @@ static void fail_job(struct engine *e, struct data_job *job, const char *what, c
     free(job->row.failure);
     job->row.failure = xasprintf("%s: %s", what, why);
     if (engine_move(e, job, JOB_FAIL, &ignored))
-        list_add(&e->ended, job);
+        list_add(&e->building.ended, job);
     leases_clear(job->leases);
     ledger_unserve(job->ledger);
     job->unread_from = 0;
@@ -65,5 +65,5 @@ void job_advance(struct engine *e, struct data_job *job)
         ledger_count(job->ledger, RECORD_SERVED) || job->touched || !output_ended(e, job))
         return;
     if (engine_move(e, job, JOB_COMPLETE, &ignored))
-        list_add(&e->ended, job);
+        list_add(&e->building.ended, job);
 }

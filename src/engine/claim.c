@@ -289,7 +289,13 @@ static enum op_fate claim_now(struct engine *e, struct data_job *job, struct op 
         return claimed(e, job, op) ? FATE_DURABLE : FATE_NOW;
     if (found == FOUND_ERROR)
         return FATE_NOW;
-    job->again_now = found == FOUND_PAUSE;
+    /* What is at its end is decided between commits, not during one. */
+    bool later = e->in_commit && found == FOUND_END;
+    job->again_now = found == FOUND_PAUSE || later;
+    if (later) {
+        wait_for_records(e, job, op);
+        return FATE_WAITS;
+    }
     if (found == FOUND_END && !job->exhausted &&
         !(job->feed_in && program_state(job->feed_in) == PROGRAM_RUNNING)) {
         job->exhausted = true;
@@ -300,7 +306,7 @@ static enum op_fate claim_now(struct engine *e, struct data_job *job, struct op 
         return FATE_WAITS;
     }
     if (job_state_is_final(job->row.state))
-        list_add(&e->ended, job); /* it lets go again of what it has just looked at */
+        list_add(&e->building.ended, job); /* it lets go again of what it has just looked at */
     return answer_end(e, job, op);
 }
 
@@ -335,7 +341,7 @@ static struct op *pop_waiting(struct data_job *job)
 static void answer_claim(struct engine *e, struct op *op, enum op_fate fate)
 {
     if (fate == FATE_DURABLE)
-        list_add(&e->answers, op);
+        list_add(&e->building.answers, op);
     else if (fate == FATE_NOW)
         op->done(op);
 }

@@ -89,7 +89,7 @@ static bool cancel_job(struct engine *e, struct data_job *job, struct err *err)
     ledger_unserve(job->ledger);
     leases_clear(job->leases);
     claims_end(e, job, NULL);
-    list_add(&e->ended, job);
+    list_add(&e->building.ended, job);
     return true;
 }
 

@@ -18,6 +18,11 @@ enum {
 #define RATE_DECAY_US 10e6 /* the rate looks back about ten seconds */
 #define RATE_FORGOTTEN 6   /* after so many times that, nothing of it counts */
 
+static char *copy_text(const char *text)
+{
+    return text ? xstrdup(text) : NULL;
+}
+
 struct data_job *data_job_new(void)
 {
     struct data_job *job = xcalloc(1, sizeof *job);
@@ -266,14 +271,19 @@ enum record_state data_job_set(struct data_job *job, int64_t record, enum record
     return ledger_set(job->ledger, record, state);
 }
 
-void data_job_set_attempts(struct data_job *job, int64_t record, int64_t attempts)
+void data_job_note_tried(struct data_job *job, int64_t record)
 {
-    attempts_set(job->attempts, record, attempts);
     if (job->tried_count == job->tried_cap) {
         job->tried_cap = job->tried_cap ? job->tried_cap * 2 : 16;
         job->tried = xrealloc(job->tried, job->tried_cap * sizeof *job->tried);
     }
     job->tried[job->tried_count++] = record;
+}
+
+void data_job_set_attempts(struct data_job *job, int64_t record, int64_t attempts)
+{
+    attempts_set(job->attempts, record, attempts);
+    data_job_note_tried(job, record);
 }
 
 void data_job_error_line(const struct data_job *job, struct buf *out, const char *kind,
@@ -425,15 +435,16 @@ void data_job_update_row(struct data_job *job)
         return;
     p->sink_bytes = sink_length(job->sink);
     const char *columns = sink_columns(job->sink);
-    if (columns && (!p->sink_columns || strcmp(columns, p->sink_columns) != 0)) {
-        free(p->sink_columns);
-        p->sink_columns = xstrdup(columns);
-    }
+    bool same = columns && p->sink_columns && strcmp(columns, p->sink_columns) == 0;
+    if (same)
+        return;
+    free(p->sink_columns);
+    p->sink_columns = copy_text(columns);
 }
 
-void data_job_note_stored(struct data_job *job)
+void data_job_note_stored(struct data_job *job, const struct job_row *row)
 {
-    const struct data_progress *p = &job->row.progress;
+    const struct data_progress *p = &row->progress;
     char *columns = TAKE(job->stored.sink_columns);
     if (!columns || !p->sink_columns || strcmp(columns, p->sink_columns) != 0) {
         free(columns);
@@ -441,7 +452,7 @@ void data_job_note_stored(struct data_job *job)
     }
     job->stored = *p;
     job->stored.sink_columns = columns;
-    job->stored_state = job->row.state;
+    job->stored_state = row->state;
     job->owed = false;
 }
 
@@ -468,11 +479,6 @@ static double rate_now(const struct data_job *job, int64_t mono_us)
         return 0;
     double rate = job->rate * exp(-past) / seen;
     return rate < 1e-3 ? 0 : rate;
-}
-
-static char *copy_text(const char *text)
-{
-    return text ? xstrdup(text) : NULL;
 }
 
 /* How many records there are: known when the end was met, else by the share of bytes read. */

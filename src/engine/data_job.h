@@ -43,11 +43,11 @@ struct data_job {
     /* What settling changes, as counted now; stored with the next commit. */
     struct live {
         int64_t written, repeats, bad;
-    } live, live_before;         /* before: as of the last commit, to go back to */
-    bool touched;                /* in the engine's group */
-    bool reverted;               /* its part of the group failed */
-    bool owed;                   /* memory knows what the store could not be told */
-    struct data_progress stored; /* as of the last commit; its string is owned */
+    } live, live_before, live_staged; /* before: as the group being built began; staged: as the one
+                                         being committed began */
+    bool touched;                     /* in the group being built */
+    bool owed;                        /* memory knows what the store could not be told */
+    struct data_progress stored;      /* as of the last commit; its string is owned */
     enum job_state stored_state;
     struct buf bad_lines;     /* for the error file: lines that could not be read */
     struct buf failure_lines; /* for the error file: failures of this group */
@@ -111,6 +111,8 @@ enum source_got data_job_read_again(struct engine *e, struct data_job *job, int6
 
 /* Sets a record's state and keeps unread_from. Returns what it was. */
 enum record_state data_job_set(struct data_job *job, int64_t record, enum record_state state);
+/* The record's attempts go into the next commit. */
+void data_job_note_tried(struct data_job *job, int64_t record);
 void data_job_set_attempts(struct data_job *job, int64_t record, int64_t attempts);
 /* One line for the error file. `original` may be empty. */
 void data_job_error_line(const struct data_job *job, struct buf *out, const char *kind,
@@ -119,8 +121,8 @@ void data_job_error_line(const struct data_job *job, struct buf *out, const char
 
 /* The row brought up to date with ledger, reader and sinks, for storing. */
 void data_job_update_row(struct data_job *job);
-/* The row was stored as it is. */
-void data_job_note_stored(struct data_job *job);
+/* The store holds this row of the job's now. */
+void data_job_note_stored(struct data_job *job, const struct job_row *row);
 /* How the surfaces see it. */
 void data_job_view(const struct data_job *job, struct instant now, struct job_view *out);
 /* Counts settled records into the rate. */

@@ -10,6 +10,7 @@
 #include "store/event_store.h"
 #include "store/ledger_store.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
@@ -150,12 +151,12 @@ void engine_activate(struct engine *e, struct data_job *job)
 
 void engine_forget_job(struct engine *e, struct data_job *job)
 {
-    list_drop(&e->touched, job);
+    list_drop(&e->building.touched, job);
     list_drop(&e->active, job);
-    list_drop(&e->ended, job);
+    list_drop(&e->building.ended, job);
     list_drop(&e->settled, job);
-    for (size_t i = 0; i < e->answers.count; i++) {
-        struct op *op = e->answers.items[i];
+    for (size_t i = 0; i < e->building.answers.count; i++) {
+        struct op *op = e->building.answers.items[i];
         if (op->of == job)
             op->of = NULL;
     }
@@ -317,14 +318,9 @@ void engine_free(struct engine *e)
     fd_drop(&e->lock_fd);
     fd_drop(&e->watch_fd);
     fd_drop(&e->state_fd);
-    for (size_t i = 0; i < e->event_texts.count; i++)
-        free(e->event_texts.items[i]);
-    free(e->events);
-    list_release(&e->event_texts);
-    list_release(&e->touched);
-    list_release(&e->answers);
+    group_release(&e->building);
+    group_release(&e->committing);
     list_release(&e->active);
-    list_release(&e->ended);
     list_release(&e->settled);
     list_release(&e->subscriptions);
     sodium_memzero(e->secret, sizeof e->secret);
@@ -363,7 +359,7 @@ static void apply(struct engine *e, struct op *op)
         op->done(op);
         break;
     case FATE_DURABLE:
-        list_add(&e->answers, op);
+        list_add(&e->building.answers, op);
         break;
     case FATE_WAITS:
         break;
@@ -418,41 +414,27 @@ static void follow_up(struct engine *e)
     }
 }
 
-/* Ended jobs tell those who wait and close their files, once their end is durable. */
-static void let_rest(struct engine *e)
+/* What follows from what happened goes into the next group; when nothing stirs, followers are shown
+ * how far jobs are. */
+static bool stage_next(struct engine *e, bool *pending)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < e->ended.count; i++) {
-        struct data_job *job = e->ended.items[i];
-        if (!job_state_is_final(job->row.state))
-            continue;
-        if (job->owed) {
-            e->ended.items[kept++] = job;
-            continue;
-        }
-        claims_end(e, job, NULL);
-        data_job_rest(job);
-    }
-    e->ended.count = kept;
-}
-
-/* What a failed commit has left over does not count: it would fail again at once. */
-static bool stirs(const struct engine *e)
-{
-    return e->touched.count || e->answers.count || e->settled.count ||
-           (e->event_count && !e->store_failed);
+    follow_up(e);
+    *pending = group_stage(e);
+    if (!*pending)
+        feed_progress(e);
+    return true;
 }
 
 /* The end: whoever was not answered is told that nothing is sure. */
 static bool refuse_all(struct engine *e, struct op *ops, struct err *err)
 {
     *err = e->failure;
-    for (size_t i = 0; i < e->answers.count; i++) {
-        struct op *op = e->answers.items[i];
+    for (size_t i = 0; i < e->building.answers.count; i++) {
+        struct op *op = e->building.answers.items[i];
         op->err = *err;
         op->done(op);
     }
-    e->answers.count = 0;
+    e->building.answers.count = 0;
     engine_end_waits(e);
     while (ops) {
         struct op *op = ops;
@@ -463,7 +445,8 @@ static bool refuse_all(struct engine *e, struct op *ops, struct err *err)
     return false;
 }
 
-bool engine_step(struct engine *e, struct op *ops, struct instant now, struct err *err)
+bool engine_begin(struct engine *e, struct op *ops, struct instant now, bool *pending,
+                  struct err *err)
 {
     e->now = now;
     if (e->fatal)
@@ -480,14 +463,36 @@ bool engine_step(struct engine *e, struct op *ops, struct instant now, struct er
         if (e->fatal)
             return refuse_all(e, ops, err);
     }
-    do {
-        if (!engine_flush(e, err))
-            return refuse_all(e, NULL, err);
-        let_rest(e);
-        follow_up(e);
-    } while (stirs(e));
-    feed_progress(e);
-    return true;
+    return stage_next(e, pending);
+}
+
+void engine_commit(struct engine *e)
+{
+    group_commit(e);
+}
+
+void engine_claim_meanwhile(struct engine *e, struct op *claim, struct instant now)
+{
+    assert(e->in_commit && claim->kind == OP_CLAIM);
+    e->now = now;
+    apply(e, claim);
+}
+
+bool engine_finish(struct engine *e, struct instant now, bool *pending, struct err *err)
+{
+    e->now = now;
+    group_finish(e);
+    return e->fatal ? refuse_all(e, NULL, err) : stage_next(e, pending);
+}
+
+bool engine_step(struct engine *e, struct op *ops, struct instant now, struct err *err)
+{
+    bool pending = false, ok = engine_begin(e, ops, now, &pending, err);
+    while (ok && pending) {
+        engine_commit(e);
+        ok = engine_finish(e, now, &pending, err);
+    }
+    return ok;
 }
 
 int64_t engine_next_us(const struct engine *e)

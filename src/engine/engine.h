@@ -36,6 +36,23 @@ DEFINE_OWNED(engine)
  * durability is in doubt (ERR_FATAL): the process must stop; nothing more was acknowledged, and ops
  * that were not answered are answered with that error. */
 MUST_CHECK bool engine_step(struct engine *e, struct op *ops, struct instant now, struct err *err);
+
+/* The same in parts, for who wants to hand out records while the disk is waited for. Between
+ * engine_begin (or engine_finish) with *pending and the next engine_finish, engine_commit must run
+ * once, on any thread, and on the engine's own thread only engine_claim_meanwhile may be called:
+ *
+ *     ok = engine_begin(e, ops, now, &pending, &err);
+ *     while (ok && pending) {
+ *         engine_commit(e);                          <- elsewhere; meanwhile:
+ * engine_claim_meanwhile ok = engine_finish(e, now, &pending, &err);
+ *     }
+ */
+MUST_CHECK bool engine_begin(struct engine *e, struct op *ops, struct instant now, bool *pending,
+                             struct err *err);
+void engine_commit(struct engine *e);
+/* Applies one OP_CLAIM. */
+void engine_claim_meanwhile(struct engine *e, struct op *claim, struct instant now);
+MUST_CHECK bool engine_finish(struct engine *e, struct instant now, bool *pending, struct err *err);
 /* Answers the claims that wait, ERR_BUSY: nothing will be stepped any more. */
 void engine_end_waits(struct engine *e);
 /* When engine_step must be called next without any op (monotonic), NEVER_US when not at all. */

@@ -7,6 +7,7 @@
 #include "engine/engine.h"
 #include "engine/feed.h"
 #include "engine/job_table.h"
+#include "store/ledger_store.h"
 #include "store/store.h"
 
 /* What becomes of an op after its first look. */
@@ -23,6 +24,32 @@ struct list {
 void list_add(struct list *l, void *item);
 void list_release(struct list *l);
 
+/* One job's part of a group on its way to the disk: copies, so that claims may go on meanwhile. */
+struct staged {
+    struct data_job *job;
+    struct job_row row; /* to be stored; its lengths are set when the outputs are written; its
+                           strings are the job's */
+    struct ledger_page *pages;
+    size_t page_count;
+    struct attempt_row *attempts;
+    size_t attempt_count;
+    struct buf bad_lines, failure_lines; /* for the error file */
+    struct err err;                      /* why this part failed */
+};
+
+/* What goes to the disk together and is answered together. */
+struct group {
+    struct list touched;  /* struct data_job: their changes go into the commit */
+    struct list answers;  /* struct op: to be answered when it is durable */
+    struct list ended;    /* struct data_job that may rest after it */
+    struct event *events; /* strings owned by `texts` */
+    size_t event_count, event_cap;
+    struct list texts;
+    struct staged *staged;
+    size_t staged_count;
+    struct err err; /* why the store refused */
+};
+
 struct stats {
     int64_t served, written, failed, repeats, leases_ended, commits, groups, sync_us, ops;
 };
@@ -38,14 +65,11 @@ struct engine {
     struct instant now; /* of the step */
     struct rng rng;
 
-    struct list touched;  /* struct data_job: their changes go into the next commit */
-    struct list answers;  /* struct op: to be answered when that is durable */
-    struct list active;   /* struct data_job with leases or waiting claims */
-    struct list settled;  /* struct data_job whose group was committed: what follows from it? */
-    struct list ended;    /* struct data_job whose sinks may rest after the commit */
-    struct event *events; /* of the group; strings owned by the group */
-    size_t event_count, event_cap;
-    struct list event_texts; /* their strings */
+    struct group building;   /* what was applied and not staged */
+    struct group committing; /* staged: the committer's until engine_finish */
+    bool in_commit;          /* between engine_begin and engine_finish */
+    struct list active;      /* struct data_job with leases or waiting claims */
+    struct list settled;     /* struct data_job whose group was committed: what follows from it? */
     int programs;            /* how many jobs have one */
     int watch_fd;            /* inotify, -1 before the first watch */
     struct list subscriptions;
@@ -66,15 +90,21 @@ void engine_touch(struct engine *e, struct data_job *job);
 /* Adds an event to the group. `detail` is a JSON object or empty; copied. */
 void engine_event(struct engine *e, const struct data_job *job, const char *kind,
                   struct str detail);
-/* Writes and syncs outputs, commits the store, answers all of e->answers. What fails is taken back
- * and its ops get the error; so do those that decided something (a pause, a repair): that stands in
- * memory and is stored with a later group. False (and e->fatal, and err) only when durability is in
- * doubt. */
+/* Takes what was built for committing; false when there is nothing. */
+bool group_stage(struct engine *e);
+/* Writes and syncs outputs, commits the store. Touches only what was staged. Thread: any. */
+void group_commit(struct engine *e);
+/* Takes the outcome in and answers all ops of the group. What failed is taken back and its ops get
+ * the error; so do those that decided something (a pause, a repair): that stands in memory and is
+ * stored with a later group. */
+void group_finish(struct engine *e);
+/* All three at once. False (and e->fatal, and err) only when durability is in doubt. */
 MUST_CHECK bool engine_flush(struct engine *e, struct err *err);
 /* The same with this job in the group; false with the error also when its part failed. */
 MUST_CHECK bool engine_store(struct engine *e, struct data_job *job, struct err *err);
 /* What an earlier group has left over goes into the next one, once that is due. */
 void engine_retry(struct engine *e);
+void group_release(struct group *g);
 /* Moves a job's state by the table, notes the event, touches the job. ERR_CONFLICT. */
 MUST_CHECK bool engine_move(struct engine *e, struct data_job *job, enum job_verb verb,
                             struct err *err);

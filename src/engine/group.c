@@ -4,21 +4,23 @@
  *   2. ledger pages, committed lengths and counts in one store transaction;
  *   3. the answers.
  *
+ * A group is built by applying ops, staged (copied, so that claims may go on meanwhile), committed,
+ * and finished: its outcome taken in and its ops answered. Committing touches nothing but what was
+ * staged and the sinks, so that a thread beside the engine's may wait for the disk.
+ *
  * A crash before 2 leaves bytes behind a sink's committed length: they are cut off at the next
  * start, and their records are still unread in the ledger. A crash between 2 and 3 leaves a worker
  * without answer to a result that is kept: its repeat is recognised. A failure in 1 takes back one
  * job's part of the group, a failure in 2 all of it, and says so to those who asked; a failed sync
- * stops the process, for then nobody knows what the disk holds. Who asked is answered with the
- * group, so that a later group's failure takes back nothing that is durable. */
+ * stops the process, for then nobody knows what the disk holds. */
 #include "base/fault.h"
 #include "base/log.h"
 #include "engine/engine_state.h"
 #include "store/event_store.h"
-#include "store/ledger_store.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
-enum { PAGES_A_TIME = 16 };
 /* Nothing tells when a disk has room again; looked at so often, and at every op. */
 #define RETRY_US INT64_C(1000000)
 
@@ -28,27 +30,37 @@ void engine_touch(struct engine *e, struct data_job *job)
         return;
     job->touched = true;
     job->live_before = job->live;
-    list_add(&e->touched, job);
+    list_add(&e->building.touched, job);
 }
 
-static struct str keep_text(struct engine *e, struct str text)
+static struct str keep_text(struct group *g, struct str text)
 {
     char *copy = xstrndup(text.ptr ? text.ptr : "", text.len);
-    list_add(&e->event_texts, copy);
+    list_add(&g->texts, copy);
     return (struct str){copy, text.len};
+}
+
+static void add_event(struct group *g, const struct event *event)
+{
+    if (g->event_count == g->event_cap) {
+        g->event_cap = g->event_cap ? g->event_cap * 2 : 16;
+        g->events = xrealloc(g->events, g->event_cap * sizeof *g->events);
+    }
+    g->events[g->event_count++] = (struct event){.at_us = event->at_us,
+                                                 .job_id = event->job_id,
+                                                 .job_name = keep_text(g, event->job_name),
+                                                 .kind = keep_text(g, event->kind),
+                                                 .detail = keep_text(g, event->detail)};
 }
 
 void engine_event(struct engine *e, const struct data_job *job, const char *kind, struct str detail)
 {
-    if (e->event_count == e->event_cap) {
-        e->event_cap = e->event_cap ? e->event_cap * 2 : 16;
-        e->events = xrealloc(e->events, e->event_cap * sizeof *e->events);
-    }
-    e->events[e->event_count++] = (struct event){.at_us = e->now.wall_us,
-                                                 .job_id = job->row.id,
-                                                 .job_name = keep_text(e, str_of(job->row.name)),
-                                                 .kind = keep_text(e, str_of(kind)),
-                                                 .detail = keep_text(e, detail)};
+    struct event event = {.at_us = e->now.wall_us,
+                          .job_id = job->row.id,
+                          .job_name = str_of(job->row.name),
+                          .kind = str_of(kind),
+                          .detail = detail};
+    add_event(&e->building, &event);
 }
 
 bool engine_move(struct engine *e, struct data_job *job, enum job_verb verb, struct err *err)
@@ -75,6 +87,75 @@ bool engine_move(struct engine *e, struct data_job *job, enum job_verb verb, str
     return true;
 }
 
+/* --- staging: the engine's thread --- */
+
+static void stage_pages(struct data_job *job, struct staged *staged)
+{
+    bool keep_served = job->spec.mode == MODE_READ;
+    staged->page_count = ledger_changed_count(job->ledger);
+    if (staged->page_count == 0)
+        return;
+    staged->pages = xcalloc(staged->page_count, sizeof *staged->pages);
+    ledger_changed(job->ledger, keep_served, staged->pages, staged->page_count, 0);
+    ledger_stored(job->ledger);
+}
+
+static void stage_attempts(struct data_job *job, struct staged *staged)
+{
+    staged->attempt_count = job->tried_count;
+    if (job->tried_count == 0)
+        return;
+    staged->attempts = xcalloc(job->tried_count, sizeof *staged->attempts);
+    for (size_t i = 0; i < job->tried_count; i++)
+        staged->attempts[i] =
+            (struct attempt_row){job->tried[i], attempts_get(job->attempts, job->tried[i])};
+    job->tried_count = 0;
+}
+
+/* Leaves the job a fresh buffer: the sink will borrow these lines. */
+static struct buf take_lines(struct buf *lines)
+{
+    struct buf taken = *lines;
+    buf_init(lines, taken.max);
+    return taken;
+}
+
+static void stage_job(struct engine *e, struct data_job *job, struct staged *staged)
+{
+    *staged = (struct staged){.job = job};
+    data_job_update_row(job);
+    staged->row = job->row;
+    stage_pages(job, staged);
+    stage_attempts(job, staged);
+    staged->bad_lines = take_lines(&job->bad_lines);
+    staged->failure_lines = take_lines(&job->failure_lines);
+    if ((staged->bad_lines.len || staged->failure_lines.len) &&
+        !data_job_need_errors(e, job, &staged->err))
+        assert(staged->err.code != ERR_NONE);
+    job->touched = false;
+    job->live_staged = job->live_before;
+}
+
+bool group_stage(struct engine *e)
+{
+    struct group *g = &e->building;
+    assert(!e->in_commit);
+    /* What a failed commit has left over does not count: it would fail again at once. */
+    bool stirs = g->touched.count || g->answers.count || (g->event_count && !e->store_failed);
+    if (!stirs)
+        return false;
+    g->staged_count = g->touched.count;
+    g->staged = xcalloc(g->staged_count, sizeof *g->staged);
+    for (size_t i = 0; i < g->staged_count; i++)
+        stage_job(e, g->touched.items[i], &g->staged[i]);
+    e->committing = e->building;
+    e->building = (struct group){0};
+    e->in_commit = true;
+    return true;
+}
+
+/* --- committing: any thread, one at a time --- */
+
 static bool add_lines(struct sink *sink, const struct buf *lines, struct err *err)
 {
     for (size_t at = 0; at < lines->len;) {
@@ -90,8 +171,9 @@ static bool add_lines(struct sink *sink, const struct buf *lines, struct err *er
 /* Before the first byte of a job goes into a file, the length that the file has without it is
  * stored: only so can a restart tell what was there from what a killed process left behind. All
  * else in the row stays as it was stored: it must fit the ledger pages that are. */
-static bool begin_sink(struct engine *e, struct data_job *job, struct sink *sink, struct err *err)
+static bool begin_sink(struct engine *e, struct staged *staged, struct sink *sink, struct err *err)
 {
+    struct data_job *job = staged->job;
     bool moved = false;
     if (!sink_begin(sink, &moved, err))
         return false;
@@ -101,7 +183,7 @@ static bool begin_sink(struct engine *e, struct data_job *job, struct sink *sink
     int64_t *length = sink == job->errors ? &stored->errors_bytes : &stored->sink_bytes;
     int64_t before = *length;
     *length = sink_length(sink);
-    struct job_row row = job->row;
+    struct job_row row = staged->row;
     row.state = job->stored_state;
     row.progress = *stored;
     const struct job_row *rows = &row;
@@ -114,23 +196,76 @@ static bool begin_sink(struct engine *e, struct data_job *job, struct sink *sink
     return false;
 }
 
-static bool write_errors(struct engine *e, struct data_job *job, struct err *err)
+static bool write_errors(struct engine *e, struct staged *staged, struct err *err)
 {
-    if (job->bad_lines.len == 0 && job->failure_lines.len == 0)
+    struct sink *errors = staged->job->errors;
+    if (staged->bad_lines.len == 0 && staged->failure_lines.len == 0)
         return true;
-    return data_job_need_errors(e, job, err) && begin_sink(e, job, job->errors, err) &&
-           add_lines(job->errors, &job->bad_lines, err) &&
-           add_lines(job->errors, &job->failure_lines, err) && sink_flush(job->errors, err);
+    return begin_sink(e, staged, errors, err) && add_lines(errors, &staged->bad_lines, err) &&
+           add_lines(errors, &staged->failure_lines, err) && sink_flush(errors, err);
+}
+
+static bool write_output(struct engine *e, struct staged *staged, struct err *err)
+{
+    struct sink *sink = staged->job->sink;
+    return !sink || !sink_pending(sink) ||
+           (begin_sink(e, staged, sink, err) && sink_flush(sink, err));
 }
 
 /* Step 1 for one job. */
-static bool write_outputs(struct engine *e, struct data_job *job, struct err *err)
+static void write_outputs(struct engine *e, struct staged *staged)
 {
-    if (!write_errors(e, job, err))
-        return false;
-    return !job->sink || !sink_pending(job->sink) ||
-           (begin_sink(e, job, job->sink, err) && sink_flush(job->sink, err));
+    if (staged->err.code != ERR_NONE || !write_errors(e, staged, &staged->err) ||
+        !write_output(e, staged, &staged->err))
+        return;
+    if (staged->job->sink)
+        staged->row.progress.sink_bytes = sink_length(staged->job->sink);
+    if (staged->job->errors)
+        staged->row.progress.errors_bytes = sink_length(staged->job->errors);
 }
+
+/* Step 2. */
+static bool store_group(struct engine *e, struct group *g, struct err *err)
+{
+    OWNED(tx) struct tx *tx = NULL;
+    if (!tx_begin(e->store, &tx, err))
+        return false;
+    for (size_t i = 0; i < g->staged_count; i++) {
+        const struct staged *staged = &g->staged[i];
+        const struct job_row *row = &staged->row;
+        int64_t id = row->id;
+        if (staged->err.code != ERR_NONE)
+            continue;
+        if (!job_store_save(tx, &row, 1, err) ||
+            !ledger_store_save(tx, id, staged->pages, staged->page_count, err) ||
+            !attempt_store_save(tx, id, staged->attempts, staged->attempt_count, err))
+            return false;
+    }
+    return (g->event_count == 0 || event_store_add(tx, g->events, g->event_count, err)) &&
+           tx_commit(tx, err);
+}
+
+void group_commit(struct engine *e)
+{
+    struct group *g = &e->committing;
+    if (g->staged_count == 0 && g->event_count == 0)
+        return;
+    struct instant before = clock_now();
+    for (size_t i = 0; i < g->staged_count; i++) {
+        write_outputs(e, &g->staged[i]);
+        if (g->staged[i].err.code == ERR_FATAL) {
+            g->err = g->staged[i].err;
+            return;
+        }
+    }
+    (void)FAULT("group.written"); /* outputs are on disk, the store knows nothing of it */
+    if (store_group(e, g, &g->err))
+        g->err = (struct err){0};
+    e->stats.commits++;
+    e->stats.sync_us += clock_now().mono_us - before.mono_us;
+}
+
+/* --- the outcome: the engine's thread --- */
 
 static void undo_sink(struct sink *sink)
 {
@@ -156,24 +291,50 @@ static void take_back(struct engine *e, struct data_job *job, struct op *op, con
     op->refused_record = -1;
 }
 
-/* Puts a job's part of the group back to the last commit. What cannot be told to anybody (lines
- * that could not be read, leases that ended) stays, for the next commit. */
-static void revert_job(struct engine *e, struct data_job *job, const struct err *why)
+/* Last first. Then reports, which tell of what is left. */
+static void take_back_all(struct engine *e, struct data_job *job, const struct err *why)
 {
-    job->reverted = job->owed = true;
-    for (size_t i = e->answers.count; i-- > 0;) {
-        struct op *op = e->answers.items[i];
+    const struct list *answers = &e->committing.answers;
+    for (size_t i = answers->count; i-- > 0;) {
+        struct op *op = answers->items[i];
         if (op->of == job && op->kind != OP_REPORT)
             take_back(e, job, op, why);
     }
-    job->live.written = job->live_before.written;
-    job->live.repeats = job->live_before.repeats;
-    job->failure_lines.len = 0;
-    for (size_t i = 0; i < e->answers.count; i++) {
-        struct op *op = e->answers.items[i];
-        if (op->of == job && op->kind == OP_REPORT)
-            op_report(e, op);
+    job->live.written = job->live_before.written = job->live_staged.written;
+    job->live.repeats = job->live_before.repeats = job->live_staged.repeats;
+    for (size_t i = 0; i < answers->count; i++) {
+        struct op *op = answers->items[i];
+        if (op->of != job || op->kind != OP_REPORT)
+            continue;
+        job_view_release(&op->report.view);
+        data_job_view(job, e->now, &op->report.view);
     }
+}
+
+/* What cannot be told to anybody (lines that could not be read, leases that ended) stays for the
+ * next commit; so do the pages and attempts, whose bits tell of it. */
+static void keep_staged(struct staged *staged)
+{
+    struct data_job *job = staged->job;
+    buf_add_str(&staged->bad_lines, buf_str(&job->bad_lines));
+    buf_release(&job->bad_lines);
+    job->bad_lines = take_lines(&staged->bad_lines);
+    for (size_t i = 0; i < staged->page_count; i++)
+        ledger_change_page(job->ledger, staged->pages[i].number);
+    for (size_t i = 0; i < staged->attempt_count; i++)
+        data_job_note_tried(job, staged->attempts[i].record);
+}
+
+/* Puts a job's part of the group back to the last commit. */
+static void revert_job(struct engine *e, struct staged *staged, const struct err *why)
+{
+    struct data_job *job = staged->job;
+    job->owed = true;
+    take_back_all(e, job, why);
+    keep_staged(staged);
+    /* Where a first write has begun its base length is stored, whatever became of the rest. */
+    job->row.progress.sink_bytes = job->stored.sink_bytes;
+    job->row.progress.errors_bytes = job->stored.errors_bytes;
     if (job->again_now)
         claims_end(e, job, why);
     struct log_line *line = log_begin(LOG_ERROR, "group.failed");
@@ -190,54 +351,11 @@ static void revert_job(struct engine *e, struct data_job *job, const struct err 
     e->retry_at_us = e->now.mono_us + RETRY_US;
 }
 
-static bool save_attempts(struct tx *tx, const struct data_job *job, struct err *err)
+static void job_committed(struct engine *e, const struct staged *staged)
 {
-    for (size_t i = 0; i < job->tried_count; i++) {
-        struct attempt_row row = {job->tried[i], attempts_get(job->attempts, job->tried[i])};
-        if (!attempt_store_save(tx, job->row.id, &row, 1, err))
-            return false;
-    }
-    return true;
-}
-
-static bool save_pages(struct tx *tx, const struct data_job *job, struct err *err)
-{
-    struct ledger_page pages[PAGES_A_TIME];
-    bool keep_served = job->spec.mode == MODE_READ;
-    for (size_t skip = 0;;) {
-        size_t count = ledger_changed(job->ledger, keep_served, pages, PAGES_A_TIME, skip);
-        if (count == 0)
-            return true;
-        if (!ledger_store_save(tx, job->row.id, pages, count, err))
-            return false;
-        skip += count;
-    }
-}
-
-/* Step 2. */
-static bool store_group(struct engine *e, struct err *err)
-{
-    OWNED(tx) struct tx *tx = NULL;
-    if (!tx_begin(e->store, &tx, err))
-        return false;
-    for (size_t i = 0; i < e->touched.count; i++) {
-        struct data_job *job = e->touched.items[i];
-        if (job->reverted)
-            continue;
-        data_job_update_row(job);
-        const struct job_row *row = &job->row;
-        if (!job_store_save(tx, &row, 1, err) || !save_pages(tx, job, err) ||
-            !save_attempts(tx, job, err))
-            return false;
-    }
-    if (e->event_count && !event_store_add(tx, e->events, e->event_count, err))
-        return false;
-    e->stats.commits++;
-    return tx_commit(tx, err);
-}
-
-static void job_committed(struct data_job *job)
-{
+    struct data_job *job = staged->job;
+    job->row.progress.sink_bytes = staged->row.progress.sink_bytes;
+    job->row.progress.errors_bytes = staged->row.progress.errors_bytes;
     if (job->sink) {
         sink_commit(job->sink);
         if (job->feed_out)
@@ -245,99 +363,94 @@ static void job_committed(struct data_job *job)
     }
     if (job->errors)
         sink_commit(job->errors);
-    data_job_note_stored(job);
-    ledger_stored(job->ledger);
+    data_job_note_stored(job, &staged->row);
     leases_sweep(job->leases);
-    job->bad_lines.len = job->failure_lines.len = 0;
-    job->tried_count = 0;
     job->progressed = true;
+    list_add(&e->settled, job);
 }
 
-static void forget_events(struct engine *e)
+/* Ended jobs tell those who wait and close their files, once their end is durable. */
+static void let_rest(struct engine *e, const struct group *g)
 {
-    for (size_t i = 0; i < e->event_texts.count; i++)
-        free(e->event_texts.items[i]);
-    e->event_texts.count = 0;
-    e->event_count = 0;
-}
-
-static void end_group(struct engine *e)
-{
-    for (size_t i = 0; i < e->touched.count; i++) {
-        struct data_job *job = e->touched.items[i];
-        job->touched = job->reverted = false;
+    for (size_t i = 0; i < g->ended.count; i++) {
+        struct data_job *job = g->ended.items[i];
+        if (!job_state_is_final(job->row.state))
+            continue;
+        if (job->owed) {
+            list_add(&e->building.ended, job);
+            continue;
+        }
+        claims_end(e, job, NULL);
+        data_job_rest(job);
     }
-    e->touched.count = 0;
 }
 
-static void answer(struct engine *e)
+static void answer(struct group *g)
 {
-    for (size_t i = 0; i < e->answers.count; i++) {
-        struct op *op = e->answers.items[i];
+    for (size_t i = 0; i < g->answers.count; i++) {
+        struct op *op = g->answers.items[i];
         op->done(op);
     }
-    e->answers.count = 0;
     (void)FAULT("group.answered");
 }
 
-/* Events tell of what was decided; they are stored with the next group. */
-static void fail_group(struct engine *e, const struct err *why)
+void group_release(struct group *g)
 {
-    for (size_t i = 0; i < e->touched.count; i++) {
-        struct data_job *job = e->touched.items[i];
-        if (!job->reverted)
-            revert_job(e, job, why);
+    for (size_t i = 0; i < g->staged_count; i++) {
+        free(g->staged[i].pages);
+        free(g->staged[i].attempts);
+        buf_release(&g->staged[i].bad_lines);
+        buf_release(&g->staged[i].failure_lines);
     }
-    e->store_failed = true;
-    e->failure = *why;
+    for (size_t i = 0; i < g->texts.count; i++)
+        free(g->texts.items[i]);
+    free(g->staged);
+    free(g->events);
+    list_release(&g->texts);
+    list_release(&g->touched);
+    list_release(&g->answers);
+    list_release(&g->ended);
+    *g = (struct group){0};
+}
+
+/* The store took nothing. Events tell of what was decided: they go with the next group. */
+static void keep_events(struct engine *e, const struct group *g)
+{
+    for (size_t i = 0; i < g->event_count; i++)
+        add_event(&e->building, &g->events[i]);
+    e->failure = g->err;
     e->retry_at_us = e->now.mono_us + RETRY_US;
-    e->fatal = why->code == ERR_FATAL;
 }
 
-static void group_committed(struct engine *e)
+void group_finish(struct engine *e)
 {
-    for (size_t i = 0; i < e->touched.count; i++) {
-        struct data_job *job = e->touched.items[i];
-        if (job->reverted)
-            continue;
-        job_committed(job);
-        list_add(&e->settled, job);
+    struct group *g = &e->committing;
+    e->in_commit = false;
+    e->store_failed = g->err.code != ERR_NONE;
+    e->fatal = g->err.code == ERR_FATAL;
+    for (size_t i = 0; i < g->staged_count; i++) {
+        struct staged *staged = &g->staged[i];
+        if (staged->err.code != ERR_NONE || e->store_failed)
+            revert_job(e, staged, staged->err.code != ERR_NONE ? &staged->err : &g->err);
+        else
+            job_committed(e, staged);
     }
-    feed_publish(e, e->events, e->event_count);
-    forget_events(e);
-    e->store_failed = false;
+    answer(g);
+    if (e->store_failed)
+        keep_events(e, g);
+    else
+        feed_publish(e, g->events, g->event_count);
+    let_rest(e, g);
     e->stats.groups++;
-}
-
-/* Step 1 for all jobs. False when the process must stop. */
-static bool write_group(struct engine *e, struct err *err)
-{
-    for (size_t i = 0; i < e->touched.count; i++) {
-        struct data_job *job = e->touched.items[i];
-        if (write_outputs(e, job, err))
-            continue;
-        revert_job(e, job, err);
-        if (err->code == ERR_FATAL)
-            return false;
-    }
-    return true;
+    group_release(g);
 }
 
 bool engine_flush(struct engine *e, struct err *err)
 {
-    if (e->touched.count || e->event_count) {
-        struct err why = {0};
-        struct instant before = clock_now();
-        bool ok = write_group(e, &why);
-        (void)FAULT("group.written"); /* outputs are on disk, the store knows nothing of it */
-        if (ok && store_group(e, &why))
-            group_committed(e);
-        else
-            fail_group(e, &why);
-        end_group(e);
-        e->stats.sync_us += clock_now().mono_us - before.mono_us;
+    if (group_stage(e)) {
+        group_commit(e);
+        group_finish(e);
     }
-    answer(e);
     if (e->fatal)
         *err = e->failure;
     return !e->fatal;
@@ -358,6 +471,7 @@ void engine_retry(struct engine *e)
     if (e->retry_at_us > e->now.mono_us)
         return;
     e->retry_at_us = NEVER_US;
+    e->store_failed = false;
     for (size_t i = 0; i < e->jobs.count; i++)
         if (e->jobs.jobs[i]->owed)
             engine_touch(e, e->jobs.jobs[i]);

@@ -1,4 +1,7 @@
-/* intake.c: see intake.h. The thread sleeps in poll on an eventfd (ops, programs) and the engine's
+/* intake.c: see intake.h. Two threads: the engine's, and the committer, which waits for the disk
+ * while the engine's hands out records. They never touch the same things: see engine_begin.
+ *
+ * The engine's thread sleeps in poll on an eventfd (ops, programs, commits done) and the engine's
  * inotify descriptor; posting writes the eventfd only when the thread is asleep or about to be. */
 #include "engine/intake.h"
 
@@ -13,22 +16,27 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+enum { CLAIM_WORTH_WAKING = 50 }; /* records */
+
 struct intake {
     struct engine *engine;
     void (*on_fatal)(const struct err *err);
-    pthread_t thread;
-    bool running; /* the thread was started and not joined; the owner's */
+    pthread_t thread, committer;
+    bool running; /* the threads were started and not joined; the owner's */
     int bell;     /* eventfd */
 
     pthread_mutex_t lock; /* guards the rest */
+    pthread_cond_t commit_wanted;
     struct op *first, **end;
     bool asleep, stopping, stopped;
+    enum { COMMIT_NONE, COMMIT_WANTED, COMMIT_DONE, COMMIT_QUIT } commit;
 };
 
 struct intake *intake_new(void)
 {
     struct intake *in = xcalloc(1, sizeof *in);
     pthread_mutex_init(&in->lock, NULL);
+    pthread_cond_init(&in->commit_wanted, NULL);
     in->end = &in->first;
     in->stopped = true;
     in->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -54,6 +62,17 @@ static void refuse(struct op *op)
     op->done(op);
 }
 
+/* While a commit is under way nothing but claims can be done. A claim of many records is worth
+ * waking the engine's thread for, so that reading goes on while the disk is waited for; all else
+ * gathers. */
+static bool is_worth_waking(const struct intake *in, const struct op *op)
+{
+    if (!in->asleep)
+        return false;
+    return in->commit != COMMIT_WANTED ||
+           (op->kind == OP_CLAIM && op->claim.max_records >= CLAIM_WORTH_WAKING);
+}
+
 void intake_post(struct intake *in, struct op *op)
 {
     op->next = NULL;
@@ -63,8 +82,9 @@ void intake_post(struct intake *in, struct op *op)
     if (taken) {
         *in->end = op;
         in->end = &op->next;
-        wake = in->asleep;
-        in->asleep = false;
+        wake = is_worth_waking(in, op);
+        if (wake)
+            in->asleep = false;
     }
     pthread_mutex_unlock(&in->lock);
     if (wake)
@@ -86,10 +106,10 @@ static struct op *take_all(struct intake *in, bool *stopping)
     return ops;
 }
 
-static void sleep_until(struct intake *in, int64_t until_us)
+/* Until the bell rings, the moment comes, or `watch_fd` (-1: none) becomes readable. */
+static void sleep_until(struct intake *in, int64_t until_us, int watch_fd)
 {
-    struct pollfd fds[2] = {{.fd = in->bell, .events = POLLIN},
-                            {.fd = engine_watch_fd(in->engine), .events = POLLIN}};
+    struct pollfd fds[2] = {{.fd = in->bell, .events = POLLIN}, {.fd = watch_fd, .events = POLLIN}};
     struct timespec left, *timeout = NULL;
     if (until_us != NEVER_US) {
         int64_t us = until_us - clock_now().mono_us;
@@ -97,10 +117,19 @@ static void sleep_until(struct intake *in, int64_t until_us)
         left = (struct timespec){.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
         timeout = &left;
     }
-    if (ppoll(fds, fds[1].fd >= 0 ? 2 : 1, timeout, NULL) > 0 && (fds[0].revents & POLLIN)) {
+    if (ppoll(fds, watch_fd >= 0 ? 2 : 1, timeout, NULL) > 0 && (fds[0].revents & POLLIN)) {
         uint64_t count = 0;
         if (read(in->bell, &count, sizeof count) < 0 && errno != EAGAIN)
             LOG1(LOG_ERROR, "intake.bell", "errno", "%d", errno);
+    }
+}
+
+static void refuse_list(struct op *ops)
+{
+    while (ops) {
+        struct op *op = ops;
+        ops = op->next;
+        refuse(op);
     }
 }
 
@@ -112,30 +141,104 @@ static void stop_taking(struct intake *in)
     in->end = &in->first;
     in->stopped = true;
     pthread_mutex_unlock(&in->lock);
-    while (left) {
-        struct op *op = left;
-        left = op->next;
-        refuse(op);
+    refuse_list(left);
+}
+
+static void *run_committer(void *context)
+{
+    struct intake *in = context;
+    pthread_mutex_lock(&in->lock);
+    for (;;) {
+        while (in->commit != COMMIT_WANTED && in->commit != COMMIT_QUIT)
+            pthread_cond_wait(&in->commit_wanted, &in->lock);
+        if (in->commit == COMMIT_QUIT)
+            break;
+        pthread_mutex_unlock(&in->lock);
+        engine_commit(in->engine);
+        pthread_mutex_lock(&in->lock);
+        in->commit = COMMIT_DONE;
+        ring(in);
     }
+    pthread_mutex_unlock(&in->lock);
+    return NULL;
+}
+
+static void set_commit(struct intake *in, int commit)
+{
+    pthread_mutex_lock(&in->lock);
+    in->commit = (__typeof__(in->commit))commit;
+    pthread_cond_signal(&in->commit_wanted);
+    pthread_mutex_unlock(&in->lock);
+}
+
+static bool commit_is_done(struct intake *in)
+{
+    pthread_mutex_lock(&in->lock);
+    bool done = in->commit == COMMIT_DONE;
+    pthread_mutex_unlock(&in->lock);
+    return done;
+}
+
+/* Has the committer commit; hands out records meanwhile; puts all other ops behind `*held_end`. */
+static struct op **commit(struct intake *in, struct op **held_end)
+{
+    bool stopping;
+    set_commit(in, COMMIT_WANTED);
+    while (!commit_is_done(in)) {
+        struct op *ops = take_all(in, &stopping);
+        if (!ops)
+            sleep_until(in, NEVER_US, -1);
+        while (ops) {
+            struct op *op = ops;
+            ops = op->next;
+            op->next = NULL;
+            if (op->kind == OP_CLAIM) {
+                engine_claim_meanwhile(in->engine, op, clock_now());
+                continue;
+            }
+            *held_end = op;
+            held_end = &op->next;
+        }
+    }
+    set_commit(in, COMMIT_NONE);
+    return held_end;
+}
+
+/* Steps the engine until nothing is pending. `*held` becomes the ops that came meanwhile. */
+static bool step(struct intake *in, struct op *ops, struct op **held, struct err *err)
+{
+    bool pending = false;
+    *held = NULL;
+    bool ok = engine_begin(in->engine, ops, clock_now(), &pending, err);
+    while (ok && pending) {
+        held = commit(in, held);
+        ok = engine_finish(in->engine, clock_now(), &pending, err);
+    }
+    return ok;
 }
 
 static void *run(void *context)
 {
     struct intake *in = context;
     struct err err = {0};
+    struct op *ops = NULL;
     for (bool stopping = false;;) {
-        struct op *ops = take_all(in, &stopping);
+        if (!ops)
+            ops = take_all(in, &stopping);
         if (!ops && stopping)
             break;
         if (!ops) {
-            sleep_until(in, engine_next_us(in->engine));
+            sleep_until(in, engine_next_us(in->engine), engine_watch_fd(in->engine));
             ops = take_all(in, &stopping);
         }
-        if (!engine_step(in->engine, ops, clock_now(), &err)) {
+        struct op *held = NULL;
+        if (!step(in, ops, &held, &err)) {
+            refuse_list(held);
             stop_taking(in);
             in->on_fatal(&err);
             return NULL;
         }
+        ops = held;
     }
     stop_taking(in);
     engine_end_waits(in->engine);
@@ -149,9 +252,16 @@ bool intake_start(struct intake *in, struct engine *engine, void (*on_fatal)(con
     in->engine = engine;
     in->on_fatal = on_fatal;
     in->stopped = in->stopping = false;
-    int failed = pthread_create(&in->thread, NULL, run, in);
+    in->commit = COMMIT_NONE;
+    int failed = pthread_create(&in->committer, NULL, run_committer, in);
     if (failed)
+        return err_errno(err, failed, "start the committer");
+    failed = pthread_create(&in->thread, NULL, run, in);
+    if (failed) {
+        set_commit(in, COMMIT_QUIT);
+        pthread_join(in->committer, NULL);
         return err_errno(err, failed, "start the engine's thread");
+    }
     in->running = true;
     return true;
 }
@@ -194,6 +304,8 @@ void intake_stop(struct intake *in)
     pthread_mutex_unlock(&in->lock);
     ring(in);
     pthread_join(in->thread, NULL);
+    set_commit(in, COMMIT_QUIT);
+    pthread_join(in->committer, NULL);
     in->running = false;
 }
 
@@ -203,6 +315,7 @@ void intake_free(struct intake *in)
         return;
     intake_stop(in);
     pthread_mutex_destroy(&in->lock);
+    pthread_cond_destroy(&in->commit_wanted);
     fd_drop(&in->bell);
     free(in);
 }

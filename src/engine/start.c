@@ -174,7 +174,7 @@ static enum op_fate start_new(struct engine *e, struct op *op, struct ends *ends
     adopt(e, job, op, ends);
     if (!engine_flush(e, &op->err) || !insert_job(e, job, &op->err))
         return FATE_NOW;
-    data_job_note_stored(job);
+    data_job_note_stored(job, &job->row);
     set_errors_path(e, job);
     engine_remove_spools(e, job); /* of an earlier job of this id, should one have been left */
     op->start.job_id = job->row.id;
@@ -239,7 +239,7 @@ static bool forget_records(struct engine *e, struct data_job *job, struct err *e
     data_job_rest(job);
     free(job->row.progress.sink_columns);
     job->row.progress = fresh;
-    data_job_note_stored(job);
+    data_job_note_stored(job, &job->row);
     ledger_clear(job->ledger);
     attempts_clear(job->attempts);
     leases_clear(job->leases);
@@ -321,7 +321,7 @@ bool engine_load_job(struct engine *e, struct job_row *row, struct err *err)
     const struct data_progress *p = &job->row.progress;
     job->live = (struct live){p->written, p->repeats, p->bad_records};
     job->served_before = p->served_below;
-    data_job_note_stored(job);
+    data_job_note_stored(job, &job->row);
     set_errors_path(e, job);
     /* A folder that is gone does not keep the others from being served. */
     struct err gone;

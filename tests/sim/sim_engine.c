@@ -94,23 +94,62 @@ static void grow_input(int lines)
 /* --- asking the engine -------------------------------------------------------------------------
  */
 
-static bool answered;
-
 static void on_done(struct op *op)
 {
-    (void)op;
-    answered = true;
+    *(bool *)op->context = true;
 }
 
-/* One step with one op. False when the engine gave up (an injected failure of a sync). */
-static bool ask(struct op *op)
+static void prepare(struct op *op, bool *answered)
 {
-    struct err err;
+    *answered = false;
     op->done = on_done;
+    op->context = answered;
     op->job.name = STR("job");
     op->right.trusted = true;
-    answered = false;
-    bool ok = engine_step(engine, op, world->now, &err);
+}
+
+static void prepare_claim(struct op *op, int most);
+static void note_claim(struct worker *w, struct op *op);
+
+/* One step with one op (or none). While its group is on the way to the disk, other workers may
+ * claim. False when the engine gave up (an injected failure of a sync). */
+static bool step(struct op *op)
+{
+    struct err err;
+    bool pending = false, ok = engine_begin(engine, op, world->now, &pending, &err);
+    while (ok && pending) {
+        struct op claims[2];
+        struct worker *workers[2];
+        bool answered[2];
+        int count = pick(3) ? 0 : 1 + pick(2);
+        for (int i = 0; i < count; i++) {
+            if (i == 1)
+                engine_commit(engine);
+            workers[i] = &world->workers[pick(WORKERS)];
+            prepare_claim(&claims[i], HELD_MAX);
+            prepare(&claims[i], &answered[i]);
+            engine_claim_meanwhile(engine, &claims[i], world->now);
+        }
+        if (count < 2)
+            engine_commit(engine);
+        ok = engine_finish(engine, world->now, &pending, &err);
+        while (ok && pending && count) { /* a claim may need a commit of its own */
+            engine_commit(engine);
+            ok = engine_finish(engine, world->now, &pending, &err);
+        }
+        for (int i = 0; i < count; i++) {
+            MUST(answered[i], "a claim during a commit was not answered");
+            note_claim(workers[i], &claims[i]);
+        }
+    }
+    return ok;
+}
+
+static bool ask(struct op *op)
+{
+    bool answered;
+    prepare(op, &answered);
+    bool ok = step(op);
     MUST(answered, "op %d was not answered", (int)op->kind);
     return ok;
 }
@@ -209,28 +248,32 @@ static void check_end(void)
 /* --- what workers do ---------------------------------------------------------------------------
  */
 
-static void claim(struct worker *w, int most)
+static void prepare_claim(struct op *op, int most)
 {
-    struct op op;
-    op_init(&op, OP_CLAIM);
-    op.claim.max_records = 1 + pick(most);
-    op.claim.max_bytes = pick(4) ? 1 << 20 : 100;
-    op.claim.lease_us = pick(3) ? LEASE_US : 0;
-    if (!ask(&op) || op.err.code != ERR_NONE) {
-        op_release(&op);
+    op_init(op, OP_CLAIM);
+    op->claim.max_records = 1 + pick(most);
+    op->claim.max_bytes = pick(4) ? 1 << 20 : 100;
+    op->claim.lease_us = pick(3) ? LEASE_US : 0;
+}
+
+/* The worker holds now what the claim answered; what it held before it has forgotten. */
+static void note_claim(struct worker *w, struct op *op)
+{
+    if (op->err.code != ERR_NONE) {
+        op_release(op);
         return;
     }
     w->count = 0;
-    w->leased = op.claim.has_lease;
-    memcpy(w->token, op.claim.token, sizeof w->token);
+    w->leased = op->claim.has_lease;
+    memcpy(w->token, op->claim.token, sizeof w->token);
     struct json j;
     struct str number, record;
-    json_open(&j, buf_str(&op.claim.records));
+    json_open(&j, buf_str(&op->claim.records));
     json_enter(&j, '[');
     while (json_item(&j)) {
         MUST(json_enter(&j, '[') && json_item(&j) && json_value(&j, &number) && json_item(&j) &&
                  json_value(&j, &record) && !json_item(&j),
-             "claim answered %.*s", (int)op.claim.records.len, op.claim.records.data);
+             "claim answered %.*s", (int)op->claim.records.len, op->claim.records.data);
         int64_t n;
         struct str inner;
         MUST(json_i64(number, 0, world->lines - 1, &w->held[w->count]) &&
@@ -239,8 +282,16 @@ static void claim(struct worker *w, int most)
              "number and record differ: %.*s", (int)number.len, number.ptr);
         w->count++;
     }
-    MUST(json_end(&j) && w->count == op.claim.count, "claim is no JSON");
-    op_release(&op);
+    MUST(json_end(&j) && w->count == op->claim.count, "claim is no JSON");
+    op_release(op);
+}
+
+static void claim(struct worker *w, int most)
+{
+    struct op op;
+    prepare_claim(&op, most);
+    ask(&op);
+    note_claim(w, &op);
 }
 
 /* Sends `count` held records from `first` on; failures with one chance in `fail_1_in`. */
@@ -309,10 +360,9 @@ static void control(enum control_verb verb)
 
 static void pass_time(int64_t most_us)
 {
-    struct err err;
     world->now.mono_us += 1 + (int64_t)rng_below(&world->rng, (uint64_t)most_us);
     world->now.wall_us += 1 + (int64_t)rng_below(&world->rng, (uint64_t)most_us);
-    if (!engine_step(engine, NULL, world->now, &err))
+    if (!step(NULL))
         _exit(75);
 }
 
@@ -434,8 +484,7 @@ static void run_child(void)
         plan_fault();
         act();
         no_faults();
-        struct err err;
-        if (!engine_step(engine, NULL, world->now, &err))
+        if (!step(NULL))
             _exit(75); /* durability in doubt: it stops, and recovers by starting again */
         check_output();
     }
