@@ -158,6 +158,17 @@ PARTS = [
     ),
     Part("tidy", "clang-tidy", tidy),
     Part(
+        "analyzer",
+        "gcc -fanalyzer",
+        lambda _: [
+            build(
+                "build-analyzer",
+                "-Dtests=false",
+                "-Dc_args=-fanalyzer -DPENSTOCK_ANALYZER -Wno-unused-value",
+            )
+        ],
+    ),
+    Part(
         "manual",
         "the manual page: groff's warnings, and that it says what --help says",
         lambda _: [[sys.executable, "tools/check_manual.py", "build-test/penstock"]],

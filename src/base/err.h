@@ -42,8 +42,8 @@ bool err_errno(struct err *err, int number, const char *format, ...)
 /* Puts "context: " in front of the text. Always false. */
 bool err_add(struct err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-#if defined __clang_analyzer__ && !defined PENSTOCK_BASE_ERR_C
-/* The analyzer looks at one file at a time; told that these are always false, it follows no path on
+#if (defined __clang_analyzer__ || defined PENSTOCK_ANALYZER) && !defined PENSTOCK_BASE_ERR_C
+/* An analyzer looks at one file at a time; told that these are always false, it follows no path on
  * which a failed call went on. */
 #define err_set(...) (err_set(__VA_ARGS__), false)
 #define err_errno(...) (err_errno(__VA_ARGS__), false)
