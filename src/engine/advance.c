@@ -55,12 +55,14 @@ static bool output_ended(struct engine *e, struct data_job *job)
 void job_advance(struct engine *e, struct data_job *job)
 {
     struct err ignored;
-    if (job_state_is_final(job->row.state) || job->spec.mode == MODE_WRITE)
+    if (job_state_is_final(job->row.state))
         return;
     if (job->feed_out && program_state(job->feed_out) == PROGRAM_FAILED) {
         fail_job(e, job, "writer", program_failure(job->feed_out));
         return;
     }
+    if (job->spec.mode == MODE_WRITE) /* more may always come */
+        return;
     if (!input_ended(e, job) || !job->exhausted || ledger_count(job->ledger, RECORD_UNREAD) ||
         ledger_count(job->ledger, RECORD_SERVED) || job->touched || !output_ended(e, job))
         return;

@@ -228,7 +228,9 @@ bool data_job_need_sink(struct engine *e, struct data_job *job, struct err *err)
     struct data_spec spec;
     data_job_sink_spec(e, job, &spec);
     const struct data_progress *p = &job->row.progress;
-    struct sink_start start = {.committed_bytes = p->sink_bytes, .columns = p->sink_columns};
+    struct sink_start start = {.committed_bytes = p->sink_bytes,
+                               .columns = p->sink_columns,
+                               .rested = job_state_is_final(job->stored_state)};
     bool ok = sink_open(&spec, folders_of(e, job->spec.sink_format), &start, &job->sink, err);
     data_spec_release(&spec);
     return ok;

@@ -57,7 +57,7 @@ static void check_input(struct engine *e, struct data_job *job, struct findings 
     struct err err = {0};
     if (job->spec.source_format == FORMAT_NONE || job->spec.source_format == FORMAT_PROGRAM)
         return;
-    bool ok = data_job_need_reader(e, job, &err);
+    bool ok = data_job_check_input(e, job, &err);
     find(f, !ok, job, "input", ok ? "the input is the file that the job was started on" : err.text);
 }
 

@@ -63,6 +63,19 @@ void engine_event(struct engine *e, const struct data_job *job, const char *kind
     add_event(&e->building, &event);
 }
 
+/* A job that has ended goes on. What its owner has put behind what it wrote stays: the length of
+ * all that is stored with the new state, before anything is written. */
+static void take_up_output(struct engine *e, struct data_job *job)
+{
+    struct err err;
+    bool moved = false;
+    if (job->row.progress.sink_bytes < 0)
+        return;
+    /* Who writes to it will be told why not. */
+    if (!data_job_need_sink(e, job, &err) || !sink_begin(job->sink, &moved, &err))
+        LOG1(LOG_WARN, "output.unreachable", "reason", "%s", err.text);
+}
+
 bool engine_move(struct engine *e, struct data_job *job, enum job_verb verb, struct err *err)
 {
     static const char *const events[JOB_VERB_COUNT] = {
@@ -77,6 +90,8 @@ bool engine_move(struct engine *e, struct data_job *job, enum job_verb verb, str
     job->row.state = after;
     if (after == before)
         return true;
+    if (verb == JOB_REOPEN && job_state_is_final(before))
+        take_up_output(e, job);
     if (verb == JOB_CLAIM && !job->row.started_at_us)
         job->row.started_at_us = e->now.wall_us;
     job->row.ended_at_us = job_state_is_final(after) ? e->now.wall_us : 0;

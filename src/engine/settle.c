@@ -86,6 +86,7 @@ static bool write_result(struct data_job *job, struct op *op, const struct settl
 {
     if (sink_add(job->sink, line_of(op, entry), &op->err))
         return true;
+    op->refused_record = entry->record;
     if (entry->record >= 0)
         err_add(&op->err, "record %lld", (long long)entry->record);
     return false;
@@ -157,8 +158,10 @@ static bool apply_failure(struct engine *e, struct data_job *job, struct op *op,
         refuse_record(op, REFUSED_ALREADY_DONE, ERR_CONFLICT, "is done already", entry->record);
         return false;
     }
-    if (before == RECORD_DONE || before == RECORD_FAILED ||
-        (op->settle.has_lease && before != RECORD_SERVED)) {
+    /* What is not in flight has spent its attempt already: this is told a second time, or too late.
+     */
+    bool in_time = before == RECORD_SERVED || (before == RECORD_UNREAD && op->settle.final);
+    if (!in_time || (op->settle.has_lease && before != RECORD_SERVED)) {
         op->settle.repeats++;
         return true;
     }
@@ -222,16 +225,28 @@ static void apply_read(struct data_job *job, struct op *op, struct settle_entry 
     op->settle.written++;
 }
 
+/* A job that only writes has no ledger: results are written, failures are listed. */
+static bool apply_write(struct engine *e, struct data_job *job, struct op *op,
+                        struct settle_entry *entry)
+{
+    if (entry->failed) {
+        data_job_error_line(job, &job->failure_lines, "failed", entry->record, 0,
+                            "marked by its worker", reason_of(op, entry), 0, e->now.wall_us);
+        op->settle.failed++;
+        return true;
+    }
+    if (!write_result(job, op, entry))
+        return false;
+    job->live.written++;
+    op->settle.written++;
+    return true;
+}
+
 static bool apply_entry(struct engine *e, struct data_job *job, struct op *op,
                         struct settle_entry *entry, struct lease *lease)
 {
-    if (job->spec.mode == MODE_WRITE) {
-        if (!write_result(job, op, entry))
-            return false;
-        job->live.written++;
-        op->settle.written++;
-        return true;
-    }
+    if (job->spec.mode == MODE_WRITE)
+        return apply_write(e, job, op, entry);
     if (entry->failed)
         return apply_failure(e, job, op, entry, lease);
     if (job->spec.mode == MODE_READ) {
@@ -296,28 +311,32 @@ static enum op_fate check_settle(struct engine *e, struct op *op, struct lease *
     return FATE_DURABLE;
 }
 
+/* Whether something of the op may go into the output. */
 static bool writes_anew(const struct data_job *job, const struct op *op)
 {
+    if (job->spec.sink_format == FORMAT_NONE)
+        return false;
     for (size_t i = 0; i < op->settle.count; i++)
-        if (op->settle.overwrite || job->spec.allow_repeats ||
-            ledger_get(job->ledger, op->settle.entries[i].record) != RECORD_DONE)
+        if (!op->settle.entries[i].failed &&
+            (op->settle.overwrite || job->spec.allow_repeats ||
+             ledger_get(job->ledger, op->settle.entries[i].record) != RECORD_DONE))
             return true;
     return false;
 }
 
-/* The output of a job that has ended is its owner's: a restart cuts nothing off it. So before a
- * late result is written to it, it is stored that the job goes on. */
-static bool open_again(struct engine *e, struct data_job *job, struct op *op, struct lease **lease)
+/* Makes ready for what will be written. The output of a job that has ended is its owner's: a
+ * restart cuts nothing off it. So before a late result is written to it, it is stored that the job
+ * goes on.
+ */
+static bool open_output(struct engine *e, struct data_job *job, struct op *op)
 {
-    if (!job_state_is_final(job->stored_state) || !writes_anew(job, op))
-        return true;
-    if (job_state_is_final(job->row.state) && !engine_move(e, job, JOB_REOPEN, &op->err))
-        return false;
-    if (!engine_store(e, job, &op->err))
-        return false;
-    /* A commit sweeps leases that hold nothing any more. */
-    *lease = op->settle.has_lease ? leases_find(job->leases, op->settle.token) : NULL;
-    return true;
+    if (job_state_is_final(job->stored_state)) {
+        if (job_state_is_final(job->row.state) && !engine_move(e, job, JOB_REOPEN, &op->err))
+            return false;
+        if (!engine_store(e, job, &op->err))
+            return false;
+    }
+    return data_job_need_programs(e, job, &op->err) && data_job_need_sink(e, job, &op->err);
 }
 
 enum op_fate op_settle(struct engine *e, struct op *op)
@@ -330,11 +349,11 @@ enum op_fate op_settle(struct engine *e, struct op *op)
     enum op_fate fate = check_settle(e, op, &lease);
     if (fate != FATE_DURABLE)
         return fate;
-    if (!open_again(e, job, op, &lease))
+    if (writes_anew(job, op) && !open_output(e, job, op))
         return FATE_NOW;
-    if (job->spec.sink_format != FORMAT_NONE &&
-        (!data_job_need_programs(e, job, &op->err) || !data_job_need_sink(e, job, &op->err)))
-        return FATE_NOW;
+    /* A commit on the way may have swept it away, if it held nothing any more. */
+    if (lease && !leases_has(job->leases, lease))
+        lease = NULL;
     engine_touch(e, job);
     if (!apply_all(e, job, op, lease))
         return FATE_NOW;

@@ -143,13 +143,14 @@ bool sink_open(const struct data_spec *spec, const struct folders *folders,
     s->overwrite = spec->sink_overwrite;
     s->fd = -1;
     s->committed = s->length = start->committed_bytes;
+    s->rested = start->rested;
     s->stored_columns = csv && start->columns ? xstrdup(start->columns) : NULL;
     if (csv && !(s->rows = sink_rows_new(start->columns, err)))
         return false;
     if (s->compression != COMPRESS_NONE && !(s->codec = sink_codec_new(s->compression, err)))
         return false;
     bool moved = false;
-    if (s->committed >= 0 && !sink_begin(s, &moved, err))
+    if (s->committed >= 0 && !s->rested && !sink_begin(s, &moved, err))
         return false;
     *out = TAKE(s);
     return true;

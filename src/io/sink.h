@@ -25,10 +25,11 @@ struct sink_start {
     int64_t committed_bytes; /* -1: this job has not written yet */
     const char *columns;     /* CSV: see job_store.h; NULL */
     bool existed; /* before the first write: whether the file existed when the job was started */
+    bool rested;  /* the job has ended since: what lies behind its bytes is not ours, and stays */
 };
 
 /* Prepares the sink of a spec; opens nothing when committed_bytes is -1 (but refuses what cannot
- * become an output: folder missing, not a file), else opens and cuts back.
+ * become an output: folder missing, not a file) or when it is `rested`, else opens and cuts back.
  * A plain append to an existing file whose last line lacks its line end begins with one.
  * Errors: as folders_open; ERR_CONFLICT when another process writes the file, or when it is shorter
  * than the committed length. JSONL or CSV only (for a program the engine asks for a JSONL spool).
