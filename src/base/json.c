@@ -142,7 +142,7 @@ bool json_value(struct json *j, struct str *raw)
     assert(j->due);
     skip_blanks(j);
     struct json_fault fault;
-    const char *behind = json_scan(j->at, j->start, j->end, JSON_DEPTH_LIMIT - j->depth, &fault);
+    const char *behind = json_scan(j->at, j->start, j->end, JSON_DEPTH_LIMIT, &fault);
     if (!behind)
         return fail(j, fault.at, fault.text);
     *raw = (struct str){j->at, (size_t)(behind - j->at)};

@@ -3,8 +3,10 @@
  * Reading is a cursor over borrowed bytes: nothing is copied, no tree is built. What the cursor has
  * passed is valid: strict RFC 8259 (no comments, no NaN, no trailing comma, no leading zero), well-
  * formed UTF-8, no lone surrogate escape, at most JSON_DEPTH_LIMIT containers inside each other.
- * Numbers are never converted unless asked, so that every digit is kept. Control messages and
- * records are read by the same functions; a record is just a value that nobody enters.
+ * What is entered by hand counts apart from the values inside it, so that whatever is a record
+ * alone is one inside a message too. Numbers are never converted unless asked, so that every digit
+ * is kept. Control messages and records are read by the same functions; a record is just a value
+ * that nobody enters.
  *
  *     struct json j;
  *     json_open(&j, text);
