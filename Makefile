@@ -15,7 +15,7 @@ build:
 	@tools/build.sh build -Dtests=false -Dbench=false -Dfaults=false
 
 test:
-	@tools/setup.sh build test
+	@tools/setup.sh build demo test
 	@.venv/bin/python tools/run_tests.py $(ONLY)
 
 demo:

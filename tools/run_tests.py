@@ -186,6 +186,14 @@ PARTS = [
         reports=[REPORTS / "e2e.xml"],
     ),
     Part(
+        "demo",
+        "the main job on real data, as make demo runs it",
+        lambda _: [
+            build("build", "-Dtests=false", "-Dbench=false", "-Dfaults=false"),
+            [str(ROOT / ".venv-planchet" / "bin" / "python"), "demo/demo.py"],
+        ],
+    ),
+    Part(
         "races",
         "the busier half of that under the thread sanitizer",
         lambda _: [
