@@ -12,7 +12,7 @@ from harness.server_process import ServerProcess
 from harness.wire import Wire
 
 COUNT = 3000
-NUMBERS = """numbers=seq 0 %d | sed 's/.*/{"n":&}/'""" % (COUNT - 1)
+NUMBERS = f"""numbers=seq 0 {COUNT - 1} | sed 's/.*/{{"n":&}}/'"""
 DEADLINE_S = 30.0
 
 
