@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 INPUTS = BUILD / "bench-data"
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "bench")]
-os.environ.setdefault("PENSTOCK_BIN", str(BUILD / "penstock"))
+os.environ["PENSTOCK_BIN"] = str(BUILD / "penstock")
 
 import machine  # noqa: E402
 from harness.server_process import ServerProcess  # noqa: E402
