@@ -247,7 +247,7 @@ struct client_stream {
     CURLcode code; /* how it ended */
 };
 
-enum { STREAM_MAX_BYTES = 4 << 20 };
+enum { STREAM_MAX_BYTES = 4 << 20, POLL_MS = 1000 };
 
 struct client_stream *client_follow(struct client *c, const char *path, int64_t after)
 {
@@ -347,6 +347,24 @@ static bool stream_perform(struct client_stream *s, struct err *err)
         s->code = message->data.result;
     }
     return true;
+}
+
+bool client_stream_begin(struct client_stream *s, struct err *err)
+{
+    if (!s->added)
+        return err_set(err, ERR_INTERNAL, "libcurl cannot be used");
+    for (;;) {
+        long status = 0;
+        if (!stream_perform(s, err))
+            return false;
+        curl_easy_getinfo(s->curl, CURLINFO_RESPONSE_CODE, &status);
+        if (s->ended)
+            return stream_ended(s, s->code, err);
+        if (status >= 200 && status < 300)
+            return true;
+        if (curl_multi_poll(s->multi, NULL, 0, POLL_MS, NULL) != CURLM_OK)
+            return err_set(err, ERR_INTERNAL, "libcurl cannot be used");
+    }
 }
 
 bool client_stream_next(struct client_stream *s, int wait_ms, struct str *data, int64_t *id,

@@ -28,10 +28,13 @@ MUST_CHECK bool client_ask(struct client *c, const char *method, const char *pat
 
 /* A stream of server-sent events. */
 struct client_stream;
-/* Begins to follow `path`, from event `after` on (-1: from now on). Connects while waiting. */
+/* Begins to follow `path`, behind the event `after` (-1: from now on). Connects while waiting. */
 struct client_stream *client_follow(struct client *c, const char *path, int64_t after);
 void client_stream_free(struct client_stream *s);
 DEFINE_OWNED(client_stream)
+/* Waits until the server has answered: what happens from then on comes as an event. Errors as
+ * client_ask. */
+MUST_CHECK bool client_stream_begin(struct client_stream *s, struct err *err);
 /* Waits up to `wait_ms` for the next event. True with *data set (one line of JSON, borrowed until
  * the next call; *id its number), or with data->ptr NULL when none came in time. False when the
  * stream has ended or failed: follow again. */

@@ -1,8 +1,8 @@
 /* cmd_job_watch.c: `penstock job watch`: how far a job is, until it ends.
  *
- * The event stream says at once when something happens to the job; between events the counts are
- * asked for, several times a second for a person, seldom for a log. A server that goes away is
- * waited for: the stream is taken up again behind the last event seen. */
+ * The event stream says at once when something happens to the job, and while work is done it tells
+ * so a few times a second; the counts are asked for then. A server that goes away is waited for:
+ * the stream is taken up again behind the last event seen. */
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/parse.h"
@@ -26,7 +26,7 @@ static const struct option watch_options[] = {
 };
 static const struct option *const watch_tables[] = {watch_options, client_options, NULL};
 
-enum { BAR_WIDTH_MAX = 40, REDRAW_MS = 200, RECONNECT_MS = 250 };
+enum { BAR_WIDTH_MAX = 40, REDRAW_MS = 200, IDLE_MS = 2000, RECONNECT_MS = 250 };
 static const int64_t second_us = 1000000;
 
 struct watch {
@@ -150,19 +150,37 @@ static bool wait_for_server(struct watch *w, const struct err *err)
     return true;
 }
 
+/* Waits for something new to show: an event of the job, progress when a line is due, or its time.
+ */
+static bool wait_for_news(struct watch *w, struct client_stream *stream, struct err *err)
+{
+    for (;;) {
+        struct str data;
+        int64_t seen = w->last_event, left_us = w->next_us - clock_now().mono_us;
+        int wait_ms = left_us > 0 ? (int)(left_us / 1000) + 1 : 1;
+        /* When nothing happens only the rate sinks, and a person need not see that at once. */
+        if (w->live)
+            wait_ms = IDLE_MS;
+        if (!client_stream_next(stream, wait_ms, &data, &w->last_event, err))
+            return false;
+        if (!data.ptr || w->last_event != seen || clock_now().mono_us >= w->next_us)
+            return true;
+    }
+}
+
 /* Follows one connection: *ended when the job has; false when the server is away or refuses. */
 static bool follow(struct watch *w, bool *ended, struct err *err)
 {
     OWNED(client_stream)
     struct client_stream *stream = client_follow(w->client, w->events_path, w->last_event);
-    for (;;) {
+    /* First the stream, then the counts: what happens in between is then an event. */
+    if (!client_stream_begin(stream, err))
+        return false;
+    do {
         OWNED_BUF struct buf answer;
         OWNED_SHOWN_JOB struct shown_job job = {0};
-        struct str data;
         buf_init(&answer, 4 << 20);
-        /* First the stream, then the counts: what happens in between is then an event. */
-        if (!client_stream_next(stream, 0, &data, &w->last_event, err) ||
-            !client_ask(w->client, "GET", w->path, STR(""), &answer, err) ||
+        if (!client_ask(w->client, "GET", w->path, STR(""), &answer, err) ||
             !shown_job_read(buf_str(&answer), &job, err))
             return false;
         w->away_us = 0;
@@ -171,11 +189,8 @@ static bool follow(struct watch *w, bool *ended, struct err *err)
             *ended = true;
             return conclude(w, &job, err);
         }
-        int64_t wait_us = w->next_us - clock_now().mono_us;
-        if (!client_stream_next(stream, wait_us > 0 ? (int)(wait_us / 1000) + 1 : 1, &data,
-                                &w->last_event, err))
-            return false;
-    }
+    } while (wait_for_news(w, stream, err));
+    return false;
 }
 
 static bool watch_run(const struct options *options, struct err *err)
