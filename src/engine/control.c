@@ -67,11 +67,13 @@ static bool clean_job(struct engine *e, struct data_job *job, bool with_output, 
 
 static bool pause_job(struct engine *e, struct data_job *job, bool paused, struct err *err)
 {
-    if (job_state_is_final(job->row.state))
-        return err_set(err, ERR_CONFLICT, "job %s is %s: it cannot be %s", job->row.name,
-                       job_state_name(job->row.state), paused ? "paused" : "resumed");
-    if (job->row.paused == paused)
+    if (job->row.paused == paused && !(paused && job_state_is_final(job->row.state)))
         return true;
+    /* A paused job takes results, and may have completed by them: then it is resumed all the same,
+     * for its input may grow. */
+    if (paused && job_state_is_final(job->row.state))
+        return err_set(err, ERR_CONFLICT, "job %s is %s: it cannot be paused", job->row.name,
+                       job_state_name(job->row.state));
     job->row.paused = paused;
     engine_touch(e, job);
     engine_event(e, job, paused ? "job.paused" : "job.resumed", (struct str){0});

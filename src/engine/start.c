@@ -60,6 +60,27 @@ static struct data_job *writer_of(const struct engine *e, const char *out_name)
     return NULL;
 }
 
+/* What the job reads must be neither what it writes nor the list of its failures. */
+static bool check_apart(struct engine *e, struct op *op, const char *out_name)
+{
+    const struct data_spec *spec = op->start.spec;
+    struct err none;
+    OWNED_MEM char *in_name = NULL;
+    OWNED_MEM char *errors_name = xasprintf("%s.errors.jsonl", out_name);
+    if (!spec->source_path || !folders_name(e->options.folders, spec->source_path, &in_name, &none))
+        return true;
+    if (strcmp(in_name, out_name) == 0)
+        op_refuse(op, REFUSED_OTHERWISE, ERR_INVALID, "%s cannot be input and output at once",
+                  spec->sink_path);
+    else if (strcmp(in_name, errors_name) == 0)
+        op_refuse(op, REFUSED_OTHERWISE, ERR_INVALID,
+                  "%s would be overwritten: failures of a job that writes %s are listed in it",
+                  spec->source_path, spec->sink_path);
+    else
+        return true;
+    return false;
+}
+
 static bool look_at_output(struct engine *e, struct op *op, const struct data_job *old,
                            struct ends *ends)
 {
@@ -70,20 +91,14 @@ static bool look_at_output(struct engine *e, struct op *op, const struct data_jo
         return check_program(e->options.writers, spec->sink_program, "writer", op);
     struct sink_start start = {.committed_bytes = -1};
     OWNED(sink) struct sink *trial = NULL;
-    OWNED_MEM char *in_name = NULL;
     if (!folders_name(e->options.folders, spec->sink_path, &ends->out_name, &op->err) ||
-        !sink_open(spec, e->options.folders, &start, &trial, &op->err))
+        !sink_open(spec, e->options.folders, &start, &trial, &op->err) ||
+        !check_apart(e, op, ends->out_name))
         return false;
-    if (spec->source_path &&
-        folders_name(e->options.folders, spec->source_path, &in_name, &op->err) &&
-        strcmp(in_name, ends->out_name) == 0) {
-        op_refuse(op, REFUSED_OTHERWISE, ERR_INVALID, "%s cannot be input and output at once",
-                  spec->sink_path);
-        return false;
-    }
     struct data_job *writer = writer_of(e, ends->out_name);
     bool again = op->start.clean_start || op->start.repair;
-    if (!writer || (writer == old && again))
+    /* Its own output is no obstacle to a job; that its name is taken comes after. */
+    if (!writer || (writer == old && (again || op->start.force_overwrite)))
         return true;
     if (writer != old && op->start.force_overwrite && job_state_is_final(writer->row.state))
         return true;
@@ -108,6 +123,11 @@ static void set_errors_path(struct engine *e, struct data_job *job)
     else
         job->errors_path =
             xasprintf("%s/job-%lld.errors.jsonl", e->state_dir, (long long)job->row.id);
+}
+
+static bool uses_programs(const struct data_spec *spec)
+{
+    return spec->source_format == FORMAT_PROGRAM || spec->sink_format == FORMAT_PROGRAM;
 }
 
 /* Puts the new spec, token and ends into a job. */
@@ -180,8 +200,7 @@ static enum op_fate start_new(struct engine *e, struct op *op, struct ends *ends
     op->start.job_id = job->row.id;
     struct data_job *added = TAKE(job);
     job_table_add(&e->jobs, added);
-    if (added->spec.source_format == FORMAT_PROGRAM || added->spec.sink_format == FORMAT_PROGRAM)
-        e->programs++;
+    e->programs += uses_programs(&added->spec);
     take_output_over(e, added);
     engine_event(e, added, "job.created", str_of(added->row.spec));
     LOG1(LOG_INFO, "job.created", "job", "%s", added->row.name);
@@ -276,7 +295,9 @@ static enum op_fate start_again(struct engine *e, struct data_job *job, struct o
             free(TAKE(job->row.progress.sink_columns));
         }
     }
+    e->programs -= uses_programs(&job->spec);
     adopt(e, job, op, ends);
+    e->programs += uses_programs(&job->spec);
     engine_reopen(e, job, false);
     take_output_over(e, job);
     op->start.job_id = job->row.id;
@@ -310,6 +331,15 @@ enum op_fate op_start(struct engine *e, struct op *op)
     return fate;
 }
 
+/* Which of two jobs on one output has it: whoever lost it to the other had ended, and has nothing
+ * in it any more. */
+static bool owns_output(const struct data_job *earlier, const struct data_job *later)
+{
+    if ((earlier->row.progress.sink_bytes < 0) != (later->row.progress.sink_bytes < 0))
+        return later->row.progress.sink_bytes < 0;
+    return job_state_is_final(later->row.state) && !job_state_is_final(earlier->row.state);
+}
+
 bool engine_load_job(struct engine *e, struct job_row *row, struct err *err)
 {
     OWNED(data_job) struct data_job *job = data_job_new();
@@ -328,12 +358,10 @@ bool engine_load_job(struct engine *e, struct job_row *row, struct err *err)
     if (job->spec.sink_path &&
         !folders_name(e->options.folders, job->spec.sink_path, &job->out_name, &gone))
         LOG1(LOG_WARN, "output.unreachable", "reason", "%s", gone.text);
-    /* An output that was taken over belongs to the later job. */
-    struct data_job *earlier = job->out_name ? writer_of(e, job->out_name) : NULL;
-    if (earlier)
-        free(TAKE(earlier->out_name));
-    if (job->spec.source_format == FORMAT_PROGRAM || job->spec.sink_format == FORMAT_PROGRAM)
-        e->programs++;
+    struct data_job *other = job->out_name ? writer_of(e, job->out_name) : NULL;
+    if (other)
+        free(TAKE((owns_output(other, job) ? job : other)->out_name));
+    e->programs += uses_programs(&job->spec);
     struct data_job *added = TAKE(job);
     job_table_add(&e->jobs, added);
     return true;
