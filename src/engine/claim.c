@@ -272,6 +272,13 @@ static enum op_fate answer_end(struct engine *e, struct data_job *job, struct op
 
 static enum op_fate claim_now(struct engine *e, struct data_job *job, struct op *op)
 {
+    /* What is at its end, and what opens it again, is decided between commits, not during one: it
+     * may take the sink in hand, which is the committer's now. */
+    if (e->in_commit && job_state_is_final(job->row.state)) {
+        job->again_now = true;
+        wait_for_records(e, job, op);
+        return FATE_WAITS;
+    }
     if (is_over(job))
         return answer_end(e, job, op);
     if (job->row.paused) {
@@ -289,7 +296,6 @@ static enum op_fate claim_now(struct engine *e, struct data_job *job, struct op 
         return claimed(e, job, op) ? FATE_DURABLE : FATE_NOW;
     if (found == FOUND_ERROR)
         return FATE_NOW;
-    /* What is at its end is decided between commits, not during one. */
     bool later = e->in_commit && found == FOUND_END;
     job->again_now = found == FOUND_PAUSE || later;
     if (later) {
@@ -305,9 +311,11 @@ static enum op_fate claim_now(struct engine *e, struct data_job *job, struct op 
         wait_for_records(e, job, op);
         return FATE_WAITS;
     }
-    if (job_state_is_final(job->row.state))
-        list_add(&e->building.ended, job); /* it lets go again of what it has just looked at */
-    return answer_end(e, job, op);
+    enum op_fate fate = answer_end(e, job, op);
+    /* A job that ended long ago lets go again of what it has just looked at. */
+    if (job_state_is_final(job->row.state) && !job->touched)
+        data_job_rest(job);
+    return fate;
 }
 
 enum op_fate op_claim(struct engine *e, struct op *op)

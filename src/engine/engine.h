@@ -43,10 +43,9 @@ MUST_CHECK bool engine_step(struct engine *e, struct op *ops, struct instant now
  *
  *     ok = engine_begin(e, ops, now, &pending, &err);
  *     while (ok && pending) {
- *         engine_commit(e);                          <- elsewhere; meanwhile:
- * engine_claim_meanwhile ok = engine_finish(e, now, &pending, &err);
- *     }
- */
+ *         engine_commit(e);
+ *         ok = engine_finish(e, now, &pending, &err);
+ *     } */
 MUST_CHECK bool engine_begin(struct engine *e, struct op *ops, struct instant now, bool *pending,
                              struct err *err);
 void engine_commit(struct engine *e);

@@ -350,7 +350,8 @@ static void revert_job(struct engine *e, struct staged *staged, const struct err
     /* Where a first write has begun its base length is stored, whatever became of the rest. */
     job->row.progress.sink_bytes = job->stored.sink_bytes;
     job->row.progress.errors_bytes = job->stored.errors_bytes;
-    if (job->again_now)
+    /* These wait for nothing but that the list can be written. */
+    if (data_job_must_list(job))
         claims_end(e, job, why);
     struct log_line *line = log_begin(LOG_ERROR, "group.failed");
     log_value(line, "job", "%s", job->row.name);
@@ -442,7 +443,7 @@ void group_finish(struct engine *e)
     struct group *g = &e->committing;
     e->in_commit = false;
     e->store_failed = g->err.code != ERR_NONE;
-    e->fatal = g->err.code == ERR_FATAL;
+    e->fatal = e->fatal || g->err.code == ERR_FATAL;
     for (size_t i = 0; i < g->staged_count; i++) {
         struct staged *staged = &g->staged[i];
         if (staged->err.code != ERR_NONE || e->store_failed)

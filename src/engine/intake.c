@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -133,6 +132,13 @@ static void refuse_list(struct op *ops)
     }
 }
 
+static void start_taking(struct intake *in)
+{
+    pthread_mutex_lock(&in->lock);
+    in->stopped = in->stopping = false;
+    pthread_mutex_unlock(&in->lock);
+}
+
 static void stop_taking(struct intake *in)
 {
     pthread_mutex_lock(&in->lock);
@@ -249,15 +255,18 @@ bool intake_start(struct intake *in, struct engine *engine, void (*on_fatal)(con
                   struct err *err)
 {
     assert(!in->running);
+    if (in->bell < 0)
+        return err_set(err, ERR_BUSY, "no descriptor is left for the engine's bell");
     in->engine = engine;
     in->on_fatal = on_fatal;
-    in->stopped = in->stopping = false;
     in->commit = COMMIT_NONE;
     int failed = pthread_create(&in->committer, NULL, run_committer, in);
     if (failed)
         return err_errno(err, failed, "start the committer");
+    start_taking(in);
     failed = pthread_create(&in->thread, NULL, run, in);
     if (failed) {
+        stop_taking(in);
         set_commit(in, COMMIT_QUIT);
         pthread_join(in->committer, NULL);
         return err_errno(err, failed, "start the engine's thread");

@@ -384,6 +384,29 @@ static void a_completed_jobs_compressed_input_is_read_again_only_when_it_grew(vo
     assert_claim(b, 2, "[[50000,{\"n\":50000}]]");
 }
 
+static int open_files(void)
+{
+    int count = 0;
+    for (int fd = 0; fd < 1024; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+static void a_completed_job_lets_go_of_what_a_claim_has_looked_at(void **state)
+{
+    struct bench *b = *state;
+    start_lines(b, 2);
+    assert_int_equal(claim(b, 2), 2);
+    settle(b, 0, 2);
+    assert_claim(b, 2, "[]");
+    int files = open_files();
+    assert_claim(b, 2, "[]");
+    assert_int_equal(open_files(), files);
+    reopen_engine(b);
+    assert_claim(b, 2, "[]");
+    assert_int_equal(open_files(), files);
+}
+
 /* --- waiting ------------------------------------------------------------------------------------
  */
 
@@ -782,6 +805,7 @@ int main(void)
         ENGINE_TEST(a_claim_after_the_end_is_told_that_it_is_finished),
         ENGINE_TEST(lines_appended_to_a_completed_jobs_input_open_it_again),
         ENGINE_TEST(a_completed_jobs_compressed_input_is_read_again_only_when_it_grew),
+        ENGINE_TEST(a_completed_job_lets_go_of_what_a_claim_has_looked_at),
         ENGINE_TEST(a_claim_that_waits_is_answered_empty_when_its_time_is_over),
         ENGINE_TEST(who_waits_longest_gets_what_comes_back),
         ENGINE_TEST(those_who_wait_are_sent_home_when_the_job_completes),

@@ -410,6 +410,129 @@ static void a_leased_record_goes_back_to_its_lease(void **state)
     op_release(&op);
 }
 
+/* --- while a group is on its way to the disk ----------------------------------------------------
+ */
+
+/* Begins a step with this op; its group waits to be committed. */
+static void begin(struct bench *b, struct op *op)
+{
+    bool pending = false;
+    op->next = NULL;
+    assert_true(engine_begin(b->engine, op, b->now, &pending, &b->err));
+    assert_true(pending);
+    assert_false(is_answered(op));
+}
+
+static void end(struct bench *b)
+{
+    bool pending = true;
+    while (pending) {
+        engine_commit(b->engine);
+        assert_true(engine_finish(b->engine, b->now, &pending, &b->err));
+    }
+}
+
+static void meanwhile(struct bench *b, struct op *op, int64_t max)
+{
+    prepare_claim(op, "job", max);
+    engine_claim_meanwhile(b->engine, op, b->now);
+}
+
+static void records_are_handed_out_while_the_disk_is_waited_for(void **state)
+{
+    struct bench *b = *state;
+    struct settling s;
+    struct op one, two;
+    start_lines(b, 6);
+    assert_int_equal(claim(b, 2), 2);
+    prepare_results(&s, 0, 2);
+    begin(b, &s.op);
+    meanwhile(b, &one, 2);
+    assert_went_well(&one);
+    assert_int_equal(one.claim.count, 2);
+    meanwhile(b, &two, 9);
+    assert_int_equal(two.claim.count, 2);
+    end(b);
+    assert_went_well(&s.op);
+    settle(b, 2, 4);
+    assert_claim(b, 1, "[]");
+    assert_int_equal(line_count(b, "data/out.jsonl"), 6);
+    op_release(&one);
+    op_release(&two);
+}
+
+static void who_meets_the_end_meanwhile_waits_for_the_commit(void **state)
+{
+    struct bench *b = *state;
+    for (int failing = 0; failing < 2; failing++) {
+        struct settling s;
+        struct op op;
+        if (failing)
+            control(b, "job", CONTROL_REPAIR);
+        else
+            start_lines(b, 2);
+        claim(b, 9);
+        prepare_results(&s, 0, 2);
+        s.op.settle.overwrite = failing;
+        begin(b, &s.op);
+        meanwhile(b, &op, 1);
+        assert_false(is_answered(&op));
+        if (failing)
+            plan_fault("sink.write:1:full");
+        end(b);
+        no_faults();
+        /* It never sees an error that is not its own. */
+        assert_went_well(&op);
+        assert_int_equal(op.claim.count, 0);
+        op_release(&op);
+    }
+}
+
+/* It would take the output in hand, which the commit may be writing. */
+static void who_would_open_a_job_again_meanwhile_waits_for_the_commit(void **state)
+{
+    struct bench *b = *state;
+    struct settling s;
+    struct op op;
+    start_lines(b, 2);
+    assert_int_equal(claim(b, 2), 2);
+    settle(b, 0, 2);
+    assert_claim(b, 1, "[]");
+    put_lines(b, "data/in.jsonl", 2, 1);
+    prepare_results(&s, 0, 2); /* repeats: the job stays completed */
+    begin(b, &s.op);
+    meanwhile(b, &op, 1);
+    assert_false(is_answered(&op));
+    end(b);
+    assert_went_well(&op);
+    assert_true(str_is(buf_str(&op.claim.records), "[[2,{\"n\":2}]]"));
+    op_release(&op);
+}
+
+static void a_failed_record_that_is_out_again_stays_with_who_has_it(void **state)
+{
+    struct bench *b = *state;
+    struct settling s;
+    struct op op;
+    start_lines(b, 2);
+    assert_int_equal(claim(b, 2), 2);
+    settle(b, 1, 1);
+    settling_begin(&s, "job");
+    settling_add(&s, 0, true, "\"no\"");
+    begin(b, &s.op);
+    meanwhile(b, &op, 1);
+    assert_true(str_is(buf_str(&op.claim.records), "[[0,{\"n\":0}]]"));
+    plan_fault("store.commit:1:full");
+    end(b);
+    assert_int_equal(s.op.err.code, ERR_NO_SPACE);
+    no_faults();
+    assert_int_equal(counts_of(b, "job").served, 1);
+    assert_claim(b, 1, "[]");
+    settle(b, 0, 1);
+    assert_int_equal(line_count(b, "data/out.jsonl"), 2);
+    op_release(&op);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -429,6 +552,10 @@ int main(void)
         ENGINE_TEST(one_job_whose_output_fails_does_not_fail_the_others),
         ENGINE_TEST(a_report_in_a_failed_group_tells_what_stands),
         ENGINE_TEST(a_leased_record_goes_back_to_its_lease),
+        ENGINE_TEST(records_are_handed_out_while_the_disk_is_waited_for),
+        ENGINE_TEST(who_meets_the_end_meanwhile_waits_for_the_commit),
+        ENGINE_TEST(who_would_open_a_job_again_meanwhile_waits_for_the_commit),
+        ENGINE_TEST(a_failed_record_that_is_out_again_stays_with_who_has_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
