@@ -318,6 +318,26 @@ static enum op_fate claim_now(struct engine *e, struct data_job *job, struct op 
     return fate;
 }
 
+void claims_look_for_end(struct engine *e, struct data_job *job)
+{
+    const char *path = job->spec.source_path;
+    /* The end of a compressed input is far away: the start of the server does not wait for it. */
+    if (job->row.state != JOB_RUNNING || !path || compression_of_path(path) != COMPRESS_NONE ||
+        ledger_count(job->ledger, RECORD_UNREAD))
+        return;
+    struct op op;
+    struct err ignored;
+    op_init(&op, OP_CLAIM);
+    op.claim.max_records = op.claim.max_bytes = 1;
+    enum found found = look(e, job, &op, NULL, &ignored);
+    undo_look(job, &op, NULL);
+    if (found == FOUND_END) {
+        job->exhausted = true;
+        job_advance(e, job);
+    }
+    op_release(&op);
+}
+
 enum op_fate op_claim(struct engine *e, struct op *op)
 {
     if (!op_find_job(e, op))

@@ -271,8 +271,10 @@ static void recover_job(struct engine *e, struct data_job *job)
     bool ok = job->row.progress.sink_bytes < 0 || data_job_need_sink(e, job, &err);
     ok = ok && (job->row.progress.errors_bytes < 0 || data_job_need_errors(e, job, &err));
     ok = ok && data_job_need_programs(e, job, &err);
-    if (ok)
+    if (ok) {
+        claims_look_for_end(e, job);
         return;
+    }
     struct log_line *line = log_begin(LOG_WARN, "job.not-recovered");
     log_value(line, "job", "%s", job->row.name);
     log_value(line, "reason", "%s", err.text);
