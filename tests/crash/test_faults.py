@@ -6,7 +6,9 @@ and work goes on when the fault is over; after a failed sync the process ends, a
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import http.client
 import resource
 import socket
 import subprocess
@@ -305,3 +307,23 @@ def test_a_failure_at_any_named_place_is_coped_with(
     if acknowledged % 20:  # half of the times go on with the same process
         server.restart()
     Job(server, start=False).finish(patience=20)
+
+
+def test_a_job_whose_last_result_was_taken_just_before_a_kill_comes_to_its_end(
+    make_server: Callable[..., ServerProcess],
+) -> None:
+    """Nobody may be left to ask it for records: it must be complete by itself."""
+    server = make_server(env={"PENSTOCK_FAULT": "sink.synced:2:kill"})
+    job = Job(server)
+    items = job.wire.serve("j", COUNT).json()
+    assert job.wire.serve("j", 1).json() == []
+    assert job.wire.receive("j", items[:-1]).status == 200
+    server.env = {}
+    server.restart(env={"PENSTOCK_FAULT": "group.answered:1:kill"})
+    last = job.wire.serve("j", 1).json()
+    with contextlib.suppress(AWAY, http.client.HTTPException):
+        job.wire.receive("j", last)
+    server.join()
+    server.start()
+    report = job.wire.report("j")
+    assert report == {"served": 0, "received": COUNT, "status": "COMPLETE"}
