@@ -243,6 +243,8 @@ static void conn_open(struct conn *c, struct load *l, int epoll)
         setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0 ||
         fcntl(c->fd, F_SETFL, O_NONBLOCK) != 0)
         give_up("connect", strerror(errno));
+    /* As the server does on loopback; where it is not there the system's stays. */
+    setsockopt(c->fd, IPPROTO_TCP, TCP_CONGESTION, "reno", sizeof "reno" - 1);
     struct epoll_event e = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = c};
     if (epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &e) != 0)
         give_up("epoll", strerror(errno));
