@@ -203,7 +203,7 @@ static inline int line_count(struct bench *b, const char *name)
 /* How often an op was answered is counted in its context. */
 static inline void count_answer(struct op *op)
 {
-    op->context = (char *)op->context + 1;
+    op->context = (void *)((uintptr_t)op->context + 1);
 }
 
 static inline bool is_answered(const struct op *op)

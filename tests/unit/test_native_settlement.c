@@ -8,10 +8,11 @@
 #include <cmocka.h>
 
 /* The body in an allocation of its very size, so that sanitizers see a byte too far. */
-static char *body_of(const char *text)
+static char *body_of(const char *text, size_t *len)
 {
-    char *body = xcalloc(strlen(text) + !*text, 1);
-    memcpy(body, text, strlen(text));
+    *len = strlen(text);
+    char *body = xcalloc(*len + !*len, 1);
+    memcpy(body, text, *len);
     return body;
 }
 
@@ -31,9 +32,11 @@ static void results_and_failures_become_lines_in_their_order(void **state)
     (void)state;
     struct settlement s = {0};
     struct err err = {0};
+    size_t len = 0;
     OWNED_MEM char *body = body_of("{\"results\":[[0,{\"a\" : 1}],[7,\"\\n\"] , [8 , null ]],"
-                                   "\"failures\":[[1,\"why\"],[2,null]],\"lease\":\"abc\"}");
-    assert_true(settlement_read(&s, body, strlen(body), &err));
+                                   "\"failures\":[[1,\"why\"],[2,null]],\"lease\":\"abc\"}",
+                                   &len);
+    assert_true(settlement_read(&s, body, len, &err));
     assert_int_equal(s.count, 5);
     check_line(&s, 0, 0, false, "{\"a\" : 1}\n");
     check_line(&s, 1, 7, false, "\"\\n\"\n");
@@ -49,8 +52,9 @@ static void line_breaks_between_tokens_become_blanks(void **state)
     (void)state;
     struct settlement s = {0};
     struct err err = {0};
-    OWNED_MEM char *body = body_of("{\"results\":[[0,[1,\n2,\r\n\t3]],[1,{}\n]\n]}");
-    assert_true(settlement_read(&s, body, strlen(body), &err));
+    size_t len = 0;
+    OWNED_MEM char *body = body_of("{\"results\":[[0,[1,\n2,\r\n\t3]],[1,{}\n]\n]}", &len);
+    assert_true(settlement_read(&s, body, len, &err));
     check_line(&s, 0, 0, false, "[1, 2,  \t3]\n");
     check_line(&s, 1, 1, false, "{}\n");
     settlement_release(&s);
@@ -64,8 +68,9 @@ static void empty_settlements_are_fine(void **state)
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
         struct settlement s = {0};
         struct err err = {0};
-        OWNED_MEM char *body = body_of(bodies[i]);
-        assert_true(settlement_read(&s, body, strlen(body), &err));
+        size_t len = 0;
+        OWNED_MEM char *body = body_of(bodies[i], &len);
+        assert_true(settlement_read(&s, body, len, &err));
         assert_int_equal(s.count, 0);
         assert_int_equal(s.lease.len, 0);
         settlement_release(&s);
@@ -95,8 +100,9 @@ static void what_is_wrong_is_named_with_its_place(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct settlement s = {0};
         struct err err = {0};
-        OWNED_MEM char *body = body_of(cases[i].body);
-        assert_false(settlement_read(&s, body, strlen(body), &err));
+        size_t len = 0;
+        OWNED_MEM char *body = body_of(cases[i].body, &len);
+        assert_false(settlement_read(&s, body, len, &err));
         assert_int_equal(err.code, ERR_INVALID);
         if (strncmp(err.text, cases[i].says, strlen(cases[i].says)) != 0)
             fail_msg("%s: %s", cases[i].body, err.text);
