@@ -21,7 +21,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { EVENTS_KEPT = 100000 };
+enum {
+    EVENTS_KEPT = 100000,
+    LARGE_COMMIT =
+        64 << 10 /* bytes of results: from about here on writing takes longer than a wake-up */
+};
 
 void list_add(struct list *l, void *item)
 {
@@ -471,6 +475,20 @@ bool engine_begin(struct engine *e, struct op *ops, struct instant now, bool *pe
 void engine_commit(struct engine *e)
 {
     group_commit(e);
+}
+
+bool engine_commit_is_large(const struct engine *e)
+{
+    size_t bytes = 0;
+    const struct list *answers = &e->committing.answers;
+    for (size_t i = 0; i < answers->count && bytes < LARGE_COMMIT; i++) {
+        const struct op *op = answers->items[i];
+        if (op->kind != OP_SETTLE || op->settle.count == 0)
+            continue;
+        const struct settle_entry *last = &op->settle.entries[op->settle.count - 1];
+        bytes += last->at + last->len;
+    }
+    return bytes >= LARGE_COMMIT;
 }
 
 void engine_claim_meanwhile(struct engine *e, struct op *claim, struct instant now)

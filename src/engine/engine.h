@@ -49,6 +49,8 @@ MUST_CHECK bool engine_step(struct engine *e, struct op *ops, struct instant now
 MUST_CHECK bool engine_begin(struct engine *e, struct op *ops, struct instant now, bool *pending,
                              struct err *err);
 void engine_commit(struct engine *e);
+/* Whether so much is to be written that handing out records meanwhile is worth a second thread. */
+bool engine_commit_is_large(const struct engine *e);
 /* Applies one OP_CLAIM. */
 void engine_claim_meanwhile(struct engine *e, struct op *claim, struct instant now);
 MUST_CHECK bool engine_finish(struct engine *e, struct instant now, bool *pending, struct err *err);

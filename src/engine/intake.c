@@ -217,7 +217,10 @@ static bool step(struct intake *in, struct op *ops, struct op **held, struct err
     *held = NULL;
     bool ok = engine_begin(in->engine, ops, clock_now(), &pending, err);
     while (ok && pending) {
-        held = commit(in, held);
+        if (engine_commit_is_large(in->engine))
+            held = commit(in, held);
+        else
+            engine_commit(in->engine);
         ok = engine_finish(in->engine, clock_now(), &pending, err);
     }
     return ok;
