@@ -309,7 +309,8 @@ static bool announce(struct serve *s, struct err *err)
     printf("penstock %s serves %s (docs: %s/docs), data", PENSTOCK_VERSION, s->url, s->url);
     for (size_t i = 0; i < s->data_count; i++)
         printf(" %s", s->data_dirs[i]);
-    printf(", state %s\n", s->state_dir);
+    OWNED_MEM char *state = realpath(s->state_dir, NULL);
+    printf(", state %s\n", state ? state : s->state_dir);
     fflush(stdout);
     return true;
 }
