@@ -108,7 +108,7 @@ static bool read_text(const char *member, struct str raw, char **out, struct err
 static bool read_format(const char *member, struct str raw, enum data_format *out, struct err *err)
 {
     OWNED_MEM char *name = json_take_text(raw);
-    if (!name || !data_format_parse(str_of(name), out))
+    if (!name || !data_format_parse(str_of(name), out) || *out == FORMAT_NONE)
         return wrong(err, member, "\"jsonl\", \"csv\" or \"program\"", raw);
     return true;
 }
@@ -182,7 +182,7 @@ static bool read_member(struct str name, struct str raw, struct data_spec *spec,
     if (json_name_is(name, "lease_s")) {
         if (!json_double(raw, &seconds) || !(seconds >= 0 && seconds <= (double)LEASE_MAX_US / 1e6))
             return wrong(err, "lease_s", "seconds from 0 to 604800", raw);
-        spec->lease_us = (int64_t)(seconds * 1e6);
+        spec->lease_us = (int64_t)llround(seconds * 1e6);
         return true;
     }
     if (json_name_is(name, "max_attempts"))

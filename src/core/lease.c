@@ -147,9 +147,11 @@ void leases_sweep(struct leases *all)
             lease_free(all->heap[i]);
     if (kept == all->count)
         return;
-    all->count = kept;
-    for (size_t i = kept / 2; i-- > 0;)
-        heap_settle(all, i);
+    /* Built anew, one by one: each finds its place among those before it. */
+    for (all->count = 0; all->count < kept;) {
+        size_t last = all->count++;
+        heap_settle(all, last);
+    }
 }
 
 /* Index of the first run that begins after the record. */

@@ -227,9 +227,10 @@ void ledger_stored(struct ledger *l)
 bool ledger_load_page(struct ledger *l, const struct ledger_page *stored)
 {
     const struct place *at = &stored->place;
-    int64_t first = stored->number * LEDGER_PAGE_RECORDS;
-    if (stored->number != (int64_t)l->page_count || at->record < 0 || at->record > first ||
-        at->bytes < 0 || at->line < 1)
+    int64_t number = (int64_t)l->page_count;
+    if (stored->number != number || number >= LEDGER_RECORDS_MAX / LEDGER_PAGE_RECORDS ||
+        at->record < 0 || at->record > number * LEDGER_PAGE_RECORDS || at->bytes < 0 ||
+        at->line < 1)
         return false;
     struct page *page = page_add(l, stored->place);
     memcpy(page->bits, stored->bits, sizeof page->bits);
@@ -238,9 +239,15 @@ bool ledger_load_page(struct ledger *l, const struct ledger_page *stored)
 
 bool ledger_load_known(struct ledger *l, int64_t known)
 {
-    size_t need = (size_t)((known + LEDGER_PAGE_RECORDS - 1) / LEDGER_PAGE_RECORDS);
-    if (known < 0 || known > LEDGER_RECORDS_MAX || need != l->page_count)
+    if (known < 0 || known > LEDGER_RECORDS_MAX)
         return false;
+    size_t need = (size_t)((known + LEDGER_PAGE_RECORDS - 1) / LEDGER_PAGE_RECORDS);
+    if (need != l->page_count)
+        return false;
+    /* Nothing is said of records that were not reached. */
+    for (size_t slot = slot_of(known); slot > 0 && slot < LEDGER_PAGE_RECORDS; slot++)
+        if (bits_get(l->pages[need - 1]->bits, slot) != RECORD_UNREAD)
+            return false;
     l->known = known;
     for (int64_t record = 0; record < known; record++) {
         struct page *page = page_of(l, record);

@@ -78,7 +78,8 @@ void ledger_stored(struct ledger *l);
 /* Puts a stored page back; pages come in order, from 0, without gaps. False when the page is
  * damaged (wrong number or place): nothing is changed. */
 MUST_CHECK bool ledger_load_page(struct ledger *l, const struct ledger_page *page);
-/* After the last page: how many records were known. False when that does not fit the pages. */
+/* After the last page: how many records were known. False when that does not fit the pages, or when
+ * they tell of records behind it. */
 MUST_CHECK bool ledger_load_known(struct ledger *l, int64_t known);
 
 /* Walks everything and compares counts with bits; asserts on a mistake. For tests and doctor. */
