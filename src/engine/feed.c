@@ -250,7 +250,9 @@ enum op_fate op_subscribe(struct engine *e, struct op *op)
     if (op->subscribe.after == -2)
         return fill(e, s, &op->err), FATE_NOW;
     s->job_id = one_job ? op->of->row.id : 0;
-    s->cursor = op->subscribe.after < 0 ? e->last_event : op->subscribe.after;
+    /* Who comes from another state folder may name events that this one has not seen yet. */
+    bool known = op->subscribe.after >= 0 && op->subscribe.after <= e->last_event;
+    s->cursor = known ? op->subscribe.after : e->last_event;
     if (fill(e, s, &op->err))
         list_add(&e->subscriptions, s);
     return FATE_NOW;

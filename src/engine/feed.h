@@ -21,9 +21,9 @@ struct subscription;
 struct subscription *subscription_new(void (*wake)(void *context), void *context);
 /* Only before OP_SUBSCRIBE or after the OP_UNSUBSCRIBE is done. */
 void subscription_free(struct subscription *s);
-/* Moves what is there into `out` (at most `max` bytes, whole events). Returns false when there was
- * nothing; then `wake` will be called. Thread: any, one at a time. `*refill` says that the engine
- * should be told to read on: post OP_SUBSCRIBE again with after = -2. */
+/* Moves what is there into `out` (at most `max` bytes; the last event may come in pieces). Returns
+ * false when there was nothing; then `wake` will be called. Thread: any, one at a time. `*refill`
+ * says that the engine should be told to read on: post OP_SUBSCRIBE again with after = -2. */
 bool subscription_take(struct subscription *s, char *out, size_t max, size_t *len, bool *refill);
 
 #endif

@@ -32,7 +32,6 @@ enum op_kind {
     OP_KEYS,   /* create, revoke, list API keys */
     OP_STATS,  /* figures for /metrics and /health */
     OP_DOCTOR, /* compare store, ledger and outputs */
-    OP_WAKE,   /* a program or an input has more; internal */
     OP_KIND_COUNT
 };
 
@@ -197,7 +196,8 @@ struct op {
         } list;
         struct {
             struct subscription *subscription; /* feed.h; with job.id 0 and no name: all jobs */
-            int64_t after;                     /* event id; -1: from now on */
+            int64_t
+                after; /* event id; -1 (or an id not given yet): from now on; -2: read on, feed.h */
         } subscribe;
         struct {
             enum { KEYS_LIST, KEYS_CREATE, KEYS_REVOKE } verb;
