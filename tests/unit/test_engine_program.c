@@ -1,0 +1,288 @@
+/* Jobs whose records come from a program, or whose results go to one. advance.c, data_job.c. */
+#include "engine_temp.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+
+enum { DEADLINE_MS = 20000 };
+
+static int bell = -1;
+
+static void rung(void *context)
+{
+    uint64_t one = 1;
+    (void)context;
+    if (write(bell, &one, sizeof one) < 0)
+        abort();
+}
+
+/* Steps when a program has something, until the condition holds. */
+#define UNTIL(bench, condition)                                                                    \
+    while (!(condition))                                                                           \
+    wait_ring(bench)
+
+static void wait_ring(struct bench *b)
+{
+    uint64_t count;
+    struct pollfd fd = {bell, POLLIN, 0};
+    if (poll(&fd, 1, DEADLINE_MS) != 1)
+        fail_msg("no program did anything for %d s", DEADLINE_MS / 1000);
+    assert_int_equal(read(bell, &count, sizeof count), (ssize_t)sizeof count);
+    pass_time(b, 1);
+}
+
+static void with_programs(struct bench *b, const char *reader, const char *writer)
+{
+    close_engine(b);
+    bell = eventfd(0, EFD_CLOEXEC);
+    b->options.wake = rung;
+    if (reader) {
+        OWNED_MEM char *rule = xasprintf("reader=%s", reader);
+        assert_true(programs_add(b->readers, rule, &b->err));
+        b->spec.source_format = FORMAT_PROGRAM;
+        free(TAKE(b->spec.source_path));
+        b->spec.source_program = xstrdup("reader");
+    }
+    if (writer) {
+        OWNED_MEM char *rule = xasprintf("writer=cd %s && %s", path_of(b, "data"), writer);
+        assert_true(programs_add(b->writers, rule, &b->err));
+        b->spec.sink_format = FORMAT_PROGRAM;
+        free(TAKE(b->spec.sink_path));
+        b->spec.sink_program = xstrdup("writer");
+    }
+    open_engine(b);
+}
+
+static int program_end(void **state)
+{
+    int result = bench_end(state); /* its programs ring until they are gone */
+    if (bell >= 0)
+        close(bell);
+    bell = -1;
+    return result;
+}
+
+/* Claims with waiting until something comes; returns how many. */
+static int64_t claim_waiting(struct bench *b, int64_t max, bool *finished)
+{
+    struct op op;
+    prepare_claim(&op, "job", max);
+    op.claim.wait_until_us = NEVER_US;
+    assert_true(STEP(b, &op));
+    UNTIL(b, is_answered(&op));
+    assert_went_well(&op);
+    int64_t count = op.claim.count;
+    if (finished)
+        *finished = op.claim.finished;
+    op_release(&op);
+    return count;
+}
+
+/* Claims until `count` records came. */
+static void claim_all(struct bench *b, int64_t count)
+{
+    while (count > 0) {
+        int64_t got = claim_waiting(b, count, NULL);
+        assert_true(got > 0 && got <= count);
+        count -= got;
+    }
+}
+
+static void a_programs_lines_are_served(void **state)
+{
+    struct bench *b = *state;
+    bool finished = false;
+    with_programs(b, "seq 100", NULL);
+    start(b, "job");
+    claim_all(b, 100);
+    settle(b, 0, 60);
+    settle(b, 60, 40);
+    assert_int_equal(claim_waiting(b, 1, &finished), 0);
+    assert_true(finished);
+    assert_int_equal(state_of(b, "job"), JOB_COMPLETED);
+    assert_int_equal(line_count(b, "data/out.jsonl"), 100);
+    /* A claim after the end does not run it again. */
+    assert_claim(b, 1, "[]");
+    settle(b, 0, 10);
+    assert_int_equal(state_of(b, "job"), JOB_COMPLETED);
+}
+
+/* Nobody is told to go home while more may be printed. */
+static void who_asks_waits_as_long_as_the_program_runs(void **state)
+{
+    struct bench *b = *state;
+    struct op op;
+    OWNED_MEM char *command =
+        xasprintf("mkfifo %s; echo 1; cat %s", path_of(b, "data/pipe"), path_of(b, "data/pipe"));
+    with_programs(b, command, NULL);
+    start(b, "job");
+    claim_all(b, 1);
+    prepare_claim(&op, "job", 1);
+    assert_true(STEP(b, &op));
+    assert_false(is_answered(&op));
+    assert_true(engine_next_us(b->engine) == NEVER_US);
+    put(b, "data/pipe", "2\n");
+    UNTIL(b, is_answered(&op));
+    assert_true(str_is(buf_str(&op.claim.records), "[[1,2]]"));
+    op_release(&op);
+}
+
+static void a_program_that_fails_fails_the_job(void **state)
+{
+    struct bench *b = *state;
+    bool finished = false;
+    with_programs(b, "echo 1; exit 3", NULL);
+    start(b, "job");
+    claim_all(b, 1);
+    assert_int_equal(claim_waiting(b, 1, &finished), 0);
+    assert_true(finished);
+    struct job_view view = view_of(b, "job");
+    assert_int_equal(view.state, JOB_FAILED);
+    assert_string_equal(view.failure, "reader: exit status 3");
+    job_view_release(&view);
+    reopen_engine(b);
+    view = view_of(b, "job");
+    assert_string_equal(view.failure, "reader: exit status 3");
+    job_view_release(&view);
+}
+
+static void after_a_restart_the_program_must_print_the_same(void **state)
+{
+    struct bench *b = *state;
+    OWNED_MEM char *command = xasprintf("cat %s", path_of(b, "data/list"));
+    bool finished = false;
+    put(b, "data/list", "1\n2\n3\n");
+    with_programs(b, command, NULL);
+    start(b, "job");
+    claim_all(b, 3);
+    settle(b, 0, 1);
+    reopen_engine(b);
+    claim_all(b, 2);
+    settle(b, 1, 1);
+    close_engine(b);
+    put(b, "data/list", "1\n2\n4\n");
+    open_engine(b);
+    while (state_of(b, "job") != JOB_FAILED)
+        claim_waiting(b, 9, &finished);
+    struct job_view view = view_of(b, "job");
+    assert_non_null(strstr(view.failure, "something else than when it ran before"));
+    job_view_release(&view);
+    assert_int_equal(line_count(b, "data/out.jsonl"), 2);
+}
+
+static void a_writer_is_given_what_is_committed(void **state)
+{
+    struct bench *b = *state;
+    with_programs(b, NULL, "cat > written");
+    start_lines(b, 5);
+    assert_int_equal(claim(b, 5), 5);
+    settle(b, 0, 3);
+    reopen_engine(b); /* it begins anew, with all there is */
+    settle(b, 3, 2);
+    assert_int_equal(claim(b, 1), 0);
+    UNTIL(b, state_of(b, "job") == JOB_COMPLETED);
+    assert_text(b, "data/written", "{\"r\":0}\n{\"r\":1}\n{\"r\":2}\n{\"r\":3}\n{\"r\":4}\n");
+    /* What is sent again is a repeat; the program is not run for it. */
+    assert_int_equal(unlink(path_of(b, "data/written")), 0);
+    settle(b, 0, 5);
+    pass_time(b, SECOND_US);
+    assert_int_equal(access(path_of(b, "data/written"), F_OK), -1);
+    assert_int_equal(state_of(b, "job"), JOB_COMPLETED);
+}
+
+static void a_writer_that_fails_fails_the_job(void **state)
+{
+    struct bench *b = *state;
+    with_programs(b, NULL, "read line; exit 7");
+    start_lines(b, 2);
+    assert_int_equal(claim(b, 2), 2);
+    settle(b, 0, 2);
+    UNTIL(b, state_of(b, "job") == JOB_FAILED);
+    struct job_view view = view_of(b, "job");
+    assert_non_null(strstr(view.failure, "writer: exit status 7"));
+    job_view_release(&view);
+}
+
+static void a_writer_that_fails_fails_a_job_that_only_writes(void **state)
+{
+    struct bench *b = *state;
+    with_programs(b, NULL, "read line; exit 7");
+    b->spec.mode = MODE_WRITE;
+    b->spec.source_format = FORMAT_NONE;
+    free(TAKE(b->spec.source_path));
+    start(b, "job");
+    settle(b, 0, 2);
+    UNTIL(b, state_of(b, "job") == JOB_FAILED);
+    struct settling s;
+    prepare_results(&s, 5, 1);
+    ask(b, &s.op);
+    assert_refused(&s.op, REFUSED_OTHERWISE, ERR_CONFLICT, "job job is failed");
+}
+
+static void a_deleted_job_takes_its_spools_along(void **state)
+{
+    struct bench *b = *state;
+    with_programs(b, "seq 3", "cat > written");
+    int64_t id = start(b, "job");
+    claim_all(b, 3);
+    settle(b, 0, 3);
+    OWNED_MEM char *in = xasprintf("state/job-%lld.in.jsonl", (long long)id);
+    OWNED_MEM char *out = xasprintf("state/job-%lld.out.jsonl", (long long)id);
+    assert_text(b, in, "1\n2\n3\n");
+    assert_int_equal(line_count(b, out), 3);
+    control(b, "job", CONTROL_DELETE);
+    assert_int_equal(access(path_of(b, in), F_OK), -1);
+    assert_int_equal(access(path_of(b, out), F_OK), -1);
+}
+
+static void a_clean_start_may_go_to_a_program(void **state)
+{
+    struct bench *b = *state;
+    struct op op;
+    start_lines(b, 1);
+    with_programs(b, "seq 2", NULL);
+    prepare_start(b, &op, "job");
+    op.start.clean_start = true;
+    ask(b, &op);
+    assert_went_well(&op);
+    claim_all(b, 2);
+    settle(b, 0, 2);
+    bool finished = false;
+    assert_int_equal(claim_waiting(b, 1, &finished), 0);
+    assert_true(finished);
+}
+
+static void a_program_that_nobody_names_any_more_is_told(void **state)
+{
+    struct bench *b = *state;
+    struct op op;
+    with_programs(b, "seq 2", NULL);
+    start(b, "job");
+    close_engine(b);
+    programs_free(b->readers);
+    b->readers = programs_new();
+    open_engine(b);
+    prepare_claim(&op, "job", 1);
+    ask(b, &op);
+    assert_refused(&op, REFUSED_OTHERWISE, ERR_INVALID, "no reader is named reader");
+    op_release(&op);
+}
+
+#define PROGRAM_TEST(name) cmocka_unit_test_setup_teardown(name, bench_begin, program_end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        PROGRAM_TEST(a_programs_lines_are_served),
+        PROGRAM_TEST(who_asks_waits_as_long_as_the_program_runs),
+        PROGRAM_TEST(a_program_that_fails_fails_the_job),
+        PROGRAM_TEST(after_a_restart_the_program_must_print_the_same),
+        PROGRAM_TEST(a_writer_is_given_what_is_committed),
+        PROGRAM_TEST(a_writer_that_fails_fails_the_job),
+        PROGRAM_TEST(a_writer_that_fails_fails_a_job_that_only_writes),
+        PROGRAM_TEST(a_deleted_job_takes_its_spools_along),
+        PROGRAM_TEST(a_clean_start_may_go_to_a_program),
+        PROGRAM_TEST(a_program_that_nobody_names_any_more_is_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
