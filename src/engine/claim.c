@@ -203,14 +203,20 @@ static enum found try_claim(struct engine *e, struct data_job *job, struct op *o
     return found;
 }
 
+/* Whether the reader's program may have printed what was not looked at: nobody is told to go home
+ * before it has ended and its last lines were read. */
+static bool may_print_more(const struct data_job *job)
+{
+    return job->feed_in && !job->exhausted;
+}
+
 /* Whether a claim that found nothing may be kept waiting. */
 static bool may_wait(const struct engine *e, const struct data_job *job, const struct op *op,
                      enum found found)
 {
     if (found == FOUND_PAUSE)
         return true;
-    /* The program will print more, or end: nobody is told to go home before that. */
-    if (job->feed_in && program_state(job->feed_in) == PROGRAM_RUNNING)
+    if (may_print_more(job))
         return true;
     if (op->claim.wait_leased && leases_count(job->leases) > 0)
         return true;
@@ -289,6 +295,8 @@ static enum op_fate claim_now(struct engine *e, struct data_job *job, struct op 
     }
     if (!data_job_need_programs(e, job, &op->err))
         return FATE_NOW;
+    /* Asked before the look: it may print its last lines and end behind it. */
+    bool prints = job->feed_in && program_state(job->feed_in) == PROGRAM_RUNNING;
     enum found found = try_claim(e, job, op, &op->err);
     if (data_job_must_list(job))
         engine_touch(e, job);
@@ -302,8 +310,7 @@ static enum op_fate claim_now(struct engine *e, struct data_job *job, struct op 
         wait_for_records(e, job, op);
         return FATE_WAITS;
     }
-    if (found == FOUND_END && !job->exhausted &&
-        !(job->feed_in && program_state(job->feed_in) == PROGRAM_RUNNING)) {
+    if (found == FOUND_END && !job->exhausted && !prints) {
         job->exhausted = true;
         job_advance(e, job);
     }
@@ -411,8 +418,7 @@ void claims_end(struct engine *e, struct data_job *job, const struct err *why)
 bool claim_is_held(const struct data_job *job, const struct op *op)
 {
     return (op->claim.wait_paused && job->row.paused) ||
-           (op->claim.wait_leased && leases_count(job->leases) > 0) ||
-           (job->feed_in && program_state(job->feed_in) == PROGRAM_RUNNING);
+           (op->claim.wait_leased && leases_count(job->leases) > 0) || may_print_more(job);
 }
 
 void claims_time_out(struct engine *e, struct data_job *job)

@@ -52,6 +52,17 @@ def test_records_go_from_a_program_to_a_program(
     once_each(read_jsonl(tmp_path / "kept.jsonl"), COUNT)
 
 
+def test_what_a_reader_prints_last_is_served_however_soon_it_ends(
+    make_server: Callable[..., ServerProcess],
+) -> None:
+    server = make_server("--reader", """one=echo '{"n":0}'""")
+    wire = Wire(server.url)
+    for n in range(60):
+        told = {"output_file_path": str(server.data / f"out{n}.jsonl")}
+        assert wire.scramble(f"p{n}", told, "one", "JsonlWriter").status == 200
+        assert wire.serve(f"p{n}", 100).json() == [[0, {"n": 0}]]
+
+
 def test_a_killed_server_goes_on_and_its_writer_begins_anew(
     make_server: Callable[..., ServerProcess], tmp_path: Path
 ) -> None:
@@ -97,7 +108,7 @@ def test_a_writer_that_fails_fails_its_job(make_server: Callable[..., ServerProc
     server = make_server("--reader", NUMBERS, "--writer", "short=head -n 1 > /dev/null; exit 4")
     wire = Wire(server.url)
     assert wire.scramble("p", {}, "numbers", "short").status == 200
-    work(wire, "p", 5)
+    work(wire, "p", 1)
     job = wait_for(lambda: (j := job_of(wire, "p"))["state"] == "failed" and j)
     assert "exit status 4" in job["failure"]
 
