@@ -90,8 +90,8 @@ static void leases_that_hold_nothing_are_swept_away(void **state)
     }
     leases_sweep(all);
     assert_int_equal(leases_count(all), COUNT - (COUNT + 2) / 3);
-    for (int64_t before = 0; leases_first(all); before = before) {
-        struct lease *first = leases_first(all);
+    int64_t before = 0;
+    for (struct lease *first = NULL; (first = leases_first(all));) {
         assert_true(lease_ends_us(first) >= before);
         assert_int_equal(lease_open(first), 1);
         before = lease_ends_us(first);
