@@ -188,7 +188,7 @@ static bool commit_is_done(struct intake *in)
 /* Has the committer commit; hands out records meanwhile; puts all other ops behind `*held_end`. */
 static struct op **commit(struct intake *in, struct op **held_end)
 {
-    bool stopping;
+    bool stopping = false;
     set_commit(in, COMMIT_WANTED);
     while (!commit_is_done(in)) {
         struct op *ops = take_all(in, &stopping);
