@@ -257,7 +257,8 @@ static bool write_group(struct sink *s, int64_t *written, struct err *err)
     return file_writev_at(s->fd, s->length, all, count, s->path, err);
 }
 
-/* What is written to a file without a name is lost, so it must not be acknowledged. */
+/* What is written to a file without a name is lost, and so is what somebody has cut off: neither
+ * must be acknowledged. */
 static bool still_there(struct sink *s, struct err *err)
 {
     struct stat st;
@@ -265,6 +266,10 @@ static bool still_there(struct sink *s, struct err *err)
         return err_errno(err, errno, "%s", s->path);
     if (st.st_nlink == 0)
         return err_set(err, ERR_CONFLICT, "%s was removed while it was being written", s->path);
+    if (st.st_size < s->length)
+        return err_set(err, ERR_CONFLICT,
+                       "%s was cut to %lld bytes while it was being written: %lld were committed",
+                       s->path, (long long)st.st_size, (long long)s->length);
     return true;
 }
 

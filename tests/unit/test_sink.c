@@ -158,6 +158,20 @@ static void a_file_that_became_shorter_or_vanished_is_refused(void **state)
     assert_true(sink_undo(s, &t->err));
 }
 
+static void a_file_that_was_cut_while_it_was_open_gets_no_hole(void **state)
+{
+    struct temp *t = *state;
+    OWNED(sink) struct sink *s = open_new(t, "out");
+    add(t, s, "1\n2\n");
+    commit(t, s);
+    assert_int_equal(truncate(temp_path(t, "out"), 2), 0);
+    add(t, s, "3\n");
+    assert_false(sink_flush(s, &t->err));
+    assert_error(t, ERR_CONFLICT, "was cut to 2 bytes");
+    assert_true(sink_undo(s, &t->err));
+    assert_file(t, "out", "1\n");
+}
+
 static void two_writers_of_one_file_are_refused(void **state)
 {
     struct temp *t = *state;
@@ -644,6 +658,7 @@ int main(void)
         UNIT(an_overwrite_empties_once),
         UNIT(opening_cuts_off_what_was_not_committed),
         UNIT(a_file_that_became_shorter_or_vanished_is_refused),
+        UNIT(a_file_that_was_cut_while_it_was_open_gets_no_hole),
         UNIT(two_writers_of_one_file_are_refused),
         UNIT(rewinding_forgets_what_was_added_since),
         UNIT(many_scattered_lines_are_written_in_order),
