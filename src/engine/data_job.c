@@ -69,6 +69,7 @@ void data_job_free(struct data_job *job)
     job_row_release(&job->row);
     free(job->out_name);
     free(job->errors_path);
+    free(job->errors_name);
     buf_release(&job->bad_lines);
     buf_release(&job->failure_lines);
     free(job->tried);

@@ -18,6 +18,7 @@ struct data_job {
     struct data_spec spec;
     char *out_name;    /* normal form of the output's path: no two jobs share it; NULL */
     char *errors_path; /* of the error file */
+    char *errors_name; /* its normal form; NULL: not in a data folder, or not there */
 
     struct ledger *ledger;
     struct leases *leases;

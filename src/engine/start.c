@@ -49,36 +49,89 @@ static bool look_at_input(struct engine *e, struct op *op, struct ends *ends)
     return true;
 }
 
-/* The job that writes to this output, NULL when none does. */
-static struct data_job *writer_of(const struct engine *e, const char *out_name)
+/* Whether the job writes to the file of this normal form, be it by another name: hard links are
+ * rare, and only for them are the files of other jobs looked at. */
+static bool writes_to(const struct engine *e, const struct data_job *job, const char *out_name,
+                      const struct file_id *id)
 {
-    for (size_t i = 0; i < e->jobs.count; i++) {
-        struct data_job *job = e->jobs.jobs[i];
-        if (job->out_name && strcmp(job->out_name, out_name) == 0)
-            return job;
-    }
+    struct file_id other;
+    if (!job->out_name)
+        return false;
+    return strcmp(job->out_name, out_name) == 0 ||
+           (id->many_names && folders_file_id(e->options.folders, job->spec.sink_path, &other) &&
+            file_id_same(id, &other));
+}
+
+/* The job that writes to this output, other than `but` (may be NULL); NULL when none does. */
+static struct data_job *writer_of(const struct engine *e, const char *sink_path,
+                                  const char *out_name, const struct data_job *but)
+{
+    struct file_id id = {0};
+    (void)folders_file_id(e->options.folders, sink_path, &id); /* missing: it has no other name */
+    for (size_t i = 0; i < e->jobs.count; i++)
+        if (e->jobs.jobs[i] != but && writes_to(e, e->jobs.jobs[i], out_name, &id))
+            return e->jobs.jobs[i];
     return NULL;
 }
 
-/* What the job reads must be neither what it writes nor the list of its failures. */
-static bool check_apart(struct engine *e, struct op *op, const char *out_name)
+static char *errors_path_of(const struct data_spec *spec)
+{
+    return xasprintf("%s.errors.jsonl", spec->sink_path);
+}
+
+/* What the job reads must be neither what it writes nor the list of its failures. The input exists,
+ * so that it is compared as a file and not by its names. */
+static bool check_input_apart(struct engine *e, struct op *op, const char *errors_path)
 {
     const struct data_spec *spec = op->start.spec;
-    struct err none;
-    OWNED_MEM char *in_name = NULL;
-    OWNED_MEM char *errors_name = xasprintf("%s.errors.jsonl", out_name);
-    if (!spec->source_path || !folders_name(e->options.folders, spec->source_path, &in_name, &none))
+    const struct folders *folders = e->options.folders;
+    struct file_id in, other;
+    if (!spec->source_path || !folders_file_id(folders, spec->source_path, &in))
         return true;
-    if (strcmp(in_name, out_name) == 0)
+    if (folders_file_id(folders, spec->sink_path, &other) && file_id_same(&in, &other))
         op_refuse(op, REFUSED_OTHERWISE, ERR_INVALID, "%s cannot be input and output at once",
                   spec->sink_path);
-    else if (strcmp(in_name, errors_name) == 0)
+    else if (folders_file_id(folders, errors_path, &other) && file_id_same(&in, &other))
         op_refuse(op, REFUSED_OTHERWISE, ERR_INVALID,
                   "%s would be overwritten: failures of a job that writes %s are listed in it",
                   spec->source_path, spec->sink_path);
     else
         return true;
     return false;
+}
+
+/* An error file is made anew by each job: it must be nobody's output. */
+static bool check_errors_apart(struct engine *e, struct op *op, const struct data_job *old,
+                               const char *out_name)
+{
+    const char *sink_path = op->start.spec->sink_path;
+    OWNED_MEM char *errors_path = errors_path_of(op->start.spec);
+    OWNED_MEM char *errors_name = NULL;
+    if (!check_input_apart(e, op, errors_path))
+        return false;
+    if (!folders_name(e->options.folders, errors_path, &errors_name, &op->err))
+        return err_add(&op->err, "error file");
+    if (strcmp(errors_name, out_name) == 0) {
+        op_refuse(op, REFUSED_OTHERWISE, ERR_INVALID, "%s and its error file are one file",
+                  sink_path);
+        return false;
+    }
+    const struct data_job *writer = writer_of(e, errors_path, errors_name, old);
+    if (writer) {
+        op_refuse(op, REFUSED_OUTPUT_TAKEN, ERR_CONFLICT,
+                  "%s, where failures would be listed, is the output of job %s", errors_path,
+                  writer->row.name);
+        return false;
+    }
+    for (size_t i = 0; i < e->jobs.count; i++) {
+        const struct data_job *job = e->jobs.jobs[i];
+        if (job == old || !job->errors_name || strcmp(job->errors_name, out_name) != 0)
+            continue;
+        op_refuse(op, REFUSED_OUTPUT_TAKEN, ERR_CONFLICT, "%s is the error file of job %s",
+                  sink_path, job->row.name);
+        return false;
+    }
+    return true;
 }
 
 static bool look_at_output(struct engine *e, struct op *op, const struct data_job *old,
@@ -93,9 +146,9 @@ static bool look_at_output(struct engine *e, struct op *op, const struct data_jo
     OWNED(sink) struct sink *trial = NULL;
     if (!folders_name(e->options.folders, spec->sink_path, &ends->out_name, &op->err) ||
         !sink_open(spec, e->options.folders, &start, &trial, &op->err) ||
-        !check_apart(e, op, ends->out_name))
+        !check_errors_apart(e, op, old, ends->out_name))
         return false;
-    struct data_job *writer = writer_of(e, ends->out_name);
+    struct data_job *writer = writer_of(e, spec->sink_path, ends->out_name, NULL);
     bool again = op->start.clean_start || op->start.repair;
     /* Its own output is no obstacle to a job; that its name is taken comes after. */
     if (!writer || (writer == old && (again || op->start.force_overwrite)))
@@ -117,12 +170,17 @@ static char *spec_text(const struct data_spec *spec)
 
 static void set_errors_path(struct engine *e, struct data_job *job)
 {
+    struct err unreachable;
     free(job->errors_path);
-    if (job->spec.sink_path)
-        job->errors_path = xasprintf("%s.errors.jsonl", job->spec.sink_path);
-    else
+    free(TAKE(job->errors_name));
+    if (job->spec.sink_path) {
+        job->errors_path = errors_path_of(&job->spec);
+        /* A folder that is gone has no error file that somebody could write to. */
+        (void)!folders_name(e->options.folders, job->errors_path, &job->errors_name, &unreachable);
+    } else {
         job->errors_path =
             xasprintf("%s/job-%lld.errors.jsonl", e->state_dir, (long long)job->row.id);
+    }
 }
 
 static bool uses_programs(const struct data_spec *spec)
@@ -151,11 +209,8 @@ static void adopt(struct engine *e, struct data_job *job, const struct op *op, s
 /* A job whose output was taken over never writes to it again. */
 static void take_output_over(struct engine *e, const struct data_job *job)
 {
-    for (size_t i = 0; i < e->jobs.count; i++) {
-        struct data_job *other = e->jobs.jobs[i];
-        if (other == job || !other->out_name || !job->out_name ||
-            strcmp(other->out_name, job->out_name) != 0)
-            continue;
+    struct data_job *other = NULL;
+    while (job->out_name && (other = writer_of(e, job->spec.sink_path, job->out_name, job))) {
         data_job_rest(other);
         free(TAKE(other->out_name));
         other->row.progress.sink_bytes = -1;
@@ -358,7 +413,8 @@ bool engine_load_job(struct engine *e, struct job_row *row, struct err *err)
     if (job->spec.sink_path &&
         !folders_name(e->options.folders, job->spec.sink_path, &job->out_name, &gone))
         LOG1(LOG_WARN, "output.unreachable", "reason", "%s", gone.text);
-    struct data_job *other = job->out_name ? writer_of(e, job->out_name) : NULL;
+    struct data_job *other =
+        job->out_name ? writer_of(e, job->spec.sink_path, job->out_name, NULL) : NULL;
     if (other)
         free(TAKE((owns_output(other, job) ? job : other)->out_name));
     e->programs += uses_programs(&job->spec);

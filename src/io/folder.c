@@ -222,19 +222,25 @@ static bool must_be_file(int fd, const char *path, struct err *err)
     return true;
 }
 
+/* Where the kernel says that it lies; NULL when it does not. To be freed. */
+static char *place_of(int fd)
+{
+    char link[64], place[PATH_MAX];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t len = readlink(link, place, sizeof place - 1);
+    return len < 0 ? NULL : xstrndup(place, (size_t)len);
+}
+
 /* Whether what is open lies in the folder that is closed off; the kernel says where it lies. */
 static bool is_closed_off(const struct folders *f, int fd)
 {
-    char link[64], place[PATH_MAX];
     if (!f->closed)
         return false;
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t len = readlink(link, place, sizeof place - 1);
-    if (len < 0)
+    OWNED_MEM char *place = place_of(fd);
+    if (!place)
         return true; /* what cannot be told is not opened */
     size_t closed = strlen(f->closed);
-    return (size_t)len >= closed && memcmp(place, f->closed, closed) == 0 &&
-           ((size_t)len == closed || place[closed] == '/');
+    return strncmp(place, f->closed, closed) == 0 && (!place[closed] || place[closed] == '/');
 }
 
 /* Looks before it opens: opening a FIFO or a device can block or set something off. A path that is
@@ -259,9 +265,21 @@ static bool look(const struct folders *f, const struct inside *in, const char *p
     return missing || must_be_file(fd, path, err);
 }
 
-static char *inside_name(const struct inside *in)
+/* The name of what is open beneath the folder, and of `base` in it when that is not NULL. Links are
+ * resolved by the kernel, so that they give a file no second name. A folder that was moved keeps
+ * the name it had when it was added. */
+static bool inside_name(const struct inside *in, int fd, const char *base, char **name,
+                        struct err *err)
 {
-    return xasprintf("%s/%s", in->folder->real, in->path);
+    OWNED_MEM char *root = place_of(in->folder->fd);
+    OWNED_MEM char *place = place_of(fd);
+    size_t len = root && strcmp(root, "/") != 0 ? strlen(root) : 0;
+    if (!root || !place || strncmp(place, root, len) != 0 || (place[len] && place[len] != '/'))
+        return err_set(err, ERR_CONFLICT, "%s was moved while it was looked at", in->path);
+    const char *below = place[len] == '/' && !place[len + 1] ? "" : place + len;
+    *name = base ? xasprintf("%s%s/%s", in->folder->real, below, base)
+                 : xasprintf("%s%s", in->folder->real, below);
+    return true;
 }
 
 bool folders_open(const struct folders *f, const char *path, int flags, int *fd, char **name,
@@ -274,11 +292,9 @@ bool folders_open(const struct folders *f, const char *path, int flags, int *fd,
     OWNED_FD int opened = open_beneath(in.folder->fd, in.path, flags | O_NONBLOCK | O_NOCTTY);
     if (opened < 0)
         return open_error(err, errno, path);
-    if (!must_be_file(opened, path, err))
+    if (!must_be_file(opened, path, err) || (name && !inside_name(&in, opened, NULL, name, err)))
         return false;
     *fd = TAKE_FD(opened);
-    if (name)
-        *name = inside_name(&in);
     return true;
 }
 
@@ -303,12 +319,36 @@ bool folders_name(const struct folders *f, const char *path, char **name, struct
     OWNED_INSIDE struct inside in = {0};
     if (!find_inside(f, path, &in, err) || !look(f, &in, path, err))
         return false;
+    OWNED_FD int fd = open_beneath(in.folder->fd, in.path, O_PATH);
+    if (fd >= 0)
+        return inside_name(&in, fd, NULL, name, err);
+    /* What a link to nothing would make a file of is found out by making it only. */
+    OWNED_FD int link_fd = open_beneath(in.folder->fd, in.path, O_PATH | O_NOFOLLOW);
+    if (link_fd >= 0)
+        return err_set(err, ERR_INVALID, "%s is a link that leads nowhere", path);
     OWNED_FD int dir_fd = -1;
     const char *base = NULL;
-    if (!open_parent(f, &in, path, &dir_fd, &base, err))
+    return open_parent(f, &in, path, &dir_fd, &base, err) &&
+           inside_name(&in, dir_fd, base, name, err);
+}
+
+bool folders_file_id(const struct folders *f, const char *path, struct file_id *id)
+{
+    OWNED_INSIDE struct inside in = {0};
+    struct err none;
+    struct stat st;
+    if (!find_inside(f, path, &in, &none))
         return false;
-    *name = inside_name(&in);
+    OWNED_FD int fd = open_beneath(in.folder->fd, in.path, O_PATH);
+    if (fd < 0 || fstat(fd, &st))
+        return false;
+    *id = (struct file_id){st.st_dev, st.st_ino, st.st_nlink > 1};
     return true;
+}
+
+bool file_id_same(const struct file_id *a, const struct file_id *b)
+{
+    return a->device == b->device && a->inode == b->inode;
 }
 
 bool folders_open_parent(const struct folders *f, const char *path, int *dir_fd, char **base_name,

@@ -90,7 +90,7 @@ static void links_that_lead_out_are_refused_and_others_not(void **state)
     assert_refused(t, "etc/passwd", ERR_FORBIDDEN);
     assert_refused(t, "sub/up/etc/passwd", ERR_FORBIDDEN);
     assert_refused(t, "loop", ERR_FORBIDDEN);
-    assert_opens(t, "sub/near", "sub/near");
+    assert_opens(t, "sub/near", "in.jsonl");
     int fd;
     assert_false(folders_open(t->folders, "etc/new", O_WRONLY | O_CREAT, &fd, NULL, &t->err));
     assert_error(t, ERR_FORBIDDEN, "etc/new");
@@ -148,6 +148,54 @@ static void new_files_are_made_and_their_folder_is_found(void **state)
     assert_refused(t, "new", ERR_NOT_FOUND);
 }
 
+static void a_link_gives_a_file_no_second_name(void **state)
+{
+    struct temp *t = *state;
+    char *name = NULL;
+    mkdir(temp_path(t, "sub"), 0755);
+    assert_int_equal(symlink("sub", temp_path(t, "way")), 0);
+    assert_int_equal(symlink("none", temp_path(t, "dead")), 0);
+    assert_true(folders_name(t->folders, "way/new", &name, &t->err));
+    assert_string_equal(name, temp_path(t, "sub/new"));
+    free(TAKE(name));
+    temp_write(t, "sub/new", "1\n");
+    assert_opens(t, "way/new", "sub/new");
+    assert_false(folders_name(t->folders, "dead", &name, &t->err));
+    assert_error(t, ERR_INVALID, "leads nowhere");
+}
+
+static void a_folder_that_was_moved_keeps_its_name(void **state)
+{
+    struct temp *t = *state;
+    OWNED(folders) struct folders *f = folders_new();
+    OWNED_MEM char *name = NULL;
+    OWNED_MEM char *moved = xstrdup(temp_path(t, "moved"));
+    mkdir(temp_path(t, "here"), 0755);
+    assert_true(folders_add(f, temp_path(t, "here"), &t->err));
+    assert_int_equal(rename(temp_path(t, "here"), moved), 0);
+    assert_true(folders_name(f, "new", &name, &t->err));
+    assert_string_equal(name, temp_path(t, "here/new"));
+}
+
+static void hard_links_are_one_file(void **state)
+{
+    struct temp *t = *state;
+    struct file_id in, link_id, other;
+    temp_write(t, "in", "1\n");
+    temp_write(t, "other", "1\n");
+    OWNED_MEM char *second = xstrdup(temp_path(t, "second"));
+    assert_true(folders_file_id(t->folders, "in", &in));
+    assert_false(in.many_names);
+    assert_int_equal(link(temp_path(t, "in"), second), 0);
+    assert_true(folders_file_id(t->folders, "in", &in));
+    assert_true(folders_file_id(t->folders, "second", &link_id));
+    assert_true(folders_file_id(t->folders, "other", &other));
+    assert_true(in.many_names && link_id.many_names && file_id_same(&in, &link_id));
+    assert_false(other.many_names || file_id_same(&in, &other));
+    assert_false(folders_file_id(t->folders, "none", &other));
+    assert_false(folders_file_id(t->folders, "../in", &other));
+}
+
 static void several_folders_may_be_added_under_either_name(void **state)
 {
     struct temp *t = *state;
@@ -195,6 +243,9 @@ int main(void)
         UNIT(what_is_no_file_is_refused_without_blocking),
         UNIT(missing_files_and_folders_are_told_apart),
         UNIT(new_files_are_made_and_their_folder_is_found),
+        UNIT(a_link_gives_a_file_no_second_name),
+        UNIT(a_folder_that_was_moved_keeps_its_name),
+        UNIT(hard_links_are_one_file),
         UNIT(several_folders_may_be_added_under_either_name),
         UNIT(the_root_may_be_the_folder),
     };
