@@ -108,18 +108,16 @@ bool auth_has_master(const struct auth *a)
     return a->has_master;
 }
 
-/* The host without its port and brackets. */
+/* The host without its port and brackets; empty when what follows it is no port. */
 static struct str host_name(const char *host)
 {
-    struct str name = str_of(host);
-    if (name.len > 0 && name.ptr[0] == '[') {
-        const char *end = memchr(name.ptr, ']', name.len);
-        return end ? (struct str){name.ptr + 1, (size_t)(end - name.ptr - 1)} : name;
-    }
-    const char *colon = memchr(name.ptr, ':', name.len);
-    if (colon)
-        name.len = (size_t)(colon - name.ptr);
-    return name;
+    bool bracket = host[0] == '[';
+    const char *name = bracket ? host + 1 : host, *end = name + strcspn(name, bracket ? "]" : ":");
+    const char *rest = bracket && *end ? end + 1 : end;
+    if (bracket && !*end)
+        return STR("");
+    bool port = *rest == ':' && rest[1 + strspn(rest + 1, "0123456789")] == '\0';
+    return *rest && !port ? STR("") : (struct str){name, (size_t)(end - name)};
 }
 
 bool auth_host_is_loopback(const char *host)

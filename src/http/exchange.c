@@ -1,5 +1,6 @@
 /* exchange.c: one request's way from its first line to the end of its answer, as libmicrohttpd
  * calls us. See enum stage. */
+#include "http/framing.h"
 #include "http/server_own.h"
 
 #include "base/log.h"
@@ -191,8 +192,9 @@ static void start_body(struct request *req, int64_t length)
 
 static enum MHD_Result on_headers(struct request *req)
 {
-    int64_t length = told_length(req);
-    if (request_begin(req) && length > body_limit(req))
+    const char *unclear = framing_fault(req->connection);
+    int64_t length = unclear ? -1 : told_length(req);
+    if (request_begin(req, unclear) && length > body_limit(req))
         refuse_large(req, body_limit(req));
     if (req->refused && (length < 0 || length > DRAIN_MAX_BYTES)) {
         req->conn->sent_away = true;

@@ -312,10 +312,23 @@ static bool refuse(struct request *req, enum err_code code, int status, const ch
     return false;
 }
 
+/* Whether the request comes from one of our own pages, from a person or from a program. Browsers
+ * tell no Origin with the GET of a link or a picture, but its site; where every GET only reads, who
+ * is sent here by another page gets an answer that the page cannot see. */
+static bool check_page(const struct request *req)
+{
+    const char *origin = request_header(req, "Origin"), *host = request_header(req, "Host");
+    const char *site = request_header(req, "Sec-Fetch-Site");
+    if (origin && !auth_origin_is_own(origin, host))
+        return false;
+    bool own = !site || strcasecmp(site, "same-origin") == 0 || strcasecmp(site, "none") == 0;
+    return own || (strcmp(req->method, "GET") == 0 && !req->match.surface->get_changes);
+}
+
 static bool check_asker(struct request *req)
 {
     struct server *s = req->server;
-    const char *host = request_header(req, "Host"), *origin = request_header(req, "Origin");
+    const char *host = request_header(req, "Host");
     if (req->conn->local) {
         req->scope = SCOPE_ADMIN;
         req->key_shown = true;
@@ -325,7 +338,7 @@ static bool check_asker(struct request *req)
         return refuse(req, ERR_INVALID, 0, "the Host header is missing");
     if (s->loopback && host && !auth_host_is_loopback(host))
         return refuse(req, ERR_FORBIDDEN, 0, "this server answers to localhost only");
-    if (origin && !auth_origin_is_own(origin, host))
+    if (!check_page(req))
         return refuse(req, ERR_FORBIDDEN, 0, "a page of another site may not call this server");
     const char *authorization = request_header(req, "Authorization");
     if (authorization && strncasecmp(authorization, "Bearer ", 7) == 0)
@@ -387,10 +400,12 @@ static bool check_route(struct request *req)
     return true;
 }
 
-bool request_begin(struct request *req)
+bool request_begin(struct request *req, const char *unclear)
 {
     struct server *s = req->server;
     route_find(s->options.surfaces, s->options.surface_count, req->method, req->path, &req->match);
+    if (unclear)
+        return refuse(req, ERR_INVALID, 0, unclear);
     if (atomic_load(&s->stopping))
         return refuse(req, ERR_BUSY, 0, "the server is stopping");
     return check_asker(req) && check_route(req);

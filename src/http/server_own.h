@@ -111,8 +111,9 @@ struct request *request_new(struct server *s, const char *uri);
 void request_free(struct request *req);
 /* Gives the records of a held claim back. */
 void request_release_claim(struct request *req);
-/* Everything that is decided by the headers. False: refused, the reply is made. */
-bool request_begin(struct request *req);
+/* Everything that is decided by the headers; `unclear` is framing_fault's. False: refused, the
+ * reply is made. */
+bool request_begin(struct request *req, const char *unclear);
 /* The surface makes the reply. */
 void request_fail(struct request *req, const struct op *op, const struct err *err, int status);
 

@@ -32,6 +32,8 @@ static void only_names_of_this_machine_are_loopback(void **state)
                                          "127.evil.example:80",
                                          "[::2]:5005",
                                          "[::1",
+                                         "[::1].evil.example",
+                                         "localhost:x@evil.example",
                                          "0.0.0.0",
                                          "10.0.0.1:5005"};
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)

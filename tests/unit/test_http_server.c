@@ -164,8 +164,8 @@ static const struct route routes[] = {
     {"GET", "/claim", SCOPE_NONE, BODY_NONE, 0, claim},
     {"GET", "/follow", SCOPE_NONE, BODY_NONE, 0, follow},
 };
-static const struct surface surface = {"",   routes, sizeof routes / sizeof *routes,
-                                       true, true,   fail_plainly};
+static const struct surface surface = {
+    "", routes, sizeof routes / sizeof *routes, true, true, false, fail_plainly};
 static const struct surface *const surfaces[] = {&surface};
 
 /* --- the world --- */

@@ -22,5 +22,6 @@ const struct surface planchet_surface = {
     .route_count = sizeof routes / sizeof *routes,
     .slash_redirects = true,
     .head_allowed = false,
+    .get_changes = true,
     .fail = planchet_fail,
 };
