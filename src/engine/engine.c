@@ -518,6 +518,8 @@ bool engine_step(struct engine *e, struct op *ops, struct instant now, struct er
 int64_t engine_next_us(const struct engine *e)
 {
     int64_t next = e->progress_due_us < e->retry_at_us ? e->progress_due_us : e->retry_at_us;
+    if (e->building.touched.count) /* decided while the engine was opened */
+        return 0;
     for (size_t i = 0; i < e->active.count; i++) {
         const struct data_job *job = e->active.items[i];
         const struct lease *first = leases_first(job->leases);

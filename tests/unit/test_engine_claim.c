@@ -506,6 +506,30 @@ static void nobody_is_told_of_an_end_that_is_not_stored(void **state)
     assert_int_equal(state_of(b, "job"), JOB_COMPLETED);
 }
 
+/* Nobody may be left to ask it for more. */
+static void an_end_that_was_not_stored_comes_by_itself_after_a_restart(void **state)
+{
+    struct bench *b = *state;
+    struct op op;
+    start_lines(b, 1);
+    assert_int_equal(claim(b, 1), 1);
+    assert_int_equal(claim(b, 1), 0);
+    plan_fault("store.commit:3:full"); /* of the length, of the result, of the end */
+    settle(b, 0, 1);
+    no_faults();
+    reopen_engine(b);
+    assert_true(engine_next_us(b->engine) <= b->now.mono_us);
+    pass_time(b, 0);
+    assert_true(engine_next_us(b->engine) == NEVER_US);
+    prepare(&op, OP_STATS, "");
+    ask(b, &op);
+    assert_int_equal(op.stats.finished_count, 1);
+    op_release(&op);
+    reopen_engine(b);
+    assert_true(engine_next_us(b->engine) == NEVER_US);
+    assert_int_equal(state_of(b, "job"), JOB_COMPLETED);
+}
+
 static void a_paused_job_hands_out_nothing_until_it_is_resumed(void **state)
 {
     struct bench *b = *state;
@@ -810,6 +834,7 @@ int main(void)
         ENGINE_TEST(who_waits_longest_gets_what_comes_back),
         ENGINE_TEST(those_who_wait_are_sent_home_when_the_job_completes),
         ENGINE_TEST(nobody_is_told_of_an_end_that_is_not_stored),
+        ENGINE_TEST(an_end_that_was_not_stored_comes_by_itself_after_a_restart),
         ENGINE_TEST(a_paused_job_hands_out_nothing_until_it_is_resumed),
         ENGINE_TEST(who_waits_for_a_paused_job_waits_whatever_its_time),
         ENGINE_TEST(who_waits_for_others_leases_waits_as_long_as_there_are_any),
