@@ -9,9 +9,10 @@
  * grow with the input; a line longer than SOURCE_LINE_MAX is a bad record and is skipped without
  * being held.
  *
- * CSV rows are typed by column within each chunk of `chunk_rows` rows (counted from row 0), whole
- * chunks at a time; a place of a CSV source is therefore the start of a chunk. Threads: the
- * engine's. */
+ * CSV rows are typed by column within each chunk (docs/csv.md): chunk_rows rows, fewer when they
+ * are very large, the same for everybody who starts at the same place. A place of a CSV source is
+ * the start of a chunk. A last row without line end is served when it has all its cells, else it is
+ * the tail; one that was served keeps its number however it goes on. Threads: the engine's. */
 #ifndef PENSTOCK_IO_SOURCE_H
 #define PENSTOCK_IO_SOURCE_H
 
