@@ -6,9 +6,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { ATTEMPTS_MAX = 1000000 };
-#define LEASE_MAX_US (INT64_C(7) * 24 * 3600 * 1000000)
-
 void data_spec_init(struct data_spec *spec)
 {
     *spec = (struct data_spec){.chunk_rows = CSV_CHUNK_ROWS};
@@ -180,13 +177,14 @@ static bool read_member(struct str name, struct str raw, struct data_spec *spec,
     if (json_name_is(name, "sink"))
         return read_members("sink", raw, read_sink_member, spec, err);
     if (json_name_is(name, "lease_s")) {
-        if (!json_double(raw, &seconds) || !(seconds >= 0 && seconds <= (double)LEASE_MAX_US / 1e6))
+        if (!json_double(raw, &seconds) ||
+            !(seconds >= 0 && seconds <= (double)DATA_LEASE_MAX_US / 1e6))
             return wrong(err, "lease_s", "seconds from 0 to 604800", raw);
         spec->lease_us = (int64_t)llround(seconds * 1e6);
         return true;
     }
     if (json_name_is(name, "max_attempts"))
-        return json_i64(raw, 0, ATTEMPTS_MAX, &spec->max_attempts) ||
+        return json_i64(raw, 0, DATA_ATTEMPTS_MAX, &spec->max_attempts) ||
                wrong(err, "max_attempts", "a whole number from 0 to 1000000", raw);
     if (json_name_is(name, "allow_repeats"))
         return json_bool(raw, &spec->allow_repeats) ||
@@ -252,6 +250,12 @@ bool data_spec_check(const struct data_spec *spec, struct err *err)
     if (spec->chunk_rows < 1 || spec->chunk_rows > CSV_CHUNK_ROWS_MAX)
         return err_set(err, ERR_INVALID, "source.chunk_rows: 1 to %d, not %lld", CSV_CHUNK_ROWS_MAX,
                        (long long)spec->chunk_rows);
+    if (spec->lease_us < 0 || spec->lease_us > DATA_LEASE_MAX_US)
+        return err_set(err, ERR_INVALID, "lease_s: 0 to 604800, not %.10g",
+                       (double)spec->lease_us / 1e6);
+    if (spec->max_attempts < 0 || spec->max_attempts > DATA_ATTEMPTS_MAX)
+        return err_set(err, ERR_INVALID, "max_attempts: 0 to %d, not %lld", DATA_ATTEMPTS_MAX,
+                       (long long)spec->max_attempts);
     return (!reads || check_end("source", spec->source_format, spec->source_path,
                                 spec->source_program, err)) &&
            (!writes ||

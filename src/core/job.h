@@ -71,6 +71,8 @@ enum compression compression_of_path(const char *path);
 
 #define CSV_CHUNK_ROWS 100 /* rows typed together unless the job says otherwise */
 #define CSV_CHUNK_ROWS_MAX 100000
+#define DATA_LEASE_MAX_US (INT64_C(7) * 24 * 3600 * 1000000)
+#define DATA_ATTEMPTS_MAX 1000000
 
 /* What a data job reads, writes and allows; fixed when it is started. Strings are owned, NULL where
  * there is nothing. */
@@ -84,8 +86,8 @@ struct data_spec {
     char *sink_path;
     char *sink_program;   /* name of the operator's writer, for FORMAT_PROGRAM */
     bool sink_overwrite;  /* empty the output once, at the first write of the job */
-    int64_t lease_us;     /* 0: a claim is held until it is settled or given back */
-    int64_t max_attempts; /* per record, 0: no limit */
+    int64_t lease_us;     /* to DATA_LEASE_MAX_US; 0: held until it is settled or given back */
+    int64_t max_attempts; /* per record, to DATA_ATTEMPTS_MAX; 0: no limit */
     bool allow_repeats;   /* Planchet's other modes: results are not checked for repeats */
 };
 
@@ -98,8 +100,8 @@ void data_spec_write(const struct data_spec *spec, struct buf *out);
  * format that is not named follows from the path. Unknown members and wrong types are ERR_INVALID
  * and named; `out` is then untouched. */
 MUST_CHECK bool data_spec_read(struct str json, struct data_spec *out, struct err *err);
-/* Whether the parts fit together: a mode that writes has a sink, one that reads has a source, ...
- */
+/* Whether the parts fit together: a mode that writes has a sink, one that reads has a source, ...;
+ * what passes can be stored and read again. */
 MUST_CHECK bool data_spec_check(const struct data_spec *spec, struct err *err);
 
 /* A name: 1 to 512 bytes of UTF-8 without control characters. */

@@ -193,6 +193,15 @@ static void parts_that_do_not_fit_together_are_refused(void **state)
     assert_true(data_spec_check(&spec, &err));
     spec.chunk_rows = 0;
     assert_false(data_spec_check(&spec, &err));
+    /* What could not be read back when the server starts again is not stored. */
+    spec.chunk_rows = CSV_CHUNK_ROWS_MAX;
+    spec.lease_us = DATA_LEASE_MAX_US + 1;
+    assert_false(data_spec_check(&spec, &err));
+    spec.lease_us = DATA_LEASE_MAX_US;
+    spec.max_attempts = DATA_ATTEMPTS_MAX + 1;
+    assert_false(data_spec_check(&spec, &err));
+    spec.max_attempts = DATA_ATTEMPTS_MAX;
+    assert_true(data_spec_check(&spec, &err));
     data_spec_release(&spec);
 }
 

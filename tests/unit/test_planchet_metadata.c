@@ -157,7 +157,10 @@ static void leases_and_attempts_are_read_and_the_query_wins(void **state)
     refused("JsonlReader", "", "{\"input_file_path\":\"i\",\"lease_s\":\"x\"}", "lease_s");
     refused("JsonlReader", "", "{\"input_file_path\":\"i\",\"lease_s\":-1}", "lease_s");
     refused("JsonlReader", "", "{\"input_file_path\":\"i\",\"lease_s\":[]}", "lease_s");
+    refused("JsonlReader", "", "{\"input_file_path\":\"i\",\"lease_s\":604801}", "lease_s");
     refused("JsonlReader", "", "{\"input_file_path\":\"i\",\"max_attempts\":1.5}", "max_attempts");
+    refused("JsonlReader", "", "{\"input_file_path\":\"i\",\"max_attempts\":1000001}",
+            "max_attempts");
     assert_true(
         make("JsonlReader", "", "read-write", "{\"input_file_path\":\"i\",\"lease_s\":null}"));
     assert_int_equal(spec.lease_us, 0);

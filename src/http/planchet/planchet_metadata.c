@@ -6,8 +6,6 @@
 
 #include <stdlib.h>
 
-#define YEAR_US (INT64_C(365) * 86400 * 1000000)
-
 /* Python sends None as a text. */
 static bool is_nothing(struct str name)
 {
@@ -139,9 +137,10 @@ static bool read_limits(const struct planchet_request *query, struct str metadat
     if (!find_number(query->lease_s, metadata, "lease_s", &lease, err) ||
         !find_number(query->max_attempts, metadata, "max_attempts", &attempts, err))
         return false;
-    if (lease.len > 0 && !parse_seconds(buf_str(&lease), 0, YEAR_US, &out->lease_us, err))
+    if (lease.len > 0 && !parse_seconds(buf_str(&lease), 0, DATA_LEASE_MAX_US, &out->lease_us, err))
         return err_add(err, "lease_s");
-    if (attempts.len > 0 && !parse_i64(buf_str(&attempts), 0, INT32_MAX, &out->max_attempts, err))
+    if (attempts.len > 0 &&
+        !parse_i64(buf_str(&attempts), 0, DATA_ATTEMPTS_MAX, &out->max_attempts, err))
         return err_add(err, "max_attempts");
     return true;
 }
