@@ -80,7 +80,7 @@ bool parse_seconds(struct str text, int64_t min_us, int64_t max_us, int64_t *out
             micros *= 10;
     }
     if (!ok || seconds * 1000000 + micros < min_us || seconds * 1000000 + micros > max_us)
-        return err_set(err, ERR_INVALID, "'%.*s' is not a number of seconds from %g to %g",
+        return err_set(err, ERR_INVALID, "'%.*s' is not a number of seconds from %.10g to %.10g",
                        text.len > 40 ? 40 : (int)text.len, text.ptr ? text.ptr : "",
                        (double)min_us / 1e6, (double)max_us / 1e6);
     *out_us = seconds * 1000000 + micros;

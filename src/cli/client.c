@@ -33,6 +33,7 @@ struct client {
     CURL *curl;
     char *base;   /* URL without a slash at its end */
     char *socket; /* path of the Unix socket, NULL: TCP */
+    char *dir;    /* the state folder it lies in, as it was named */
     char *shown;  /* how to name the server to people */
     char *key;    /* header line, NULL */
     char *ca;
@@ -57,17 +58,23 @@ static bool read_key(const char *given, char **header, struct err *err)
     return true;
 }
 
+static bool no_server(const char *dir, struct err *err)
+{
+    return err_set(err, ERR_BUSY,
+                   "no server runs on %s; start one with \"penstock serve\", or name one "
+                   "(--server, --state)",
+                   dir);
+}
+
 /* A socket's address holds 107 bytes; by way of the folder's descriptor any path fits. */
 static bool use_socket(struct client *c, const char *dir, struct err *err)
 {
     struct stat st;
     c->state_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (c->state_fd < 0 || fstatat(c->state_fd, "penstock.sock", &st, 0) != 0)
-        return err_set(err, ERR_BUSY,
-                       "no server runs on %s; start one with \"penstock serve\", or name one "
-                       "(--server, --state)",
-                       dir);
+        return no_server(dir, err);
     c->socket = xasprintf("/proc/self/fd/%d/penstock.sock", c->state_fd);
+    c->dir = xstrdup(dir);
     c->base = xstrdup("http://localhost");
     c->shown = xasprintf("the server on %s", dir);
     return true;
@@ -105,6 +112,7 @@ void client_free(struct client *c)
     curl_easy_cleanup(c->curl);
     free(c->base);
     free(c->socket);
+    free(c->dir);
     free(c->shown);
     if (c->key)
         explicit_bzero(c->key, strlen(c->key));
@@ -176,6 +184,9 @@ static bool refused(const struct client *c, long status, struct str body, struct
 
 static bool unreachable(const struct client *c, CURLcode code, const char *why, struct err *err)
 {
+    /* What a killed server leaves of itself; the port that curl names here is none. */
+    if (c->socket && code == CURLE_COULDNT_CONNECT)
+        return no_server(c->dir, err);
     return err_set(err, code == CURLE_PEER_FAILED_VERIFICATION ? ERR_FORBIDDEN : ERR_BUSY,
                    "%s cannot be reached: %s", c->shown, *why ? why : curl_easy_strerror(code));
 }

@@ -3,6 +3,7 @@
 #include "base/parse.h"
 #include "cli/client.h"
 #include "cli/command.h"
+#include "cli/server_file.h"
 #include "cli/shown_job.h"
 #include "core/job.h"
 
@@ -47,8 +48,6 @@ static const struct option start_options[] = {
     {0},
 };
 static const struct option *const start_tables[] = {start_options, client_options, NULL};
-
-static const int64_t day_us = INT64_C(86400) * 1000000;
 
 /* A member with the option's text, when it is given. */
 static void add_text(struct json_out *o, const char *name, const char *text)
@@ -112,13 +111,13 @@ static bool add_limits(const struct options *options, struct json_out *o, struct
     const char *lease = options_text(options, "lease");
     int64_t attempts = 0, lease_us = 0;
     if (lease) {
-        if (!parse_seconds(str_of(lease), 0, 365 * day_us, &lease_us, err))
+        if (!parse_seconds(str_of(lease), 0, DATA_LEASE_MAX_US, &lease_us, err))
             return err_add(err, "--lease");
         json_out_name(o, "lease_s");
         json_out_double(o, (double)lease_us / 1e6);
     }
     if (options_has(options, "max-attempts")) {
-        if (!options_i64(options, "max-attempts", 0, INT32_MAX, 0, &attempts, err))
+        if (!options_i64(options, "max-attempts", 0, DATA_ATTEMPTS_MAX, 0, &attempts, err))
             return false;
         json_out_name(o, "max_attempts");
         json_out_i64(o, attempts);
@@ -139,6 +138,15 @@ static bool check_ends(const struct options *options, struct err *err)
         return err_set(err, ERR_INVALID, "job start needs --input (or --reader, or --mode write)");
     if (!out && mode != MODE_READ)
         return err_set(err, ERR_INVALID, "job start needs --output (or --writer, or --mode read)");
+    if (in && mode == MODE_WRITE)
+        return err_set(err, ERR_INVALID, "--mode write reads nothing: it goes without --input");
+    if (out && mode == MODE_READ)
+        return err_set(err, ERR_INVALID, "--mode read writes nothing: it goes without --output");
+    static const char *const formats[] = {"jsonl", "csv", NULL};
+    int format = 0;
+    if (!options_word(options, "input-format", formats, 0, &format, err) ||
+        !options_word(options, "output-format", formats, 0, &format, err))
+        return false;
     return true;
 }
 
@@ -159,6 +167,24 @@ static bool add_spec(const struct options *options, struct buf *out, struct err 
     return true;
 }
 
+/* A path was refused that may be relative: says which folder the server of this machine looks in.
+ * Always false. */
+static bool add_folder(const struct options *options, struct err *err)
+{
+    const char *state = options_text(options, "state");
+    char **folders = NULL;
+    struct err ignored;
+    if ((err->code != ERR_NOT_FOUND && err->code != ERR_FORBIDDEN) ||
+        (options_text(options, "server") && !options_has(options, "state")) ||
+        !server_file_data_dirs(state ? state : STATE_DIR_DEFAULT, &folders, &ignored))
+        return false;
+    if (folders[0])
+        err_add(err, "data folder%s %s%s", folders[1] ? "s" : "", folders[0],
+                folders[1] ? ", ..." : "");
+    server_file_free(folders);
+    return false;
+}
+
 static bool start_run(const struct options *options, struct err *err)
 {
     OWNED_BUF struct buf body;
@@ -167,9 +193,10 @@ static bool start_run(const struct options *options, struct err *err)
     buf_init(&body, 1 << 20);
     buf_init(&answer, 4 << 20);
     if (!check_ends(options, err) || !add_spec(options, &body, err) ||
-        !client_open(options, &client, err) ||
-        !client_ask(client, "POST", "/v1/jobs", buf_str(&body), &answer, err))
+        !client_open(options, &client, err))
         return false;
+    if (!client_ask(client, "POST", "/v1/jobs", buf_str(&body), &answer, err))
+        return add_folder(options, err);
     if (options_has(options, "json")) {
         printf("%.*s\n", (int)answer.len, answer.data);
         return true;
@@ -186,8 +213,8 @@ const struct command cmd_job_start = {
     .name = "job start",
     .summary = "Start a job: the records of an input go to workers, their results to an output",
     .text = "Paths are absolute below a data folder of the server, or relative to its first\n"
-            "one. The format follows from the name: .jsonl, .ndjson or .csv, with .gz or .zst\n"
-            "behind it or not.\n",
+            "one. The format follows from the name: .csv is CSV, anything else JSONL, with .gz\n"
+            "or .zst behind it or not. Folders are not made.\n",
     .options = start_tables,
     .examples = "penstock job start --name titles --input titles.jsonl --output results.jsonl\n"
                 "penstock job start --input big.csv.gz --output done.csv.zst --lease 120\n"

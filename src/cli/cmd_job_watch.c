@@ -130,6 +130,8 @@ static bool conclude(const struct watch *w, const struct shown_job *job, struct 
         return err_set(err, ERR_CONFLICT, "job %s was cancelled", job->name);
     if (!w->json && job->failed > 0 && job->errors_path)
         printf("failed records are listed in %s\n", job->errors_path);
+    if (!w->json && job->tail)
+        printf("the end of the input was not served: %s\n", job->tail);
     return true;
 }
 
@@ -212,7 +214,10 @@ const struct command cmd_job_watch = {
     .most = 1,
     .summary = "Show how far a job is, until it ends; fails when the job failed",
     .text = "On a terminal one line with a bar is drawn again and again, else a line is printed\n"
-            "every few seconds. A server that is started again meanwhile is waited for.\n",
+            "every few seconds. A server that is started again meanwhile is waited for.\n"
+            "\n"
+            "A job completes when all its records are settled and a worker, asking for more,\n"
+            "found the end of the input: until then it may grow.\n",
     .options = watch_tables,
     .examples = "penstock job watch titles\n"
                 "penstock job watch titles --json | jq .records.done\n"

@@ -57,10 +57,10 @@ static void wrapped(const char *text, int at, int indent, FILE *out)
 
 static void entry(const char *name, const char *text, FILE *out)
 {
-    int at = fprintf(out, "  %s  ", name);
-    if (at > NAME_WIDTH) {
-        fprintf(out, "\n%*s", NAME_WIDTH, "");
-        at = NAME_WIDTH;
+    int at = fprintf(out, "  %s", name);
+    if (at + 2 > NAME_WIDTH) {
+        fputc('\n', out);
+        at = 0;
     }
     at += fprintf(out, "%*s", NAME_WIDTH - at, "");
     wrapped(text, at, NAME_WIDTH, out);
@@ -87,7 +87,7 @@ bool help_overview(const char *group, FILE *out)
         any |= in_group(commands[i], group);
     if (group && !any)
         return false;
-    fprintf(out, "Usage: penstock %s [OPTIONS]\n\n", group ? group : "COMMAND");
+    fprintf(out, "Usage: penstock %s%sCOMMAND [OPTIONS]\n\n", group ? group : "", group ? " " : "");
     if (!group)
         fprintf(out, "%s\n", about);
     fputs("Commands:\n", out);

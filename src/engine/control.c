@@ -86,6 +86,9 @@ static bool cancel_job(struct engine *e, struct data_job *job, struct err *err)
 {
     if (job->row.state == JOB_CANCELLED)
         return true;
+    if (job_state_is_final(job->row.state))
+        return err_set(err, ERR_CONFLICT, "job %s is %s: it cannot be cancelled", job->row.name,
+                       job_state_name(job->row.state));
     if (!engine_move(e, job, JOB_CANCEL, err))
         return false;
     ledger_unserve(job->ledger);

@@ -306,7 +306,8 @@ static bool open_parent(const struct folders *f, const struct inside *in, const 
     OWNED_MEM char *parent = slash ? xstrndup(in->path, (size_t)(slash - in->path)) : xstrdup(".");
     OWNED_FD int fd = open_beneath(in->folder->fd, parent, O_RDONLY | O_DIRECTORY);
     if (fd < 0)
-        return open_error(err, errno, path) || err_add(err, "the folder of it");
+        return errno == ENOENT ? err_set(err, ERR_NOT_FOUND, "%s: there is no such folder", path)
+                               : open_error(err, errno, path);
     if (is_closed_off(f, fd))
         return err_set(err, ERR_FORBIDDEN, "%s lies in the state folder", path);
     *dir_fd = TAKE_FD(fd);

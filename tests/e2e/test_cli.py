@@ -101,6 +101,10 @@ def test_a_slip_of_the_fingers_is_answered_with_the_nearest_word() -> None:
         ["job", "start", "--input", "a", "--reader", "b", "--output", "c"],
         ["job", "start", "--input", "a", "--output", "b", "--lease", "soon"],
         ["job", "start", "--input", "a", "--input", "b"],
+        ["job", "start", "--input", "a", "--output", "b", "--lease", "604801"],
+        ["job", "start", "--input", "a", "--output", "b", "--mode", "read"],
+        ["job", "start", "--input", "a", "--output", "b", "--mode", "write"],
+        ["job", "start", "--input", "a", "--output", "b", "--input-format", "xml"],
         ["job", "list", "--json=yes"],
         ["job", "list", "--server", "host:1"],
         ["job", "list", "--server", "http://x", "--state", "y"],
@@ -116,6 +120,46 @@ def test_wrong_usage_ends_with_2_and_says_what(words: list[str], tmp_path: Path)
     assert got.returncode == 2, got.stderr
     assert got.stderr.startswith("penstock: ")
     assert got.stderr.count("\n") == 1
+
+
+def test_a_group_of_commands_asks_for_one_of_them() -> None:
+    assert run("help", "job").stdout.startswith("Usage: penstock job COMMAND [OPTIONS]\n")
+    assert not any(line.endswith(" ") for line in run("help", "serve").stdout.splitlines())
+
+
+def test_a_killed_server_is_no_server(make_server: Made) -> None:
+    server = make_server()
+    server.kill()
+    got = server.run_cli("job", "list")
+    assert got.returncode == 75
+    assert f"no server runs on {server.state}" in got.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (["--input", "none.jsonl", "--output", "o.jsonl"], "none.jsonl: No such file"),
+        (["--input", "in.jsonl", "--output", "none/o.jsonl"], "none/o.jsonl: there is no such"),
+        (["--input", "in.jsonl", "--output", "/o.jsonl"], "/o.jsonl is outside"),
+    ],
+)
+def test_a_refused_path_comes_with_the_folder_it_was_looked_for_in(
+    server: ServerProcess, words: list[str], wanted: str
+) -> None:
+    write_records(server, 1)
+    got = server.run_cli("job", "start", *words)
+    assert got.returncode == 1
+    assert got.stderr.startswith(f"penstock: data folder {server.data}: {wanted}")
+
+
+def test_watch_tells_of_an_end_that_was_not_served(server: ServerProcess) -> None:
+    (server.data / "in.csv").write_text('a,b\n1,2\n3,"x\n4,5\n')
+    words = ["--name", "t", "--input", "in.csv", "--output", "out.jsonl"]
+    assert server.run_cli("job", "start", *words).returncode == 0
+    finish(server)
+    watched = server.run_cli("job", "watch", "t")
+    assert watched.returncode == 0
+    assert "not served: line 3: a quoted cell is not closed" in watched.stdout
 
 
 def test_no_server_is_75_and_says_what_to_do(tmp_path: Path) -> None:

@@ -112,7 +112,8 @@ static void a_completed_job_cannot_be_cancelled(void **state)
     struct bench *b = *state;
     start_lines(b, 1);
     complete(b, 1);
-    refused_control(b, "job", CONTROL_CANCEL, ERR_CONFLICT, "a completed job cannot cancel");
+    refused_control(b, "job", CONTROL_CANCEL, ERR_CONFLICT,
+                    "job job is completed: it cannot be cancelled");
 }
 
 static void a_deleted_job_is_gone_and_its_output_stays(void **state)

@@ -225,7 +225,9 @@ bool native_jobs_list(struct request *req, struct reply *reply, struct err *err)
     if (!native_query_read(req, members, sizeof members / sizeof *members, err))
         return false;
     if (state && !job_state_parse(str_of(state), &wanted))
-        return err_set(err, ERR_INVALID, "state: there is no state %.60s", state);
+        return err_set(err, ERR_INVALID,
+                       "state: %.60s is none of pending, running, completed, failed, cancelled",
+                       state);
     struct op *op = request_op(req, OP_LIST);
     request_right(req, SCOPE_READ, NULL, &op->right);
     op->list.by_state = state != NULL;
