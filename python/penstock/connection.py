@@ -128,9 +128,9 @@ class Connection:
             except (OSError, ConnectionLostError) as lost:
                 self.close()
                 if sent and not repeatable:
-                    raise _lost(lost) from lost
+                    raise self._lost(lost) from lost
                 repeated = repeated or sent
-                problem = _lost(lost)
+                problem = self._lost(lost)
             # Nothing announces a server's return, so this asks again, ever more rarely.
             if time.monotonic() + pause_s > give_up_at:
                 raise problem
@@ -155,7 +155,7 @@ class Connection:
             self._socket.settimeout(timeout_s)
             yield from self._read_body("GET", status, head)
         except OSError as lost:
-            raise _lost(lost) from lost
+            raise self._lost(lost) from lost
         finally:
             self.close()
 
@@ -282,8 +282,8 @@ class Connection:
             yield data
         self.close()
 
-
-def _lost(why: Exception) -> ConnectionLostError:
-    if isinstance(why, ConnectionLostError):
-        return why
-    return ConnectionLostError(str(why) or type(why).__name__)
+    def _lost(self, why: Exception) -> ConnectionLostError:
+        if isinstance(why, ConnectionLostError):
+            return why
+        where = self.address.unix_path or f"{self.address.host}:{self.address.port}"
+        return ConnectionLostError(f"{where}: {str(why) or type(why).__name__}")

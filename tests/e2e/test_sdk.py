@@ -277,7 +277,7 @@ def test_a_server_that_stays_away_is_told_after_the_patience(
     sdk.health()
     server.kill()
     impatient = penstock.Client(server.url, patience_s=0.2)
-    with pytest.raises(penstock.ConnectionLostError):
+    with pytest.raises(penstock.ConnectionLostError, match=server.url.removeprefix("http://")):
         impatient.health()
     with pytest.raises(penstock.ConnectionLostError):
         list(impatient.events())
