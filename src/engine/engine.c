@@ -200,6 +200,16 @@ static bool read_secret(struct engine *e, struct err *err)
         return false;
     if (got == sizeof e->secret)
         return true;
+    if (got > 0)
+        return err_set(
+            err, ERR_STORE,
+            "the secret of %s is damaged: put back a copy, or remove it if all tokens and "
+            "keys may become void",
+            e->state_dir);
+    /* It is there before the store is. */
+    if (faccessat(e->state_fd, "penstock.db", F_OK, 0) == 0)
+        LOG1(LOG_WARN, "secret.made-anew", "reason", "%s",
+             "it was missing: tokens and keys given before open nothing");
     random_bytes(e->secret, sizeof e->secret);
     return file_write_at(fd, 0, e->secret, sizeof e->secret, "secret", err) &&
            file_sync(fd, "secret", err) && file_sync_dir(e->state_fd, "secret", err);
