@@ -19,10 +19,21 @@ static struct folders *folders;
 static struct data_spec spec;
 static int fd = -1;
 
+static char dir[64] = "/dev/shm/penstock-fuzz-XXXXXX";
+
+static void clean_up(void)
+{
+    OWNED_MEM char *path = xasprintf("%s/in", dir);
+    unlink(path);
+    rmdir(dir);
+    folders_free(folders);
+    data_spec_release(&spec);
+    close(fd);
+}
+
 /* One folder and one file for the whole run, in memory where there is such a place. */
 static void prepare(void)
 {
-    static char dir[64] = "/dev/shm/penstock-fuzz-XXXXXX";
     struct err err;
     if (!mkdtemp(dir)) {
         strcpy(dir, "/tmp/penstock-fuzz-XXXXXX");
@@ -33,6 +44,7 @@ static void prepare(void)
     data_spec_init(&spec);
     spec.source_path = xstrdup("in");
     HOLDS(folders_open(folders, "in", O_RDWR | O_CREAT, &fd, NULL, &err));
+    HOLDS(atexit(clean_up) == 0);
 }
 
 static void put(const uint8_t *data, size_t from, size_t to)
