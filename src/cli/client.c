@@ -174,6 +174,9 @@ static bool refused(const struct client *c, long status, struct str body, struct
 {
     struct str detail;
     OWNED_MEM char *text = NULL;
+    if (status == 401 && !c->key)
+        return err_set(err, ERR_UNAUTHORIZED,
+                       "%s asks for a key: give one by --key or PENSTOCK_KEY", c->shown);
     if (json_check(body, NULL, NULL) &&
         (json_find(body, "detail", &detail) || json_find(body, "title", &detail)))
         text = json_take_text(detail);

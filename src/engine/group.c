@@ -96,8 +96,10 @@ bool engine_move(struct engine *e, struct data_job *job, enum job_verb verb, str
         job->row.started_at_us = e->now.wall_us;
     job->row.ended_at_us = job_state_is_final(after) ? e->now.wall_us : 0;
     engine_event(e, job, events[verb], (struct str){0});
-    struct log_line *line = log_begin(LOG_INFO, events[verb]);
+    struct log_line *line = log_begin(verb == JOB_FAIL ? LOG_WARN : LOG_INFO, events[verb]);
     log_value(line, "job", "%s", job->row.name);
+    if (verb == JOB_FAIL && job->row.failure)
+        log_value(line, "reason", "%s", job->row.failure);
     log_end(line);
     return true;
 }

@@ -384,6 +384,7 @@ def test_keys_are_made_before_the_first_start_and_open_the_server(
     server.start()
     there = ["--server", server.url]
     assert run("job", "list", *there).returncode == 1
+    assert "give one by --key or PENSTOCK_KEY" in run("job", "list", *there).stderr
     assert run("job", "list", *there, "--key", "pk_wrong").returncode == 1
     assert run("job", "list", *there, "--key", key).returncode == 0
     assert run("job", "list", *there, PENSTOCK_KEY=key).returncode == 0

@@ -102,6 +102,7 @@ def test_a_reader_that_fails_fails_its_job(make_server: Callable[..., ServerProc
     wire.serve("p", 100)
     job = wait_for(lambda: (j := job_of(wire, "p"))["state"] == "failed" and j)
     assert "exit status 3" in job["failure"]
+    assert "warn job.failed job=" in server.log() and "exit status 3" in server.log()
 
 
 def test_a_writer_that_fails_fails_its_job(make_server: Callable[..., ServerProcess]) -> None:
