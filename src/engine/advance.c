@@ -52,6 +52,18 @@ static bool output_ended(struct engine *e, struct data_job *job)
     return true;
 }
 
+/* A job may end before a line that is no record yet: perhaps it is still being written, perhaps
+ * everything behind a stray quote is in it. It is told, not taken. */
+static void tell_of_tail(struct engine *e, struct data_job *job)
+{
+    data_job_error_line(job, &job->bad_lines, "unfinished", ledger_known(job->ledger), 0, job->tail,
+                        (struct str){0}, 0, e->now.wall_us);
+    struct log_line *line = log_begin(LOG_WARN, "job.input-unfinished");
+    log_value(line, "job", "%s", job->row.name);
+    log_value(line, "reason", "%s", job->tail);
+    log_end(line);
+}
+
 void job_advance(struct engine *e, struct data_job *job)
 {
     struct err ignored;
@@ -66,6 +78,9 @@ void job_advance(struct engine *e, struct data_job *job)
     if (!input_ended(e, job) || !job->exhausted || ledger_count(job->ledger, RECORD_UNREAD) ||
         ledger_count(job->ledger, RECORD_SERVED) || job->touched || !output_ended(e, job))
         return;
-    if (engine_move(e, job, JOB_COMPLETE, &ignored))
-        list_add(&e->building.ended, job);
+    if (!engine_move(e, job, JOB_COMPLETE, &ignored))
+        return;
+    if (job->tail[0])
+        tell_of_tail(e, job);
+    list_add(&e->building.ended, job);
 }

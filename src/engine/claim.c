@@ -329,7 +329,9 @@ void claims_look_for_end(struct engine *e, struct data_job *job)
 {
     const char *path = job->spec.source_path;
     /* The end of a compressed input is far away: the start of the server does not wait for it. */
-    if (job->row.state != JOB_RUNNING || !path || compression_of_path(path) != COMPRESS_NONE ||
+    bool begun = job->row.state == JOB_RUNNING ||
+                 (job->row.state == JOB_PENDING && ledger_known(job->ledger) > 0);
+    if (!begun || !path || compression_of_path(path) != COMPRESS_NONE ||
         ledger_count(job->ledger, RECORD_UNREAD))
         return;
     struct op op;

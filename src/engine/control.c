@@ -106,6 +106,7 @@ static bool repair_job(struct engine *e, struct data_job *job, bool with_failed,
     data_job_rest(job);
     engine_reopen(e, job, with_failed);
     claims_feed(e, job);
+    claims_look_for_end(e, job);
     return true;
 }
 
