@@ -230,6 +230,25 @@ static void many_scattered_lines_are_written_in_order(void **state)
     free(text);
 }
 
+static void room_that_was_reserved_and_not_used_is_given_back(void **state)
+{
+    struct temp *t = *state;
+    struct stat st;
+    struct sink *s = open_new(t, "out");
+    add(t, s, "1\n");
+    commit(t, s);
+    add(t, s, "2\n");
+    commit(t, s);
+    assert_int_equal(stat(temp_path(t, "out"), &st), 0);
+    assert_int_equal(st.st_size, 4);
+    assert_true(st.st_blocks * 512 > 65536); /* so that a small append need not look for blocks */
+    sink_rest(s);
+    assert_int_equal(stat(temp_path(t, "out"), &st), 0);
+    assert_int_equal(st.st_size, 4);
+    assert_true(st.st_blocks * 512 <= 65536);
+    sink_free(s);
+}
+
 static void a_removed_output_begins_anew(void **state)
 {
     struct temp *t = *state;
@@ -662,6 +681,7 @@ int main(void)
         UNIT(two_writers_of_one_file_are_refused),
         UNIT(rewinding_forgets_what_was_added_since),
         UNIT(many_scattered_lines_are_written_in_order),
+        UNIT(room_that_was_reserved_and_not_used_is_given_back),
         UNIT(a_removed_output_begins_anew),
         UNIT(a_resting_sink_lets_others_write_and_goes_on_behind_them),
         UNIT(lines_of_the_committed_part_are_counted),
