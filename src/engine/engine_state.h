@@ -133,8 +133,8 @@ enum op_fate op_refuse(struct op *op, enum op_refusal refusal, enum err_code cod
 /* claim.c */
 /* Tries the waiting claims of a job again; answers those that got something or need not wait. */
 void claims_feed(struct engine *e, struct data_job *job);
-/* After a start or a repair: a job with nothing known to do looks whether its input, a plain file, is at its
- * end, and is complete then. Nobody may be left to ask it for more. */
+/* After a start or a repair: a job with nothing known to do looks whether its input, a plain file,
+ * is at its end, and is complete then. Nobody may be left to ask it for more. */
 void claims_look_for_end(struct engine *e, struct data_job *job);
 /* Answers all waiting claims of a job as finished, or with an error (NULL: finished). */
 void claims_end(struct engine *e, struct data_job *job, const struct err *why);

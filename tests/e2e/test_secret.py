@@ -22,7 +22,7 @@ def test_a_cut_secret_is_told_of_and_left_as_it_is(stopped: ServerProcess) -> No
     secret = stopped.state / "secret"
     whole = secret.read_bytes()
     secret.write_bytes(whole[:5])
-    with pytest.raises(NotStarted, match="secret .* is damaged"):
+    with pytest.raises(NotStarted, match=r"secret .* is damaged"):
         stopped.start()
     assert secret.read_bytes() == whole[:5]
     secret.write_bytes(whole)
