@@ -423,12 +423,18 @@ bool claim_is_held(const struct data_job *job, const struct op *op)
            (op->claim.wait_leased && leases_count(job->leases) > 0) || may_print_more(job);
 }
 
+bool claim_is_given_up(const struct op *op)
+{
+    return op->claim.given_up && atomic_load(op->claim.given_up);
+}
+
 void claims_time_out(struct engine *e, struct data_job *job)
 {
     struct op **at = &job->waiting;
     while (*at) {
         struct op *op = *at;
-        if (claim_is_held(job, op) || op->claim.wait_until_us > e->now.mono_us) {
+        bool waits = claim_is_held(job, op) || op->claim.wait_until_us > e->now.mono_us;
+        if (waits && !claim_is_given_up(op)) {
             at = &op->next;
             continue;
         }

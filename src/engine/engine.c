@@ -256,7 +256,9 @@ int64_t engine_next_us(const struct engine *e)
         if (job->again_now && job->waiting && !job->row.paused)
             return 0;
         for (const struct op *op = job->waiting; op; op = op->next)
-            if (op->claim.wait_until_us < next && !claim_is_held(job, op))
+            if (claim_is_given_up(op))
+                next = 0;
+            else if (op->claim.wait_until_us < next && !claim_is_held(job, op))
                 next = op->claim.wait_until_us;
     }
     return next;

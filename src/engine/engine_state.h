@@ -140,6 +140,8 @@ void claims_look_for_end(struct engine *e, struct data_job *job);
 void claims_end(struct engine *e, struct data_job *job, const struct err *why);
 /* Whether a waiting claim is kept whatever its time: what it waits for wakes the engine. */
 bool claim_is_held(const struct data_job *job, const struct op *op);
+/* Whether whoever asked has gone. */
+bool claim_is_given_up(const struct op *op);
 /* Answers claims whose wait is over. */
 void claims_time_out(struct engine *e, struct data_job *job);
 /* Puts a job on the list of those with deadlines. */

@@ -18,6 +18,8 @@
 #include "core/lease.h"
 #include "store/job_store.h"
 
+#include <stdatomic.h>
+
 enum op_kind {
     OP_START,     /* make a job, or start an old one again */
     OP_CONTROL,   /* pause, resume, cancel, delete, clean, repair */
@@ -156,9 +158,12 @@ struct op {
             int64_t wait_until_us; /* monotonic: answer empty only then; 0: at once; NEVER_US */
             int64_t lease_us;      /* > 0 overrides the job's, 0: the job's */
             bool wait_paused;      /* wait as long as the job is paused, whatever wait_until_us */
-            bool wait_leased;   /* with leases: wait while others hold records that may come back */
-            struct buf records; /* out, owned: [[number,record],...] */
-            int64_t count;      /* out */
+            bool wait_leased; /* with leases: wait while others hold records that may come back */
+            /* Nobody waits for the answer any more, once it is true; whoever sets it wakes the
+             * engine then. NULL: never. It outlives the op. */
+            const atomic_bool *given_up;
+            struct buf records;               /* out, owned: [[number,record],...] */
+            int64_t count;                    /* out */
             uint8_t token[LEASE_TOKEN_BYTES]; /* out, when has_lease */
             bool has_lease;
             int64_t lease_ends_at_us; /* out: wall clock; 0: no deadline */

@@ -3,6 +3,7 @@
 #include "http/server_own.h"
 
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -13,15 +14,18 @@
 
 void conns_init(struct conns *all)
 {
-    *all = (struct conns){.next_look_us = NEVER_US, .wake_fd = -1};
+    *all = (struct conns){.next_look_us = NEVER_US, .wake_fd = -1, .gone_fd = -1};
     pthread_mutex_init(&all->lock, NULL);
     all->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    all->gone_fd = epoll_create1(EPOLL_CLOEXEC);
 }
 
 void conns_release(struct conns *all)
 {
     if (all->wake_fd >= 0)
         close(all->wake_fd);
+    if (all->gone_fd >= 0)
+        close(all->gone_fd);
     pthread_mutex_destroy(&all->lock);
 }
 
@@ -33,6 +37,13 @@ void conns_wake(struct conns *all)
         return;
 }
 
+void conns_admit(struct conns *all, int by)
+{
+    pthread_mutex_lock(&all->lock);
+    all->count += by;
+    pthread_mutex_unlock(&all->lock);
+}
+
 void conns_add(struct conns *all, struct conn *c)
 {
     pthread_mutex_lock(&all->lock);
@@ -40,7 +51,6 @@ void conns_add(struct conns *all, struct conn *c)
     if (all->first)
         all->first->prev = c;
     all->first = c;
-    all->count++;
     pthread_mutex_unlock(&all->lock);
 }
 
@@ -54,6 +64,9 @@ int64_t conns_remove(struct conns *all, struct conn *c)
     if (c->next)
         c->next->prev = c->prev;
     int64_t left = --all->count;
+    /* An event may be waiting there with a pointer to it. */
+    if (atomic_load(&c->watched))
+        epoll_ctl(all->gone_fd, EPOLL_CTL_DEL, c->fd, NULL);
     pthread_mutex_unlock(&all->lock);
     waker_free(c->waker);
     free(c);
@@ -67,6 +80,28 @@ void conns_set_deadline(struct conns *all, struct conn *c, int64_t deadline_us, 
     int64_t first_us = deadline_us < pressed_us ? deadline_us : pressed_us;
     if (first_us < atomic_load(&all->next_look_us))
         conns_wake(all);
+}
+
+void conns_watch(struct conns *all, struct conn *c)
+{
+    struct epoll_event event = {.events = EPOLLRDHUP | EPOLLONESHOT, .data.ptr = c};
+    /* Once is enough: whoever has closed its side does not open it again. */
+    if (!atomic_exchange(&c->watched, true) &&
+        epoll_ctl(all->gone_fd, EPOLL_CTL_ADD, c->fd, &event) < 0)
+        atomic_store(&c->watched, false);
+}
+
+bool conns_see_gone(struct conns *all)
+{
+    struct epoll_event events[256];
+    pthread_mutex_lock(&all->lock); /* none is removed while we look at it */
+    int count = epoll_wait(all->gone_fd, events, sizeof events / sizeof *events, 0);
+    for (int i = 0; i < count; i++) {
+        struct conn *c = events[i].data.ptr;
+        atomic_store(&c->gone, true);
+    }
+    pthread_mutex_unlock(&all->lock);
+    return count > 0;
 }
 
 void conns_set_waker(struct conns *all, struct conn *c, struct waker *w)

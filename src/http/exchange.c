@@ -74,7 +74,8 @@ static enum MHD_Result send_reply(struct request *req)
 {
     struct reply *r = &req->reply;
     req->stage = STAGE_ANSWERED;
-    if (r->cut || (req->holds_claim && client_has_gone(req)))
+    bool nobody = req->op_used && req->op.kind == OP_CLAIM && atomic_load(&req->conn->gone);
+    if (r->cut || nobody || (req->holds_claim && client_has_gone(req)))
         return MHD_NO; /* the end of the request gives the claim back */
     struct MHD_Response *response = response_of(req);
     if (!response)
@@ -108,6 +109,10 @@ static enum MHD_Result ask_engine(struct request *req)
     req->op.done = engine_has_answered;
     req->op.context = req;
     expect_nothing(req);
+    if (req->op.kind == OP_CLAIM) {
+        req->op.claim.given_up = &req->conn->gone;
+        conns_watch(&req->server->conns, req->conn);
+    }
     /* First to sleep, then the question: the answer may come before intake_post returns. */
     MHD_suspend_connection(req->connection);
     intake_post(req->server->options.intake, &req->op);

@@ -148,8 +148,11 @@ static bool accept_all(struct server *s, int listener, struct MHD_Daemon *daemon
             set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
         }
         /* It closes the socket itself when it fails. */
-        if (MHD_add_connection(daemon, fd, (struct sockaddr *)&peer, len) != MHD_YES)
-            LOG1(LOG_WARN, "http.connection_refused", "error", "%s", strerror(errno));
+        conns_admit(&s->conns, 1);
+        if (MHD_add_connection(daemon, fd, (struct sockaddr *)&peer, len) == MHD_YES)
+            continue;
+        conns_admit(&s->conns, -1);
+        LOG1(LOG_WARN, "http.connection_refused", "error", "%s", strerror(errno));
     }
     return true;
 }
@@ -198,15 +201,18 @@ void *listener_run(void *server)
             next_us = conns_look(&s->conns, now_us, atomic_load(&s->bodies.pressed));
         /* A negative descriptor is not looked at. */
         bool open = room > 0 && !resting;
-        struct pollfd fds[3 + LINGERS_MAX] = {{.fd = s->conns.wake_fd, .events = POLLIN},
+        struct pollfd fds[4 + LINGERS_MAX] = {{.fd = s->conns.wake_fd, .events = POLLIN},
                                               {.fd = open ? s->tcp_fd : -1, .events = POLLIN},
-                                              {.fd = open ? s->unix_fd : -1, .events = POLLIN}};
+                                              {.fd = open ? s->unix_fd : -1, .events = POLLIN},
+                                              {.fd = s->conns.gone_fd, .events = POLLIN}};
         int64_t until_us = next_us;
-        size_t lingers = lingers_fill(&s->lingers, fds + 3, &until_us);
-        if (poll(fds, 3 + lingers, wait_ms(until_us, resting)) < 0)
+        size_t lingers = lingers_fill(&s->lingers, fds + 4, &until_us);
+        if (poll(fds, 4 + lingers, wait_ms(until_us, resting)) < 0)
             continue;
         if (lingers > 0)
             lingers_look(&s->lingers, clock_now().mono_us);
+        if (fds[3].revents && conns_see_gone(&s->conns))
+            intake_wake(s->options.intake);
         if (fds[0].revents) {
             drain_wakes(s->conns.wake_fd);
             next_us = 0;

@@ -7,6 +7,7 @@ import os
 import resource
 import select
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -419,3 +420,49 @@ def test_what_clients_send_cannot_forge_a_log_line(server: ServerProcess, wire: 
     server.stop()
     assert "\x1b" not in server.log()
     assert not any(line.startswith(("error forged", "forged")) for line in server.lines)
+
+
+def vanish(wire: Wire, sent: bytes) -> None:
+    """Sends a request and resets the connection."""
+    with wire.socket() as s:
+        s.sendall(sent)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("how", ["paused", "held by another", "asked to wait"])
+def test_clients_that_vanish_while_they_wait_leave_room_for_others(
+    make_server: Callable[..., ServerProcess], how: str
+) -> None:
+    server = make_server("--max-connections", "50")
+    wire = Wire(server.url)
+    source = write_jsonl(server.data / "in.jsonl", numbered(10))
+    told = metadata(source, server.data / "out.jsonl", lease_s=600)
+    assert wire.scramble("j", told, "JsonlReader", "JsonlWriter").status == 200
+    sent = b"POST /serve?job_name=j&batch_size=5 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    if how == "paused":
+        assert wire.call("POST", "/v1/jobs/~j/pause").status == 200
+    else:
+        assert len(wire.serve("j", 10).json()) == 10
+    if how == "asked to wait":
+        body = b'{"wait_s":60}'
+        sent = b"POST /v1/jobs/~j/claim HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
+        sent = sent % len(body) + body
+    for _ in range(200):
+        vanish(wire, sent)
+    answers_quickly(wire, "j", within_s=10)
+
+
+@pytest.mark.timeout(60)
+def test_a_burst_of_connections_beyond_the_limit_locks_nothing_up(
+    make_server: Callable[..., ServerProcess],
+) -> None:
+    wire = Wire(make_server("--max-connections", "10").url)
+    for _ in range(20):
+        with contextlib.ExitStack() as stack:
+            for _ in range(200):
+                s = stack.enter_context(socket.socket())
+                s.setblocking(False)
+                s.connect_ex((wire.host, wire.port))
+        answers = wire.call("GET", "/report", {"job_name": "j"})
+        assert answers.status == 200
