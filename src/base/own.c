@@ -46,6 +46,11 @@ char *xstrdup(const char *s)
     return or_die(strdup(s));
 }
 
+char *xstrdup_or_null(const char *s)
+{
+    return s ? xstrdup(s) : NULL;
+}
+
 char *xstrndup(const char *s, size_t len)
 {
     return or_die(strndup(s, len));

@@ -100,7 +100,7 @@ bool client_open(const struct options *options, struct client **out, struct err 
         c->shown = xstrdup(c->base);
     } else if (!use_socket(c, state ? state : STATE_DIR_DEFAULT, err))
         return false;
-    c->ca = ca ? xstrdup(ca) : NULL;
+    c->ca = xstrdup_or_null(ca);
     *out = TAKE(c);
     return true;
 }

@@ -20,18 +20,13 @@ void data_spec_release(struct data_spec *spec)
     data_spec_init(spec);
 }
 
-static char *copy_text(const char *text)
-{
-    return text ? xstrdup(text) : NULL;
-}
-
 void data_spec_copy(struct data_spec *to, const struct data_spec *from)
 {
     *to = *from;
-    to->source_path = copy_text(from->source_path);
-    to->source_program = copy_text(from->source_program);
-    to->sink_path = copy_text(from->sink_path);
-    to->sink_program = copy_text(from->sink_program);
+    to->source_path = xstrdup_or_null(from->source_path);
+    to->source_program = xstrdup_or_null(from->source_program);
+    to->sink_path = xstrdup_or_null(from->sink_path);
+    to->sink_program = xstrdup_or_null(from->sink_program);
 }
 
 enum compression compression_of_path(const char *path)

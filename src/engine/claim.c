@@ -10,10 +10,9 @@
 
 /* What a look for records came to. */
 enum found {
-    FOUND,         /* something was claimed */
-    FOUND_NOTHING, /* nothing now, perhaps later */
-    FOUND_END,     /* nothing, and the input is at its end */
-    FOUND_PAUSE,   /* so many bad lines that they must be written first; look again at once */
+    FOUND,       /* something was claimed */
+    FOUND_END,   /* nothing, and the input is at its end */
+    FOUND_PAUSE, /* so many bad lines that they must be written first; look again at once */
     FOUND_ERROR
 };
 
@@ -214,13 +213,8 @@ static bool may_print_more(const struct data_job *job)
 static bool may_wait(const struct engine *e, const struct data_job *job, const struct op *op,
                      enum found found)
 {
-    if (found == FOUND_PAUSE)
-        return true;
-    if (may_print_more(job))
-        return true;
-    if (op->claim.wait_leased && leases_count(job->leases) > 0)
-        return true;
-    return op->claim.wait_until_us > e->now.mono_us;
+    return found == FOUND_PAUSE || claim_is_held(job, op) ||
+           op->claim.wait_until_us > e->now.mono_us;
 }
 
 static void wait_for_records(struct engine *e, struct data_job *job, struct op *op)
@@ -375,14 +369,6 @@ static struct op *pop_waiting(struct data_job *job)
     return op;
 }
 
-static void answer_claim(struct engine *e, struct op *op, enum op_fate fate)
-{
-    if (fate == FATE_DURABLE)
-        list_add(&e->building.answers, op);
-    else if (fate == FATE_NOW)
-        op->done(op);
-}
-
 void claims_feed(struct engine *e, struct data_job *job)
 {
     job->again_now = false;
@@ -395,7 +381,7 @@ void claims_feed(struct engine *e, struct data_job *job)
         line = op->next;
         op->next = NULL;
         enum op_fate fate = claim_now(e, job, op);
-        answer_claim(e, op, fate);
+        op_meet_fate(e, op, fate);
         if (fate != FATE_WAITS)
             continue;
         /* Nothing for the first means nothing for the others. */
@@ -406,14 +392,14 @@ void claims_feed(struct engine *e, struct data_job *job)
     }
 }
 
-void claims_end(struct engine *e, struct data_job *job, const struct err *why)
+void claims_end(struct data_job *job, const struct err *why)
 {
     while (job->waiting) {
         struct op *op = pop_waiting(job);
         answer_empty(job, op);
         if (why)
             op->err = *why;
-        answer_claim(e, op, FATE_NOW);
+        op->done(op);
     }
 }
 

@@ -25,7 +25,7 @@ static bool remove_output(struct engine *e, struct data_job *job, struct err *er
         return data_job_need_sink(e, job, err) && sink_remove(job->sink, err);
     }
     p->sink_bytes = job->stored.sink_bytes;
-    p->sink_columns = job->stored.sink_columns ? xstrdup(job->stored.sink_columns) : NULL;
+    p->sink_columns = xstrdup_or_null(job->stored.sink_columns);
     job->live.written = job->stored.written;
     return false;
 }
@@ -46,7 +46,7 @@ static bool delete_job(struct engine *e, struct data_job *job, bool with_output,
     (void)FAULT("job.deleted");
     struct err gone;
     err_set(&gone, ERR_NOT_FOUND, "job %s was deleted", job->row.name);
-    claims_end(e, job, &gone);
+    claims_end(job, &gone);
     engine_event(e, job, "job.deleted", (struct str){0});
     LOG1(LOG_INFO, "job.deleted", "job", "%s", job->row.name);
     engine_forget_job(e, job);
@@ -93,7 +93,7 @@ static bool cancel_job(struct engine *e, struct data_job *job, struct err *err)
         return false;
     ledger_unserve(job->ledger);
     leases_clear(job->leases);
-    claims_end(e, job, NULL);
+    claims_end(job, NULL);
     list_add(&e->building.ended, job);
     return true;
 }

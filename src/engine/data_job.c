@@ -18,11 +18,6 @@ enum {
 #define RATE_DECAY_US 10e6 /* the rate looks back about ten seconds */
 #define RATE_FORGOTTEN 6   /* after so many times that, nothing of it counts */
 
-static char *copy_text(const char *text)
-{
-    return text ? xstrdup(text) : NULL;
-}
-
 struct data_job *data_job_new(void)
 {
     struct data_job *job = xcalloc(1, sizeof *job);
@@ -442,7 +437,7 @@ void data_job_update_row(struct data_job *job)
     if (same)
         return;
     free(p->sink_columns);
-    p->sink_columns = copy_text(columns);
+    p->sink_columns = xstrdup_or_null(columns);
 }
 
 void data_job_note_stored(struct data_job *job, const struct job_row *row)
@@ -451,7 +446,7 @@ void data_job_note_stored(struct data_job *job, const struct job_row *row)
     char *columns = TAKE(job->stored.sink_columns);
     if (!columns || !p->sink_columns || strcmp(columns, p->sink_columns) != 0) {
         free(columns);
-        columns = p->sink_columns ? xstrdup(p->sink_columns) : NULL;
+        columns = xstrdup_or_null(p->sink_columns);
     }
     job->stored = *p;
     job->stored.sink_columns = columns;
@@ -505,7 +500,7 @@ void data_job_view(const struct data_job *job, struct instant now, struct job_vi
         .state = row->state,
         .paused = row->paused,
         .has_token = row->has_token,
-        .failure = copy_text(row->failure),
+        .failure = xstrdup_or_null(row->failure),
         .created_at_us = row->created_at_us,
         .started_at_us = row->started_at_us,
         .ended_at_us = row->ended_at_us,

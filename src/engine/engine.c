@@ -88,16 +88,7 @@ static void apply(struct engine *e, struct op *op)
         e->fatal = true;
         e->failure = op->err;
     }
-    switch (fate) {
-    case FATE_NOW:
-        op->done(op);
-        break;
-    case FATE_DURABLE:
-        list_add(&e->building.answers, op);
-        break;
-    case FATE_WAITS:
-        break;
-    }
+    op_meet_fate(e, op, fate);
 }
 
 /* Whether a waiting claim of the job could get something now. */
@@ -149,14 +140,14 @@ static void follow_up(struct engine *e)
 }
 
 /* What follows from what happened goes into the next group; when nothing stirs, followers are shown
- * how far jobs are. */
-static bool stage_next(struct engine *e, bool *pending)
+ * how far jobs are. Returns whether there is something to commit. */
+static bool stage_next(struct engine *e)
 {
     follow_up(e);
-    *pending = group_stage(e);
-    if (!*pending)
-        feed_progress(e);
-    return true;
+    if (group_stage(e))
+        return true;
+    feed_progress(e);
+    return false;
 }
 
 /* The end: whoever was not answered is told that nothing is sure. */
@@ -197,7 +188,8 @@ bool engine_begin(struct engine *e, struct op *ops, struct instant now, bool *pe
         if (e->fatal)
             return refuse_all(e, ops, err);
     }
-    return stage_next(e, pending);
+    *pending = stage_next(e);
+    return true;
 }
 
 void engine_commit(struct engine *e)
@@ -230,7 +222,10 @@ bool engine_finish(struct engine *e, struct instant now, bool *pending, struct e
 {
     e->now = now;
     group_finish(e);
-    return e->fatal ? refuse_all(e, NULL, err) : stage_next(e, pending);
+    if (e->fatal)
+        return refuse_all(e, NULL, err);
+    *pending = stage_next(e);
+    return true;
 }
 
 bool engine_step(struct engine *e, struct op *ops, struct instant now, struct err *err)

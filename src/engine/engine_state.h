@@ -130,6 +130,9 @@ MUST_CHECK bool op_find_job(struct engine *e, struct op *op);
 enum op_fate op_refuse(struct op *op, enum op_refusal refusal, enum err_code code,
                        const char *format, ...) __attribute__((format(printf, 4, 5)));
 
+/* Answers an op at once, or has it answered with the group; one that waits stays where it is. */
+void op_meet_fate(struct engine *e, struct op *op, enum op_fate fate);
+
 /* claim.c */
 /* Tries the waiting claims of a job again; answers those that got something or need not wait. */
 void claims_feed(struct engine *e, struct data_job *job);
@@ -137,7 +140,7 @@ void claims_feed(struct engine *e, struct data_job *job);
  * is at its end, and is complete then. Nobody may be left to ask it for more. */
 void claims_look_for_end(struct engine *e, struct data_job *job);
 /* Answers all waiting claims of a job as finished, or with an error (NULL: finished). */
-void claims_end(struct engine *e, struct data_job *job, const struct err *why);
+void claims_end(struct data_job *job, const struct err *why);
 /* Whether a waiting claim is kept whatever its time: what it waits for wakes the engine. */
 bool claim_is_held(const struct data_job *job, const struct op *op);
 /* Whether whoever asked has gone. */

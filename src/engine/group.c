@@ -354,7 +354,7 @@ static void revert_job(struct engine *e, struct staged *staged, const struct err
     job->row.progress.errors_bytes = job->stored.errors_bytes;
     /* These wait for nothing but that the list can be written. */
     if (data_job_must_list(job))
-        claims_end(e, job, why);
+        claims_end(job, why);
     struct log_line *line = log_begin(LOG_ERROR, "group.failed");
     log_value(line, "job", "%s", job->row.name);
     log_value(line, "reason", "%s", why->text);
@@ -398,7 +398,7 @@ static void let_rest(struct engine *e, const struct group *g)
             list_add(&e->building.ended, job);
             continue;
         }
-        claims_end(e, job, NULL);
+        claims_end(job, NULL);
         data_job_rest(job);
     }
 }

@@ -74,6 +74,14 @@ enum op_fate op_refuse(struct op *op, enum op_refusal refusal, enum err_code cod
     return FATE_NOW;
 }
 
+void op_meet_fate(struct engine *e, struct op *op, enum op_fate fate)
+{
+    if (fate == FATE_NOW)
+        op->done(op);
+    else if (fate == FATE_DURABLE)
+        list_add(&e->building.answers, op);
+}
+
 bool op_find_job(struct engine *e, struct op *op)
 {
     struct data_job *job = op->job.id > 0 ? job_table_by_id(&e->jobs, op->job.id)

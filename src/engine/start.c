@@ -358,7 +358,7 @@ static enum op_fate start_again(struct engine *e, struct data_job *job, struct o
     op->start.job_id = job->row.id;
     op->of = job;
     if (job->spec.source_format == FORMAT_NONE)
-        claims_end(e, job, NULL);
+        claims_end(job, NULL);
     else
         claims_feed(e, job);
     return FATE_DURABLE;

@@ -182,7 +182,7 @@ bool sink_open(const struct data_spec *spec, const struct folders *folders,
     s->fd = -1;
     s->committed = s->length = start->committed_bytes;
     s->rested = start->rested;
-    s->stored_columns = csv && start->columns ? xstrdup(start->columns) : NULL;
+    s->stored_columns = csv ? xstrdup_or_null(start->columns) : NULL;
     if (csv && !(s->rows = sink_rows_new(start->columns, err)))
         return false;
     if (s->compression != COMPRESS_NONE && !(s->codec = sink_codec_new(s->compression, err)))
