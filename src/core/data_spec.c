@@ -8,7 +8,7 @@
 
 void data_spec_init(struct data_spec *spec)
 {
-    *spec = (struct data_spec){.chunk_rows = CSV_CHUNK_ROWS};
+    *spec = (struct data_spec){.chunk_rows = CSV_CHUNK_ROWS, .retry_factor = 2};
 }
 
 void data_spec_release(struct data_spec *spec)
@@ -17,6 +17,9 @@ void data_spec_release(struct data_spec *spec)
     free(spec->source_program);
     free(spec->sink_path);
     free(spec->sink_program);
+    free(spec->id_key);
+    free(spec->rerun_key);
+    free(spec->errors_path);
     data_spec_init(spec);
 }
 
@@ -27,6 +30,9 @@ void data_spec_copy(struct data_spec *to, const struct data_spec *from)
     to->source_program = xstrdup_or_null(from->source_program);
     to->sink_path = xstrdup_or_null(from->sink_path);
     to->sink_program = xstrdup_or_null(from->sink_program);
+    to->id_key = xstrdup_or_null(from->id_key);
+    to->rerun_key = xstrdup_or_null(from->rerun_key);
+    to->errors_path = xstrdup_or_null(from->errors_path);
 }
 
 enum compression compression_of_path(const char *path)
@@ -37,6 +43,64 @@ enum compression compression_of_path(const char *path)
     if (len > 4 && strcmp(path + len - 4, ".zst") == 0)
         return COMPRESS_ZSTD;
     return COMPRESS_NONE;
+}
+
+static void write_limits(const struct data_spec *spec, struct json_out *o)
+{
+    if (spec->concurrency == 0 && !(spec->rpm > 0) && !spec->adaptive)
+        return;
+    json_out_name(o, "limits");
+    json_out_open(o, '{');
+    json_out_name(o, "concurrency");
+    json_out_i64(o, spec->concurrency);
+    json_out_name(o, "rpm");
+    json_out_double(o, spec->rpm);
+    json_out_name(o, "adaptive");
+    json_out_bool(o, spec->adaptive);
+    json_out_close(o, '}');
+}
+
+static void write_retry(const struct data_spec *spec, struct json_out *o)
+{
+    if (spec->retry_delay_us == 0)
+        return;
+    json_out_name(o, "retry");
+    json_out_open(o, '{');
+    json_out_name(o, "delay_s");
+    json_out_double(o, (double)spec->retry_delay_us / 1e6);
+    json_out_name(o, "factor");
+    json_out_double(o, spec->retry_factor);
+    json_out_close(o, '}');
+}
+
+static void write_identity(const struct data_spec *spec, struct json_out *o)
+{
+    if (!spec->id_key)
+        return;
+    json_out_name(o, "identity");
+    json_out_open(o, '{');
+    json_out_name(o, "key");
+    json_out_text(o, spec->id_key);
+    if (spec->rerun_key) {
+        json_out_name(o, "rerun_key");
+        json_out_text(o, spec->rerun_key);
+    }
+    json_out_close(o, '}');
+}
+
+static void write_errors(const struct data_spec *spec, struct json_out *o)
+{
+    if (!spec->errors_path && !spec->errors_records)
+        return;
+    json_out_name(o, "errors");
+    json_out_open(o, '{');
+    if (spec->errors_path) {
+        json_out_name(o, "path");
+        json_out_text(o, spec->errors_path);
+    }
+    json_out_name(o, "records");
+    json_out_bool(o, spec->errors_records);
+    json_out_close(o, '}');
 }
 
 void data_spec_write(const struct data_spec *spec, struct buf *out)
@@ -68,6 +132,10 @@ void data_spec_write(const struct data_spec *spec, struct buf *out)
         json_out_text(&o, spec->sink_program ? spec->sink_program : spec->sink_path);
         json_out_name(&o, "overwrite");
         json_out_bool(&o, spec->sink_overwrite);
+        if (spec->ordered) {
+            json_out_name(&o, "ordered");
+            json_out_bool(&o, true);
+        }
         json_out_close(&o, '}');
     }
     json_out_name(&o, "lease_s");
@@ -76,6 +144,10 @@ void data_spec_write(const struct data_spec *spec, struct buf *out)
     json_out_i64(&o, spec->max_attempts);
     json_out_name(&o, "allow_repeats");
     json_out_bool(&o, spec->allow_repeats);
+    write_limits(spec, &o);
+    write_retry(spec, &o);
+    write_identity(spec, &o);
+    write_errors(spec, &o);
     json_out_close(&o, '}');
 }
 
@@ -105,6 +177,28 @@ static bool read_format(const char *member, struct str raw, enum data_format *ou
     return true;
 }
 
+static bool read_flag(const char *member, struct str raw, bool *out, struct err *err)
+{
+    return json_bool(raw, out) || wrong(err, member, "true or false", raw);
+}
+
+/* Seconds with a fraction, as microseconds. `expected` says the bounds. */
+static bool read_seconds(const char *member, struct str raw, int64_t max_us, const char *expected,
+                         int64_t *out, struct err *err)
+{
+    double seconds = NAN;
+    if (!json_double(raw, &seconds) || !(seconds >= 0 && seconds <= (double)max_us / 1e6))
+        return wrong(err, member, expected, raw);
+    *out = (int64_t)llround(seconds * 1e6);
+    return true;
+}
+
+static bool unknown_member(const char *of, struct str name, struct err *err)
+{
+    return err_set(err, ERR_INVALID, "%s%sunknown member %.*s", of, *of ? ": " : "",
+                   name.len > 60 ? 60 : (int)name.len, name.ptr);
+}
+
 static bool read_source_member(struct str name, struct str raw, struct data_spec *spec,
                                struct err *err)
 {
@@ -117,8 +211,7 @@ static bool read_source_member(struct str name, struct str raw, struct data_spec
     if (json_name_is(name, "chunk_rows"))
         return json_i64(raw, 1, CSV_CHUNK_ROWS_MAX, &spec->chunk_rows) ||
                wrong(err, "source.chunk_rows", "a whole number from 1 to 100000", raw);
-    return err_set(err, ERR_INVALID, "source: unknown member %.*s",
-                   name.len > 60 ? 60 : (int)name.len, name.ptr);
+    return unknown_member("source", name, err);
 }
 
 static bool read_sink_member(struct str name, struct str raw, struct data_spec *spec,
@@ -131,10 +224,59 @@ static bool read_sink_member(struct str name, struct str raw, struct data_spec *
     if (json_name_is(name, "program"))
         return read_text("sink.program", raw, &spec->sink_program, err);
     if (json_name_is(name, "overwrite"))
-        return json_bool(raw, &spec->sink_overwrite) ||
-               wrong(err, "sink.overwrite", "true or false", raw);
-    return err_set(err, ERR_INVALID, "sink: unknown member %.*s",
-                   name.len > 60 ? 60 : (int)name.len, name.ptr);
+        return read_flag("sink.overwrite", raw, &spec->sink_overwrite, err);
+    if (json_name_is(name, "ordered"))
+        return read_flag("sink.ordered", raw, &spec->ordered, err);
+    return unknown_member("sink", name, err);
+}
+
+static bool read_limit(struct str name, struct str raw, struct data_spec *spec, struct err *err)
+{
+    double rpm = NAN;
+    if (json_name_is(name, "concurrency"))
+        return json_i64(raw, 0, DATA_CONCURRENCY_MAX, &spec->concurrency) ||
+               wrong(err, "limits.concurrency", "a whole number from 0 to 1000000", raw);
+    if (json_name_is(name, "adaptive"))
+        return read_flag("limits.adaptive", raw, &spec->adaptive, err);
+    if (!json_name_is(name, "rpm"))
+        return unknown_member("limits", name, err);
+    if (!json_double(raw, &rpm) || !(rpm >= 0 && rpm <= DATA_RPM_MAX))
+        return wrong(err, "limits.rpm", "starts a minute from 0 to 60000000", raw);
+    spec->rpm = rpm;
+    return true;
+}
+
+static bool read_retry_member(struct str name, struct str raw, struct data_spec *spec,
+                              struct err *err)
+{
+    double factor = NAN;
+    if (json_name_is(name, "delay_s"))
+        return read_seconds("retry.delay_s", raw, DATA_RETRY_DELAY_MAX_US,
+                            "seconds from 0 to 86400", &spec->retry_delay_us, err);
+    if (!json_name_is(name, "factor"))
+        return unknown_member("retry", name, err);
+    if (!json_double(raw, &factor) || !(factor >= 1 && factor <= 10))
+        return wrong(err, "retry.factor", "a number from 1 to 10", raw);
+    spec->retry_factor = factor;
+    return true;
+}
+
+static bool read_identity(struct str name, struct str raw, struct data_spec *spec, struct err *err)
+{
+    if (json_name_is(name, "key"))
+        return read_text("identity.key", raw, &spec->id_key, err);
+    if (json_name_is(name, "rerun_key"))
+        return read_text("identity.rerun_key", raw, &spec->rerun_key, err);
+    return unknown_member("identity", name, err);
+}
+
+static bool read_errors(struct str name, struct str raw, struct data_spec *spec, struct err *err)
+{
+    if (json_name_is(name, "path"))
+        return read_text("errors.path", raw, &spec->errors_path, err);
+    if (json_name_is(name, "records"))
+        return read_flag("errors.records", raw, &spec->errors_records, err);
+    return unknown_member("errors", name, err);
 }
 
 typedef bool member_reader(struct str name, struct str raw, struct data_spec *spec,
@@ -159,33 +301,34 @@ static bool read_members(const char *what, struct str object, member_reader *eac
     return true;
 }
 
+/* The members that are objects. */
+static const struct part {
+    const char *name;
+    member_reader *read;
+} parts[] = {
+    {"source", read_source_member}, {"sink", read_sink_member},  {"limits", read_limit},
+    {"retry", read_retry_member},   {"identity", read_identity}, {"errors", read_errors},
+};
+
 static bool read_member(struct str name, struct str raw, struct data_spec *spec, struct err *err)
 {
-    double seconds = NAN;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (json_name_is(name, parts[i].name))
+            return read_members(parts[i].name, raw, parts[i].read, spec, err);
     if (json_name_is(name, "mode")) {
         OWNED_MEM char *mode = json_take_text(raw);
         return (mode && data_mode_parse(str_of(mode), &spec->mode)) ||
                wrong(err, "mode", "\"read-write\", \"read\" or \"write\"", raw);
     }
-    if (json_name_is(name, "source"))
-        return read_members("source", raw, read_source_member, spec, err);
-    if (json_name_is(name, "sink"))
-        return read_members("sink", raw, read_sink_member, spec, err);
-    if (json_name_is(name, "lease_s")) {
-        if (!json_double(raw, &seconds) ||
-            !(seconds >= 0 && seconds <= (double)DATA_LEASE_MAX_US / 1e6))
-            return wrong(err, "lease_s", "seconds from 0 to 604800", raw);
-        spec->lease_us = (int64_t)llround(seconds * 1e6);
-        return true;
-    }
+    if (json_name_is(name, "lease_s"))
+        return read_seconds("lease_s", raw, DATA_LEASE_MAX_US, "seconds from 0 to 604800",
+                            &spec->lease_us, err);
     if (json_name_is(name, "max_attempts"))
         return json_i64(raw, 0, DATA_ATTEMPTS_MAX, &spec->max_attempts) ||
                wrong(err, "max_attempts", "a whole number from 0 to 1000000", raw);
     if (json_name_is(name, "allow_repeats"))
-        return json_bool(raw, &spec->allow_repeats) ||
-               wrong(err, "allow_repeats", "true or false", raw);
-    return err_set(err, ERR_INVALID, "unknown member %.*s", name.len > 60 ? 60 : (int)name.len,
-                   name.ptr);
+        return read_flag("allow_repeats", raw, &spec->allow_repeats, err);
+    return unknown_member("", name, err);
 }
 
 /* A format that was not named follows from the program or the path's ending. */
@@ -230,6 +373,36 @@ static bool check_end(const char *what, enum data_format format, const char *pat
     return true;
 }
 
+static bool check_limits(const struct data_spec *spec, struct err *err)
+{
+    if (spec->concurrency < 0 || spec->concurrency > DATA_CONCURRENCY_MAX)
+        return err_set(err, ERR_INVALID, "limits.concurrency: 0 to %d, not %lld",
+                       DATA_CONCURRENCY_MAX, (long long)spec->concurrency);
+    if (!(spec->rpm >= 0 && spec->rpm <= DATA_RPM_MAX))
+        return err_set(err, ERR_INVALID, "limits.rpm: 0 to %.0f, not %.10g", DATA_RPM_MAX,
+                       spec->rpm);
+    if (spec->retry_delay_us < 0 || spec->retry_delay_us > DATA_RETRY_DELAY_MAX_US)
+        return err_set(err, ERR_INVALID, "retry.delay_s: 0 to 86400, not %.10g",
+                       (double)spec->retry_delay_us / 1e6);
+    if (!(spec->retry_factor >= 1 && spec->retry_factor <= 10))
+        return err_set(err, ERR_INVALID, "retry.factor: 1 to 10, not %.10g", spec->retry_factor);
+    if ((spec->concurrency || spec->rpm > 0 || spec->adaptive || spec->retry_delay_us) &&
+        spec->mode != MODE_READ_WRITE)
+        return err_set(err, ERR_INVALID, "limits and retries are for jobs that read and write");
+    return true;
+}
+
+static bool check_identity(const struct data_spec *spec, struct err *err)
+{
+    if (spec->rerun_key && !spec->id_key)
+        return err_set(err, ERR_INVALID, "identity.rerun_key needs identity.key");
+    if (spec->id_key && spec->mode != MODE_READ_WRITE)
+        return err_set(err, ERR_INVALID, "identity is for jobs that read and write");
+    if (spec->ordered && spec->mode != MODE_READ_WRITE)
+        return err_set(err, ERR_INVALID, "sink.ordered is for jobs that read and write");
+    return true;
+}
+
 bool data_spec_check(const struct data_spec *spec, struct err *err)
 {
     bool reads = spec->source_format != FORMAT_NONE, writes = spec->sink_format != FORMAT_NONE;
@@ -251,7 +424,8 @@ bool data_spec_check(const struct data_spec *spec, struct err *err)
     if (spec->max_attempts < 0 || spec->max_attempts > DATA_ATTEMPTS_MAX)
         return err_set(err, ERR_INVALID, "max_attempts: 0 to %d, not %lld", DATA_ATTEMPTS_MAX,
                        (long long)spec->max_attempts);
-    return (!reads || check_end("source", spec->source_format, spec->source_path,
+    return check_limits(spec, err) && check_identity(spec, err) &&
+           (!reads || check_end("source", spec->source_format, spec->source_path,
                                 spec->source_program, err)) &&
            (!writes ||
             check_end("sink", spec->sink_format, spec->sink_path, spec->sink_program, err));

@@ -73,6 +73,9 @@ enum compression compression_of_path(const char *path);
 #define CSV_CHUNK_ROWS_MAX 100000
 #define DATA_LEASE_MAX_US (INT64_C(7) * 24 * 3600 * 1000000)
 #define DATA_ATTEMPTS_MAX 1000000
+#define DATA_CONCURRENCY_MAX 1000000
+#define DATA_RPM_MAX 60e6
+#define DATA_RETRY_DELAY_MAX_US (INT64_C(24) * 3600 * 1000000)
 
 /* What a data job reads, writes and allows; fixed when it is started. Strings are owned, NULL where
  * there is nothing. */
@@ -89,6 +92,18 @@ struct data_spec {
     int64_t lease_us;     /* to DATA_LEASE_MAX_US; 0: held until it is settled or given back */
     int64_t max_attempts; /* per record, to DATA_ATTEMPTS_MAX; 0: no limit */
     bool allow_repeats;   /* Planchet's other modes: results are not checked for repeats */
+
+    int64_t concurrency;    /* records that run at once over all workers; 0: no limit */
+    double rpm;             /* starts a minute over all workers, attempts too; 0: no limit */
+    bool adaptive;          /* the rate halves when a service says it is too much, climbs back */
+    int64_t retry_delay_us; /* before the second attempt; 0: at once */
+    double retry_factor;    /* each further wait is so much longer, 1..10; all +-10 % at random */
+
+    char *id_key;        /* records are known by this member, not by their number; NULL */
+    char *rerun_key;     /* a line of the output with this member does not count as done; NULL */
+    bool ordered;        /* results are written in the order of their records */
+    char *errors_path;   /* where failed records are listed; NULL: beside the output */
+    bool errors_records; /* the list holds each failed record as it was read (JsonlBatch's form) */
 };
 
 void data_spec_init(struct data_spec *spec);

@@ -69,13 +69,18 @@ struct op_right {
     uint8_t token_hash[TOKEN_HASH_BYTES];
 };
 
-/* One result or failure. */
+/* One result or failure. A failure's reason in `lines` is a JSON string, or an object of `message`
+ * and `type`. */
 struct settle_entry {
     int64_t record; /* -1: no number that a ledger could hold */
     uint32_t at,
         len; /* result: one line of JSON in `lines`, ended by '\n' (len counts it). Failure:
                 the reason as a JSON string, same place, same line end; len 0: none given */
     bool failed;
+    bool skipped;           /* done, and there is nothing to write; len 0 */
+    bool final;             /* of a failure: it is not tried again */
+    bool throttled;         /* of a failure: a service said it was too much */
+    int64_t retry_after_us; /* of a failure: not before so long from now; 0: by the job's delays */
     /* The engine's: */
     bool taken;
     uint8_t before;      /* enum record_state to go back to when the group fails */
@@ -118,6 +123,16 @@ struct job_view {
     char *tail;     /* why the unfinished last line is no record (yet); NULL */
 };
 
+/* How much of what is left one run takes; zeroes: all of it. When it is taken and settled the job
+ * is paused, and those that claim are told to go home. */
+struct portion {
+    int64_t limit;  /* > 0: at most so many records */
+    int64_t sample; /* > 0: so many, chosen at random from the whole input by `seed` */
+    uint64_t seed;
+    bool only_failed;   /* exactly those that have failed in earlier runs */
+    bool retry_skipped; /* those that gave nothing to write are tried again, too */
+};
+
 /* A key as it is shown: never its secret but once. */
 struct key_view {
     char *name, *scopes;
@@ -140,9 +155,14 @@ struct op {
     union {
         struct {
             const struct data_spec *spec;
-            bool clean_start;     /* an old job of that name forgets all and starts again */
-            bool repair;          /* an old job of that name is repaired (`cont`) */
-            bool force_overwrite; /* take an output path over from a job that has ended */
+            bool clean_start; /* an old job of that name forgets all and starts again */
+            bool repair;      /* an old job of that name is repaired (`cont`) */
+            /* An old job of that name goes on where its output is: by ids when the spec has
+             * `id_key`, else by its ledger; what failed is tried again. Without an old job a new
+             * one is made that takes the output's lines into account. */
+            bool resume;
+            struct portion portion; /* with resume: how much of it */
+            bool force_overwrite;   /* take an output path over from a job that has ended */
             bool set_token;
             uint8_t token_hash[TOKEN_HASH_BYTES];
             int64_t job_id; /* out */
@@ -158,16 +178,24 @@ struct op {
             int64_t wait_until_us; /* monotonic: answer empty only then; 0: at once; NEVER_US */
             int64_t lease_us;      /* > 0 overrides the job's, 0: the job's */
             bool wait_paused;      /* wait as long as the job is paused, whatever wait_until_us */
+            bool keep;             /* the lease stays when it holds nothing, and can be added to */
+            bool add;              /* adds to the kept lease `token` (in) */
+            int64_t running;       /* how many records the worker runs now; -1: it did not say */
+            struct str worker;     /* a name for people; may be empty */
             bool wait_leased; /* with leases: wait while others hold records that may come back */
             /* Nobody waits for the answer any more, once it is true; whoever sets it wakes the
              * engine then. NULL: never. It outlives the op. */
             const atomic_bool *given_up;
             struct buf records;               /* out, owned: [[number,record],...] */
             int64_t count;                    /* out */
-            uint8_t token[LEASE_TOKEN_BYTES]; /* out, when has_lease */
+            uint8_t token[LEASE_TOKEN_BYTES]; /* out, when has_lease; in, with `add` */
             bool has_lease;
             int64_t lease_ends_at_us; /* out: wall clock; 0: no deadline */
             bool finished;            /* out: the job has ended, nothing will ever come */
+            int64_t slots;            /* out: how many the worker may run at once; -1: no limit */
+            bool paced; /* out: record i starts at first_us + i * every_us, not earlier */
+            double first_us, every_us;
+            bool alone; /* out: its one record was in the hands of a worker that died */
         } claim;
         struct {
             struct settle_entry *entries;
@@ -177,12 +205,13 @@ struct op {
             uint8_t token[LEASE_TOKEN_BYTES];
             bool overwrite; /* write also what is done already (Planchet's overwrite=true) */
             bool final;     /* failures are final whatever max_attempts says (mark-errors) */
-            bool results_only, failures_only;          /* for messages of the Planchet surface */
-            int64_t written, repeats, failed, retried; /* out */
+            bool results_only, failures_only; /* for messages of the Planchet surface */
+            int64_t written, skipped, repeats, failed, retried; /* out */
         } settle;
         struct {
             uint8_t token[LEASE_TOKEN_BYTES]; /* with has_lease; else the records of a claim: */
             bool has_lease;
+            bool died;                /* OP_RELEASE: its worker is gone */
             struct str records;       /* the claim's answer, [[number,record],...] */
             int64_t lease_us;         /* OP_EXTEND: from now; <= 0: the job's */
             int64_t lease_ends_at_us; /* out of OP_EXTEND */
