@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from harness.native import Native
 from harness.planchet_peer import FLAVOURS, PlanchetPeer
 from harness.server_process import ServerProcess
 from harness.wire import Wire
@@ -37,6 +38,12 @@ def server(make_server: Callable[..., ServerProcess]) -> ServerProcess:
 def wire(server: ServerProcess) -> Wire:
     """Raw HTTP to `server`."""
     return Wire(server.url)
+
+
+@pytest.fixture
+def native(server: ServerProcess) -> Native:
+    """Calls to `server` below /v1."""
+    return Native(server)
 
 
 @pytest.fixture(scope="session", params=FLAVOURS)

@@ -392,6 +392,41 @@ static inline void settle(struct bench *b, int64_t first, int count)
     assert_went_well(&s.op);
 }
 
+static inline void assert_settled(const struct settling *s, int64_t written, int64_t repeats,
+                                  int64_t failed, int64_t retried)
+{
+    assert_went_well(&s->op);
+    assert_int_equal(s->op.settle.written, written);
+    assert_int_equal(s->op.settle.repeats, repeats);
+    assert_int_equal(s->op.settle.failed, failed);
+    assert_int_equal(s->op.settle.retried, retried);
+}
+
+/* Claims `max` records for `seconds`; the op has the token. */
+static inline void claim_leased(struct bench *b, struct op *op, int64_t max, int64_t seconds)
+{
+    prepare_claim(op, "job", max);
+    op->claim.lease_us = seconds * SECOND_US;
+    ask(b, op);
+    assert_went_well(op);
+    assert_true(op->claim.has_lease);
+    assert_int_equal(op->claim.lease_ends_at_us, b->now.wall_us + seconds * SECOND_US);
+}
+
+static inline void with_lease(struct settling *s, const struct op *claimed)
+{
+    s->op.settle.has_lease = true;
+    memcpy(s->op.settle.token, claimed->claim.token, LEASE_TOKEN_BYTES);
+}
+
+/* One failure, told to "job". */
+static inline void fail_one(struct settling *s, int64_t record, bool final)
+{
+    settling_begin(s, "job");
+    settling_add(s, record, true, "\"no\"");
+    s->op.settle.final = final;
+}
+
 static inline void control_op(struct bench *b, struct op *op, const char *job,
                               enum control_verb verb)
 {
