@@ -25,6 +25,8 @@ static const struct {
     [ERR_STORE] = {"store", 1},
     [ERR_FATAL] = {"fatal", 75},
     [ERR_INTERNAL] = {"internal", 1},
+    [ERR_INTERRUPTED] = {"interrupted", 130},
+    [ERR_TERMINATED] = {"terminated", 143},
 };
 
 /* One line only, whatever file names hold. */

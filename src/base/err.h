@@ -23,6 +23,8 @@ enum err_code {
     ERR_STORE,        /* the store refused or is damaged: 500 */
     ERR_FATAL,        /* durability is in doubt: nothing more may be acknowledged by this process */
     ERR_INTERNAL,     /* our mistake: 500 */
+    ERR_INTERRUPTED,  /* stopped by SIGINT; exit 130 */
+    ERR_TERMINATED,   /* stopped by SIGTERM; exit 143 */
     ERR_CODE_COUNT
 };
 
@@ -52,7 +54,8 @@ bool err_add(struct err *err, const char *format, ...) __attribute__((format(pri
 
 /* The code's name in kebab case ("not-found"), for logs and problem types. Static. */
 const char *err_name(enum err_code code);
-/* The one table to exit status: 0 none, 2 invalid, 75 busy or no space, 1 all else. */
+/* The one table to exit status: 0 none, 2 invalid, 75 busy or no space, 130 and 143 stopped by a
+ * signal, 1 all else. */
 int err_exit_status(enum err_code code);
 
 #endif

@@ -17,10 +17,16 @@ struct log_line {
 enum { VALUE_MAX = 1024 };
 
 static atomic_int level_now = LOG_INFO;
+static atomic_int fd_now = STDERR_FILENO;
 
 void log_set_level(enum log_level level)
 {
     atomic_store(&level_now, (int)level);
+}
+
+void log_set_fd(int fd)
+{
+    atomic_store(&fd_now, fd);
 }
 
 struct log_line *log_begin(enum log_level level, const char *event)
@@ -83,7 +89,7 @@ void log_end(struct log_line *line)
         return;
     buf_add_char(&line->text, '\n');
     /* A log that cannot be written must not stop the service. */
-    if (write(STDERR_FILENO, line->text.data, line->text.len) < 0)
+    if (write(atomic_load(&fd_now), line->text.data, line->text.len) < 0)
         line->text.len = 0;
     buf_release(&line->text);
     free(line);

@@ -1,4 +1,4 @@
-/* log.h: one event a line on stderr: `2026-… level event key=value …`.
+/* log.h: one event a line on stderr, unless it is sent elsewhere: `2026-… level event key=value …`.
  *
  * error: someone must act. warn: we coped. info: the service changed. debug: everything else.
  * Values are quoted and control characters escaped where needed; payloads and secrets are never
@@ -10,6 +10,9 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 /* Lines above this level are dropped. Default LOG_INFO. */
 void log_set_level(enum log_level level);
+
+/* Where lines go from now on, instead of standard error; borrowed. Before other threads log. */
+void log_set_fd(int fd);
 
 /* A line is built value by value, so that the compiler checks each format:
  *     struct log_line *line = log_begin(LOG_INFO, "job.started");

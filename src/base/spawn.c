@@ -19,33 +19,59 @@ static bool is_ours(const char *variable)
     return strncmp(variable, prefix, sizeof prefix - 1) == 0;
 }
 
-/* The environment for a child: an array to be freed, its strings borrowed. */
-static char **child_environment(void)
+static size_t count_of(const char *const *list)
 {
-    size_t count = 0, to = 0;
-    while (environ && environ[count])
+    size_t count = 0;
+    while (list && list[count])
         count++;
-    char **out = xcalloc(count + 1, sizeof *out);
+    return count;
+}
+
+static bool sets_the_same(const char *a, const char *b)
+{
+    size_t length = strcspn(a, "=");
+    return strncmp(a, b, length) == 0 && b[length] == '=';
+}
+
+static bool is_set_in(const char *const *list, const char *variable)
+{
+    for (; list && *list; list++)
+        if (sets_the_same(*list, variable))
+            return true;
+    return false;
+}
+
+/* The environment for a child: an array to be freed, its strings borrowed. */
+static const char **child_environment(const char *const *added)
+{
+    const char *const *ours = (const char *const *)environ;
+    size_t count = count_of(ours), to = 0;
+    const char **out = xcalloc(count + count_of(added) + 1, sizeof *out);
     for (size_t i = 0; i < count; i++)
-        if (!is_ours(environ[i]))
-            out[to++] = environ[i];
+        if (!is_ours(ours[i]) && !is_set_in(added, ours[i]))
+            out[to++] = ours[i];
+    for (; added && *added; added++)
+        out[to++] = *added;
     return out;
 }
 
-/* Puts copies of the three descriptors at 0, 1 and 2. They may be there already, in any order, so
- * all are first copied out of the way. */
-static bool place_descriptors(const int fds[3])
+enum { PLACES = 4 };
+
+/* Puts copies of the descriptors at 0, 1, 2 and, when the last is not 0, at 3. They may be there
+ * already, in any order, so all are first copied out of the way. */
+static bool place_descriptors(const int fds[PLACES])
 {
-    int high[3];
-    for (int i = 0; i < 3; i++) {
-        high[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
+    int high[PLACES];
+    int count = fds[PLACES - 1] ? PLACES : PLACES - 1;
+    for (int i = 0; i < count; i++) {
+        high[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, PLACES);
         if (high[i] < 0)
             return false;
     }
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < count; i++)
         if (dup2(high[i], i) < 0)
             return false;
-    return close_range(3, ~0u, CLOSE_RANGE_CLOEXEC) == 0;
+    return close_range((unsigned)count, ~0u, CLOSE_RANGE_CLOEXEC) == 0;
 }
 
 static void default_signals(void)
@@ -59,8 +85,8 @@ static void default_signals(void)
 }
 
 /* The child's side; on failure the error's number goes back through `report_fd`. */
-static _Noreturn void become(const struct spawn_plan *plan, char *const *environment,
-                             const int fds[3], pid_t parent, int report_fd)
+static _Noreturn void become(const struct spawn_plan *plan, const char *const *environment,
+                             const int fds[PLACES], pid_t parent, int report_fd)
 {
     int number = 0;
     if (setpgid(0, 0) || prctl(PR_SET_PDEATHSIG, SIGKILL))
@@ -69,7 +95,8 @@ static _Noreturn void become(const struct spawn_plan *plan, char *const *environ
         _exit(127); /* died before the kernel knew what to do then */
     if (!number && place_descriptors(fds)) {
         default_signals();
-        execve(plan->argv[0], (char *const *)(uintptr_t)plan->argv, environment);
+        execve(plan->argv[0], (char *const *)(uintptr_t)plan->argv,
+               (char *const *)(uintptr_t)environment);
     }
     if (!number)
         number = errno;
@@ -104,10 +131,10 @@ bool spawn_start(const struct spawn_plan *plan, pid_t *pid, struct err *err)
         return spawn_error(err, errno, plan->argv[0]);
     OWNED_FD int hear = report[0];
     OWNED_FD int tell = report[1];
-    const int fds[3] = {plan->stdin_fd < 0 ? nothing : plan->stdin_fd,
-                        plan->stdout_fd < 0 ? nothing : plan->stdout_fd,
-                        plan->stderr_fd < 0 ? nothing : plan->stderr_fd};
-    OWNED_MEM char **environment = child_environment();
+    const int fds[PLACES] = {plan->stdin_fd < 0 ? nothing : plan->stdin_fd,
+                             plan->stdout_fd < 0 ? nothing : plan->stdout_fd,
+                             plan->stderr_fd < 0 ? nothing : plan->stderr_fd, plan->control_fd};
+    OWNED_MEM const char **environment = child_environment(plan->environment);
     /* No handler of ours may run in the child. */
     sigset_t all, before;
     sigfillset(&all);

@@ -1,9 +1,10 @@
 /* spawn.h: the only place that starts a process.
  *
  * A child has a process group of its own (its number is the pid), default signals, no descriptors
- * but the three it is given, and our environment without what begins with PENSTOCK_: that is where
- * secrets come in. The kernel kills it when the thread that started it ends, so that nothing is
- * left behind by a server that was killed: start it on a thread that outlives it. Threads: any. */
+ * but those it is given, and our environment without what begins with PENSTOCK_ (that is where
+ * secrets come in) and with what the plan adds. The kernel kills it when the thread that started it
+ * ends, so that nothing is left behind by a server that was killed: start it on a thread that
+ * outlives it. Threads: any. */
 #ifndef PENSTOCK_BASE_SPAWN_H
 #define PENSTOCK_BASE_SPAWN_H
 
@@ -15,6 +16,9 @@
 struct spawn_plan {
     const char *const *argv;            /* argv[0] is the path of the program; ended by NULL */
     int stdin_fd, stdout_fd, stderr_fd; /* borrowed; -1: /dev/null */
+    int control_fd;                     /* borrowed; becomes descriptor 3; 0: there is none */
+    const char *const *environment;     /* NAME=VALUE, ended by NULL: added to ours, or instead of
+                                           the variable of that name; NULL: nothing */
 };
 
 /* Starts it. On success the program is running (exec has succeeded) and the caller reaps *pid.

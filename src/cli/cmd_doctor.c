@@ -1,10 +1,10 @@
 /* cmd_doctor.c: `penstock doctor`: what the engine finds when it holds store, ledgers and outputs
  * against each other; by the running server, or by itself when none runs. */
 #include "base/json.h"
+#include "base/terminal.h"
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/local_engine.h"
-#include "cli/terminal.h"
 
 #include <stdio.h>
 

@@ -5,10 +5,10 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/rng.h"
+#include "base/terminal.h"
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/local_engine.h"
-#include "cli/terminal.h"
 #include "core/api_key.h"
 
 #include <stdio.h>

@@ -4,7 +4,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "cli/terminal.h"
+#include "base/terminal.h"
 
 /* Plain value once read; strings owned (shown_job_release), NULL where the server says null. */
 struct shown_job {

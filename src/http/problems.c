@@ -22,6 +22,8 @@ static const struct {
     [ERR_STORE] = {500, "The store has failed"},
     [ERR_FATAL] = {500, "The server must stop"},
     [ERR_INTERNAL] = {500, "A mistake of the server"},
+    [ERR_INTERRUPTED] = {503, "The server was stopped"},
+    [ERR_TERMINATED] = {503, "The server was stopped"},
 };
 
 int err_http_status(enum err_code code)

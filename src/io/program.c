@@ -97,8 +97,10 @@ static bool start_process(struct program *p, struct err *err)
     /* Fewer and larger writes to the spool; a system that does not grant it gives less. */
     fcntl(p->pipe, F_SETPIPE_SZ, CHUNK_BYTES);
     /* What a program says beside its records goes where the server's own messages go. */
-    struct spawn_plan plan = {argv, p->writes ? theirs : -1, p->writes ? STDERR_FILENO : theirs,
-                              STDERR_FILENO};
+    struct spawn_plan plan = {.argv = argv,
+                              .stdin_fd = p->writes ? theirs : -1,
+                              .stdout_fd = p->writes ? STDERR_FILENO : theirs,
+                              .stderr_fd = STDERR_FILENO};
     if (!spawn_start(&plan, &p->pid, err))
         return false;
     p->pidfd = pidfd_open(p->pid, 0);

@@ -130,6 +130,21 @@ static void a_log_that_cannot_be_written_stops_nothing(void **state)
     assert_string_equal(event_of(c), "error e v=2\n");
 }
 
+static void lines_go_where_they_are_sent(void **state)
+{
+    int ends[2];
+    char text[256] = {0};
+    assert_int_equal(pipe(ends), 0);
+    log_set_fd(ends[1]);
+    LOG1(LOG_INFO, "run.started", "output", "%s", "out.jsonl");
+    log_set_fd(STDERR_FILENO);
+    assert_string_equal(written(*state), "");
+    assert_true(read(ends[0], text, sizeof text - 1) > 25);
+    assert_string_equal(text + 25, "info run.started output=out.jsonl\n");
+    close(ends[0]);
+    close(ends[1]);
+}
+
 int main(void)
 {
 #define CAPTURED(name) cmocka_unit_test_setup_teardown(name, capture_begin, capture_end)
@@ -139,6 +154,7 @@ int main(void)
         CAPTURED(a_long_value_is_cut_and_the_line_still_ends),
         CAPTURED(lines_above_the_level_are_dropped),
         CAPTURED(a_log_that_cannot_be_written_stops_nothing),
+        CAPTURED(lines_go_where_they_are_sent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

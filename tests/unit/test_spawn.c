@@ -26,7 +26,8 @@ static char *output_of(const char *command, int *status)
     int ends[2];
     pid_t pid;
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-    struct spawn_plan plan = {argv, -1, ends[1], ends[1]};
+    struct spawn_plan plan = {
+        .argv = argv, .stdin_fd = -1, .stdout_fd = ends[1], .stderr_fd = ends[1]};
     if (!spawn_start(&plan, &pid, &err))
         fail_msg("%s", err.text);
     close(ends[1]);
@@ -86,12 +87,37 @@ static void secrets_are_not_inherited(void **state)
     unsetenv("PENSTOCK_MASTER_TOKEN");
 }
 
+static void a_child_gets_its_control_descriptor_and_what_the_plan_adds(void **state)
+{
+    (void)state;
+    const char *const argv[] = {"/bin/sh", "-c", "echo $PENSTOCK_MORE $OTHER >&3", NULL};
+    const char *const more[] = {"PENSTOCK_MORE=3", "OTHER=new", NULL};
+    int ends[2], status;
+    char text[16] = {0};
+    pid_t pid;
+    setenv("OTHER", "old", 1);
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    struct spawn_plan plan = {.argv = argv,
+                              .stdin_fd = -1,
+                              .stdout_fd = -1,
+                              .stderr_fd = -1,
+                              .control_fd = ends[1],
+                              .environment = more};
+    assert_true(spawn_start(&plan, &pid, &err));
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_int_equal(read(ends[0], text, sizeof text - 1), 6);
+    assert_string_equal(text, "3 new\n");
+    close(ends[0]);
+    close(ends[1]);
+}
+
 static void a_program_that_cannot_start_is_an_error_at_once(void **state)
 {
     (void)state;
     const char *const none[] = {"/none/such", NULL};
     const char *const folder[] = {"/tmp", NULL};
-    struct spawn_plan plan = {none, -1, -1, -1};
+    struct spawn_plan plan = {.argv = none, .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1};
     pid_t pid = -5;
     assert_false(spawn_start(&plan, &pid, &err));
     assert_int_equal(err.code, ERR_NOT_FOUND);
@@ -116,7 +142,7 @@ static void a_child_may_get_its_descriptors_crosswise(void **state)
     assert_int_equal(pipe(two), 0);
     dup2(one[1], 1);
     dup2(two[1], 2);
-    struct spawn_plan plan = {argv, -1, 2, 1};
+    struct spawn_plan plan = {.argv = argv, .stdin_fd = -1, .stdout_fd = 2, .stderr_fd = 1};
     bool started = spawn_start(&plan, &pid, &err);
     dup2(saved_out, 1);
     dup2(saved_err, 2);
@@ -137,7 +163,7 @@ static void *start_and_end(void *pid)
     const char *const argv[] = {"/bin/sh", "-c", "read x", NULL};
     int ends[2];
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-    struct spawn_plan plan = {argv, ends[0], -1, -1};
+    struct spawn_plan plan = {.argv = argv, .stdin_fd = ends[0], .stdout_fd = -1, .stderr_fd = -1};
     assert_true(spawn_start(&plan, pid, &err));
     close(ends[0]);
     return NULL; /* the writing end stays open: the child would wait for ever */
@@ -161,6 +187,7 @@ int main(void)
         cmocka_unit_test(a_child_has_its_three_descriptors_and_no_other),
         cmocka_unit_test(a_child_has_a_group_of_its_own_and_usual_signals),
         cmocka_unit_test(secrets_are_not_inherited),
+        cmocka_unit_test(a_child_gets_its_control_descriptor_and_what_the_plan_adds),
         cmocka_unit_test(a_program_that_cannot_start_is_an_error_at_once),
         cmocka_unit_test(a_child_may_get_its_descriptors_crosswise),
         cmocka_unit_test(a_child_dies_with_the_thread_that_started_it),

@@ -1,7 +1,7 @@
 /* terminal.h: what the other end of a stream is, and output for people: colours, tables, lines that
  * are drawn again. Threads: the main one. */
-#ifndef PENSTOCK_CLI_TERMINAL_H
-#define PENSTOCK_CLI_TERMINAL_H
+#ifndef PENSTOCK_BASE_TERMINAL_H
+#define PENSTOCK_BASE_TERMINAL_H
 
 #include "base/buf.h"
 

@@ -1,5 +1,5 @@
 /* terminal.c: see terminal.h. */
-#include "cli/terminal.h"
+#include "base/terminal.h"
 
 #include <assert.h>
 #include <inttypes.h>
