@@ -1,18 +1,13 @@
-/* cmd_serve.c: `penstock serve`: engine, intake and HTTP server from the first option to the last
- * signal.
- *
- * They are started from the inside out and ended the other way: the server stops accepting, the
- * intake answers what waits, then all is freed. Nothing depends on that order being gone through:
- * a kill at any point loses nothing. */
+/* cmd_serve.c: `penstock serve`: engine and HTTP server (engine_host.h) from the first option to
+ * the last signal. */
 #include "base/file.h"
 #include "base/log.h"
 #include "cli/client.h"
 #include "cli/command.h"
+#include "cli/engine_host.h"
 #include "cli/server_file.h"
-#include "http/server.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,27 +64,18 @@ struct serve {
     struct server_options http;
     struct folders *folders;
     struct programs *readers, *writers;
-    struct intake *intake;
-    struct engine *engine;
-    struct server *server;
+    struct engine_host *host;
     const char *state_dir;
     char **data_dirs; /* without links; NULL ends it */
     size_t data_count;
     char *master_token, *url;
-    int state_fd, signal_fd;
-    bool running; /* the intake's thread */
+    int signal_fd;
     bool exposed; /* on an address that others can reach */
 };
 
 static void serve_release(struct serve *s)
 {
-    if (s->server)
-        server_stop(s->server);
-    if (s->running)
-        intake_stop(s->intake);
-    server_free(s->server);
-    intake_free(s->intake);
-    engine_free(s->engine);
+    engine_host_free(s->host);
     programs_free(s->readers);
     programs_free(s->writers);
     folders_free(s->folders);
@@ -98,7 +84,6 @@ static void serve_release(struct serve *s)
         explicit_bzero(s->master_token, strlen(s->master_token));
     free(s->master_token);
     free(s->url);
-    fd_drop(&s->state_fd);
     fd_drop(&s->signal_fd);
 }
 
@@ -218,9 +203,6 @@ static bool read_world(struct serve *s, const struct options *options, struct er
     /* It may lie in a data folder, and does by default. */
     if (!folders_close_off(s->folders, s->state_dir, err))
         return false;
-    s->state_fd = open(s->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (s->state_fd < 0)
-        return err_errno(err, errno, "state folder %s", s->state_dir);
     return add_programs(s->readers, options, "reader", err) &&
            add_programs(s->writers, options, "writer", err);
 }
@@ -239,14 +221,6 @@ static bool take_signals(struct serve *s, sigset_t *set, struct err *err)
     return s->signal_fd >= 0 || err_errno(err, errno, "signalfd");
 }
 
-/* On the engine's thread. What is in memory may not be on the disk and cannot be told apart: only
- * a restart, which reads what is there, is safe. */
-static void stop_at_once(const struct err *err)
-{
-    LOG1(LOG_ERROR, "engine.fatal", "reason", "%s", err->text);
-    _exit(err_exit_status(ERR_BUSY));
-}
-
 /* A server that asks for keys where there are none is of no use to anybody: better said now. */
 static bool check_keys(struct serve *s, struct err *err)
 {
@@ -257,11 +231,9 @@ static bool check_keys(struct serve *s, struct err *err)
     op_init(&op, OP_KEYS);
     op.right.trusted = true;
     op.keys.verb = KEYS_LIST;
-    bool good = intake_call(s->intake, &op);
+    bool good = engine_host_ask(s->host, &op, err);
     for (size_t i = 0; good && i < op.keys.count; i++)
         any |= op.keys.keys[i].revoked_at_us == 0;
-    if (!good)
-        *err = op.err;
     op_release(&op);
     return !good || any
                ? good
@@ -273,28 +245,14 @@ static bool check_keys(struct serve *s, struct err *err)
 
 static bool start_all(struct serve *s, struct err *err)
 {
-    static const struct surface *const surfaces[] = {&native_surface, &planchet_surface};
-    s->intake = intake_new();
     const struct engine_options options = {
         .state_dir = s->state_dir,
         .folders = s->folders,
         .readers = s->readers,
         .writers = s->writers,
-        .wake = intake_wake,
-        .wake_context = s->intake,
     };
-    if (!engine_open(&options, clock_now(), &s->engine, err) ||
-        !intake_start(s->intake, s->engine, stop_at_once, err))
-        return false;
-    s->running = true;
-    if (!check_keys(s, err))
-        return false;
-    s->http.engine = s->engine;
-    s->http.intake = s->intake;
-    s->http.surfaces = surfaces;
-    s->http.surface_count = sizeof surfaces / sizeof *surfaces;
-    s->http.unix_dir_fd = s->state_fd;
-    return server_start(&s->http, &s->server, err);
+    return engine_host_open(&options, &s->host, err) && check_keys(s, err) &&
+           engine_host_serve(s->host, &s->http, err);
 }
 
 /* Says where it is, to people on standard output and to programs in server.json. */
@@ -302,7 +260,7 @@ static bool announce(struct serve *s, struct err *err)
 {
     bool v6 = strchr(s->http.address, ':');
     s->url = xasprintf("%s://%s%s%s:%d", s->http.tls_cert_path ? "https" : "http", v6 ? "[" : "",
-                       s->http.address, v6 ? "]" : "", server_port(s->server));
+                       s->http.address, v6 ? "]" : "", engine_host_port(s->host));
     if (!server_file_write(s->state_dir, s->url, (const char *const *)s->data_dirs, s->data_count,
                            err))
         return false;
@@ -332,7 +290,7 @@ static bool wait_for_signal(const struct serve *s, const sigset_t *set, struct e
 
 static bool serve_run(const struct options *options, struct err *err)
 {
-    __attribute__((cleanup(serve_release))) struct serve s = {.state_fd = -1, .signal_fd = -1};
+    __attribute__((cleanup(serve_release))) struct serve s = {.signal_fd = -1};
     sigset_t set;
     if (!read_http(&s, options, err) || !read_world(&s, options, err) ||
         !take_signals(&s, &set, err) || !start_all(&s, err) || !announce(&s, err) ||

@@ -2,8 +2,8 @@
 #include "cli/local_engine.h"
 
 #include "base/log.h"
+#include "cli/engine_host.h"
 #include "cli/server_file.h"
-#include "engine/intake.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -12,16 +12,8 @@
 
 struct local_engine {
     struct folders *folders;
-    struct engine *engine;
-    struct intake *intake;
-    bool running;
+    struct engine_host *host;
 };
-
-static void stop_at_once(const struct err *err)
-{
-    LOG1(LOG_ERROR, "engine.fatal", "reason", "%s", err->text);
-    _exit(err_exit_status(ERR_BUSY));
-}
 
 static bool add_data_dirs(struct local_engine *l, const char *state_dir, struct err *err)
 {
@@ -46,17 +38,9 @@ bool local_engine_open(const char *state_dir, bool make, struct local_engine **o
     log_set_level(LOG_ERROR);
     if (!add_data_dirs(l, state_dir, err))
         return false;
-    l->intake = intake_new();
-    const struct engine_options options = {
-        .state_dir = state_dir,
-        .folders = l->folders,
-        .wake = intake_wake,
-        .wake_context = l->intake,
-    };
-    if (!engine_open(&options, clock_now(), &l->engine, err) ||
-        !intake_start(l->intake, l->engine, stop_at_once, err))
+    const struct engine_options options = {.state_dir = state_dir, .folders = l->folders};
+    if (!engine_host_open(&options, &l->host, err))
         return false;
-    l->running = true;
     *out = TAKE(l);
     return true;
 }
@@ -65,26 +49,20 @@ void local_engine_free(struct local_engine *l)
 {
     if (!l)
         return;
-    if (l->running)
-        intake_stop(l->intake);
-    intake_free(l->intake);
-    engine_free(l->engine);
+    engine_host_free(l->host);
     folders_free(l->folders);
     free(l);
 }
 
 bool local_engine_ask(struct local_engine *l, struct op *op, struct err *err)
 {
-    if (intake_call(l->intake, op))
-        return true;
-    *err = op->err;
-    return false;
+    return engine_host_ask(l->host, op, err);
 }
 
 void local_engine_hash(const struct local_engine *l, struct str token,
                        uint8_t out[TOKEN_HASH_BYTES])
 {
-    engine_token_hash(l->engine, token, out);
+    engine_host_hash(l->host, token, out);
 }
 
 bool local_or_client(const struct options *options, bool make, struct local_engine **local,
