@@ -9,6 +9,7 @@
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/shown_job.h"
+#include "run/http_stream.h"
 
 #include <stdio.h>
 #include <stdlib.h>
