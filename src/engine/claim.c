@@ -12,7 +12,8 @@
 enum found {
     FOUND,       /* something was claimed */
     FOUND_END,   /* nothing, and the input is at its end */
-    FOUND_PAUSE, /* so many bad lines that they must be written first; look again at once */
+    FOUND_PAUSE, /* nothing yet: so many bad lines that they must be written first, or so much was
+                    read that others have their turn; look again at once */
     FOUND_ERROR
 };
 
@@ -42,20 +43,26 @@ static bool must_be_alone(const struct data_job *job, int64_t record)
            attempts_get(job->attempts, record) == job->spec.max_attempts - 1;
 }
 
-/* Claims of what is known and unread. */
-static bool take_returned(struct engine *e, struct data_job *job, struct op *op,
-                          struct lease *lease, bool *full, struct err *err)
+static enum found found_or(const struct op *op, enum found otherwise)
+{
+    return op->claim.count ? FOUND : otherwise;
+}
+
+/* Claims of what is known and unread. FOUND_END: there is nothing more of it, but perhaps something
+ * was claimed. */
+static enum found take_returned(struct engine *e, struct data_job *job, struct op *op,
+                                struct lease *lease, struct err *err)
 {
     while (wants_more(op)) {
         int64_t record = ledger_next_unread(job->ledger, job->unread_from);
         if (record < 0) {
             job->unread_from = ledger_known(job->ledger);
-            return true;
+            return FOUND_END;
         }
         job->unread_from = record;
         bool alone = must_be_alone(job, record);
         if (alone && op->claim.count > 0)
-            break;
+            return FOUND;
         struct source_record got;
         switch (data_job_read_again(e, job, record, &got, err)) {
         case SOURCE_RECORD:
@@ -66,14 +73,17 @@ static bool take_returned(struct engine *e, struct data_job *job, struct op *op,
             break;
         case SOURCE_BAD:
             break;
+        case SOURCE_PAUSE:
+            return found_or(op, FOUND_PAUSE);
         default:
-            return false;
+            return FOUND_ERROR;
         }
-        if (alone || data_job_must_list(job))
-            break;
+        if (data_job_must_list(job))
+            return found_or(op, FOUND_PAUSE);
+        if (alone && op->claim.count > 0)
+            return FOUND;
     }
-    *full = !wants_more(op) || op->claim.count > 0;
-    return true;
+    return FOUND;
 }
 
 /* Claims of what is not known yet. */
@@ -90,11 +100,13 @@ static enum found take_new(struct engine *e, struct data_job *job, struct op *op
             break;
         case SOURCE_BAD:
             if (data_job_must_list(job))
-                return op->claim.count ? FOUND : FOUND_PAUSE;
+                return found_or(op, FOUND_PAUSE);
             break;
+        case SOURCE_PAUSE:
+            return found_or(op, FOUND_PAUSE);
         case SOURCE_END:
         case SOURCE_TAIL:
-            return op->claim.count ? FOUND : FOUND_END;
+            return found_or(op, FOUND_END);
         case SOURCE_FAILED:
             return FOUND_ERROR;
         }
@@ -105,21 +117,20 @@ static enum found take_new(struct engine *e, struct data_job *job, struct op *op
 static enum found look(struct engine *e, struct data_job *job, struct op *op, struct lease *lease,
                        struct err *err)
 {
-    bool full = false;
-    if (!take_returned(e, job, op, lease, &full, err))
-        return FOUND_ERROR;
-    if (full)
-        return FOUND;
-    if (data_job_must_list(job))
-        return op->claim.count ? FOUND : FOUND_PAUSE;
+    data_job_begin_slice(e, job);
+    enum found found = take_returned(e, job, op, lease, err);
+    if (found != FOUND_END)
+        return found;
     bool ended = false;
     if (!data_job_still_ended(e, job, &ended, err) ||
         (!ended && !data_job_need_reader(e, job, err)))
         return FOUND_ERROR;
     if (ended)
-        return op->claim.count ? FOUND : FOUND_END;
+        return found_or(op, FOUND_END);
+    if (!job->reader)
+        return found_or(op, FOUND_PAUSE);
     int64_t known = ledger_known(job->ledger);
-    enum found found = take_new(e, job, op, lease, err);
+    found = take_new(e, job, op, lease, err);
     if (ledger_known(job->ledger) > known && job->unread_from == known)
         job->unread_from = ledger_known(job->ledger);
     return found;
@@ -321,12 +332,10 @@ static enum op_fate claim_now(struct engine *e, struct data_job *job, struct op 
 
 void claims_look_for_end(struct engine *e, struct data_job *job)
 {
-    const char *path = job->spec.source_path;
-    /* The end of a compressed input is far away: the start of the server does not wait for it. */
     bool begun = job->row.state == JOB_RUNNING ||
                  (job->row.state == JOB_PENDING && ledger_known(job->ledger) > 0);
-    if (!begun || !path || compression_of_path(path) != COMPRESS_NONE ||
-        ledger_count(job->ledger, RECORD_UNREAD))
+    job->looks_for_end = false;
+    if (!begun || !job->spec.source_path || ledger_count(job->ledger, RECORD_UNREAD))
         return;
     struct op op;
     struct err ignored;
@@ -334,11 +343,17 @@ void claims_look_for_end(struct engine *e, struct data_job *job)
     op.claim.max_records = op.claim.max_bytes = 1;
     enum found found = look(e, job, &op, NULL, &ignored);
     undo_look(job, &op, NULL);
+    op_release(&op);
+    if (data_job_must_list(job))
+        engine_touch(e, job);
+    if (found == FOUND_PAUSE) {
+        job->looks_for_end = true;
+        engine_activate(e, job);
+    }
     if (found == FOUND_END) {
         job->exhausted = true;
         job_advance(e, job);
     }
-    op_release(&op);
 }
 
 enum op_fate op_claim(struct engine *e, struct op *op)
@@ -417,9 +432,11 @@ bool claim_is_given_up(const struct op *op)
 void claims_time_out(struct engine *e, struct data_job *job)
 {
     struct op **at = &job->waiting;
+    /* Nobody is told that there is nothing before the look has come to an end. */
+    bool looks = job->again_now && !job->row.paused && !job_state_is_final(job->row.state);
     while (*at) {
         struct op *op = *at;
-        bool waits = claim_is_held(job, op) || op->claim.wait_until_us > e->now.mono_us;
+        bool waits = looks || claim_is_held(job, op) || op->claim.wait_until_us > e->now.mono_us;
         if (waits && !claim_is_given_up(op)) {
             at = &op->next;
             continue;

@@ -47,6 +47,7 @@ static bool delete_job(struct engine *e, struct data_job *job, bool with_output,
     struct err gone;
     err_set(&gone, ERR_NOT_FOUND, "job %s was deleted", job->row.name);
     claims_end(job, &gone);
+    settles_end(job, &gone);
     engine_event(e, job, "job.deleted", (struct str){0});
     LOG1(LOG_INFO, "job.deleted", "job", "%s", job->row.name);
     engine_forget_job(e, job);

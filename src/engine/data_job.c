@@ -12,8 +12,9 @@
 #include <stdlib.h>
 
 enum {
-    SERVED_STRIDE = 65536,  /* how far the stored bound of what may be served runs ahead */
-    BAD_LINES_MAX = 1 << 20 /* bytes for the error file that may wait */
+    SERVED_STRIDE = 65536,   /* how far the stored bound of what may be served runs ahead */
+    BAD_LINES_MAX = 1 << 20, /* bytes for the error file that may wait */
+    SLICE_BYTES = 2 << 20    /* about 10 ms of decompression */
 };
 #define RATE_DECAY_US 10e6 /* the rate looks back about ten seconds */
 #define RATE_FORGOTTEN 6   /* after so many times that, nothing of it counts */
@@ -29,6 +30,8 @@ struct data_job *data_job_new(void)
     job->leases = leases_new();
     job->attempts = attempts_new();
     job->waiting_end = &job->waiting;
+    job->reaching_end = &job->reaching;
+    job->again_to = -1;
     job->record_bytes = 256;
     job->end_bytes = -1;
     buf_init(&job->bad_lines, BUF_NO_CAP);
@@ -44,6 +47,7 @@ void data_job_rest(struct data_job *job)
         job->end_bytes = -1;
     job->watched = false;
     source_free(TAKE(job->reader));
+    source_free(TAKE(job->coming));
     source_free(TAKE(job->again));
     sink_free(TAKE(job->sink));
     sink_free(TAKE(job->errors));
@@ -55,7 +59,7 @@ void data_job_free(struct data_job *job)
 {
     if (!job)
         return;
-    assert(!job->waiting);
+    assert(!job->waiting && !job->reaching);
     data_job_rest(job);
     ledger_free(job->ledger);
     leases_free(job->leases);
@@ -144,17 +148,49 @@ static bool open_source(struct engine *e, struct data_job *job, struct source **
     return true;
 }
 
+static int64_t slice_bytes(const struct engine *e)
+{
+    return e->options.slice_bytes > 0 ? e->options.slice_bytes : SLICE_BYTES;
+}
+
+void data_job_begin_slice(struct engine *e, struct data_job *job)
+{
+    struct source *const sources[] = {job->reader, job->coming, job->again};
+    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++)
+        if (sources[i])
+            source_allow(sources[i], slice_bytes(e));
+}
+
+/* Moves the coming reader on by what is left of the slice. */
+static bool come_nearer(struct data_job *job, struct err *err)
+{
+    struct source *s = job->coming;
+    if (!job->coming_seeked && !source_seek(s, job->row.progress.reading, err))
+        return false;
+    job->coming_seeked = job->coming_seeked || !source_paused(s);
+    if (!job->coming_seeked)
+        return true;
+    if (!source_skip_to(s, ledger_known(job->ledger), err))
+        return false;
+    if (!source_paused(s))
+        job->reader = TAKE(job->coming);
+    return true;
+}
+
 bool data_job_need_reader(struct engine *e, struct data_job *job, struct err *err)
 {
     if (job->reader)
         return true;
-    OWNED(source) struct source *reader = NULL;
-    const struct data_progress *p = &job->row.progress;
-    if (!open_source(e, job, &reader, err) || !source_seek(reader, p->reading, err) ||
-        !source_skip_to(reader, ledger_known(job->ledger), err))
-        return false;
-    job->reader = TAKE(reader);
-    return true;
+    if (!job->coming) {
+        if (!open_source(e, job, &job->coming, err))
+            return false;
+        source_allow(job->coming, slice_bytes(e));
+        job->coming_seeked = false;
+    }
+    if (come_nearer(job, err))
+        return true;
+    source_free(TAKE(job->coming));
+    return false;
 }
 
 bool data_job_still_ended(struct engine *e, struct data_job *job, bool *ended, struct err *err)
@@ -337,6 +373,13 @@ static void raise_served_below(struct data_job *job)
         job->row.progress.served_below = known + SERVED_STRIDE;
 }
 
+/* What reading this record has taken of a slice at most: as stored and decompressed, with its line
+ * end. */
+static int64_t cost_of(const struct source_record *record)
+{
+    return 2 * (int64_t)record->json.len + 16;
+}
+
 enum source_got data_job_read(struct engine *e, struct data_job *job, enum record_state state,
                               struct source_record *out, struct err *err)
 {
@@ -345,6 +388,8 @@ enum source_got data_job_read(struct engine *e, struct data_job *job, enum recor
         place = source_place(job->reader);
     enum source_got got = source_next(job->reader, out, err);
     job->at_end = got == SOURCE_END || got == SOURCE_TAIL;
+    if (got == SOURCE_RECORD && state == RECORD_SERVED)
+        source_allow_more(job->reader, cost_of(out));
     if (got == SOURCE_RECORD || got == SOURCE_BAD) {
         assert(out->number == ledger_known(job->ledger));
         ledger_append(job->ledger, place, got == SOURCE_BAD ? RECORD_FAILED : state);
@@ -359,23 +404,45 @@ enum source_got data_job_read(struct engine *e, struct data_job *job, enum recor
     return got;
 }
 
+/* Goes where the record begins. SOURCE_RECORD: it is there. */
+static enum source_got go_again(struct data_job *job, int64_t record, struct place place,
+                                struct err *err)
+{
+    struct source *s = job->again;
+    int64_t next = job->again_next;
+    bool on_its_way = job->again_to == record;
+    /* Wherever it stands after a failure or a pause for another record, seek first. */
+    job->again_next = INT64_MAX;
+    job->again_to = -1;
+    if (!on_its_way && (next > record || next < place.record)) {
+        if (!source_seek(s, place, err))
+            return SOURCE_FAILED;
+        if (source_paused(s))
+            return SOURCE_PAUSE;
+    }
+    if (!source_skip_to(s, record, err))
+        return SOURCE_FAILED;
+    job->again_to = record;
+    return source_paused(s) ? SOURCE_PAUSE : SOURCE_RECORD;
+}
+
 enum source_got data_job_read_again(struct engine *e, struct data_job *job, int64_t record,
                                     struct source_record *out, struct err *err)
 {
     struct place place = ledger_place(job->ledger, record);
-    bool fresh = !job->again;
-    if (fresh && !open_source(e, job, &job->again, err))
-        return SOURCE_FAILED;
-    int64_t next = fresh ? INT64_MAX : job->again_next;
-    job->again_next = INT64_MAX; /* wherever it stands after a failure, seek first */
-    if (next > record || next < place.record) {
-        if (!source_seek(job->again, place, err))
+    if (!job->again) {
+        if (!open_source(e, job, &job->again, err))
             return SOURCE_FAILED;
-        next = place.record;
+        source_allow(job->again, slice_bytes(e));
+        job->again_next = INT64_MAX;
+        job->again_to = -1;
     }
-    if (next < record && !source_skip_to(job->again, record, err))
-        return SOURCE_FAILED;
-    enum source_got got = source_next(job->again, out, err);
+    enum source_got got = go_again(job, record, place, err);
+    if (got == SOURCE_RECORD)
+        got = source_next(job->again, out, err);
+    if (got == SOURCE_PAUSE)
+        return got;
+    job->again_to = -1;
     if (got == SOURCE_FAILED)
         return got;
     if ((got != SOURCE_RECORD && got != SOURCE_BAD) || out->number != record) {
@@ -384,6 +451,7 @@ enum source_got data_job_read_again(struct engine *e, struct data_job *job, int6
         return SOURCE_FAILED;
     }
     job->again_next = record + 1;
+    source_allow_more(job->again, cost_of(out));
     if (got == SOURCE_BAD) {
         data_job_set(job, record, RECORD_FAILED);
         note_bad(e, job, out);
@@ -391,16 +459,20 @@ enum source_got data_job_read_again(struct engine *e, struct data_job *job, int6
     return got;
 }
 
-bool data_job_reach(struct engine *e, struct data_job *job, int64_t record, struct err *err)
+bool data_job_reach(struct engine *e, struct data_job *job, int64_t record, bool *paused,
+                    struct err *err)
 {
+    *paused = false;
     if (record < ledger_known(job->ledger))
         return true;
+    data_job_begin_slice(e, job);
     if (!data_job_need_reader(e, job, err))
         return false;
     struct source_record got;
     while (ledger_known(job->ledger) <= record) {
-        if (data_job_must_list(job) && !engine_store(e, job, err))
-            return false;
+        *paused = !job->reader || data_job_must_list(job);
+        if (*paused)
+            return true;
         switch (data_job_read(e, job, RECORD_UNREAD, &got, err)) {
         case SOURCE_FAILED:
             return false;
@@ -410,6 +482,9 @@ bool data_job_reach(struct engine *e, struct data_job *job, int64_t record, stru
             break;
         case SOURCE_BAD:
             break;
+        case SOURCE_PAUSE:
+            *paused = true;
+            return true;
         case SOURCE_TAIL:
         case SOURCE_END:
             return true;

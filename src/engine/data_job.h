@@ -25,6 +25,8 @@ struct data_job {
     struct attempts *attempts;
 
     struct source *reader; /* reads what is not known yet; NULL until needed */
+    struct source *coming; /* becomes the reader when it has got to where that stands; NULL */
+    bool coming_seeked;    /* it is at its page and passes known records */
     bool exhausted;        /* a claim got nothing at all from it */
     bool at_end;           /* it has met the end of what there is now */
     int64_t end_bytes; /* size of the input, as stored, at whose end the last reader stood; -1 */
@@ -32,14 +34,17 @@ struct data_job {
     char tail[160];        /* why the unfinished last line is no record, or "" */
     struct source *again;  /* reads what is to be served again; NULL until needed */
     int64_t again_next;    /* the number it would give next */
+    int64_t again_to;      /* the number that it passes others for, in slices; -1 */
     int64_t unread_from;   /* no known record below is unread */
     double record_bytes;   /* mean size of a served record, for reserving answers */
 
     struct sink *sink, *errors; /* NULL until needed */
     struct program *feed_in, *feed_out;
 
-    struct op *waiting, **waiting_end; /* claims, oldest first */
-    bool again_now;                    /* a waiting claim must go on in the next round */
+    struct op *waiting, **waiting_end;   /* claims, oldest first */
+    bool again_now;                      /* a waiting claim must go on in the next round */
+    bool looks_for_end;                  /* nobody waits, but see claims_look_for_end */
+    struct op *reaching, **reaching_end; /* settlements of records that are not known yet */
 
     /* What settling changes, as counted now; stored with the next commit. */
     struct live {
@@ -77,8 +82,13 @@ void data_job_source_spec(const struct engine *e, const struct data_job *job,
                           struct data_spec *spec);
 void data_job_sink_spec(const struct engine *e, const struct data_job *job, struct data_spec *spec);
 
-/* Opens on demand. The reader stands at the first record that is not known. ERR_CONFLICT when the
- * input is another one than the job was started on. */
+/* Reading goes in slices, so that a long way through an input keeps the engine from nothing else:
+ * what was read and is not given out counts. Begins a slice of the reader and the re-reader. */
+void data_job_begin_slice(struct engine *e, struct data_job *job);
+
+/* Opens on demand. The reader stands at the first record that is not known; job->reader is still
+ * NULL when it could not get there in this slice. ERR_CONFLICT when the input is another one than
+ * the job was started on. */
 MUST_CHECK bool data_job_need_reader(struct engine *e, struct data_job *job, struct err *err);
 MUST_CHECK bool data_job_need_sink(struct engine *e, struct data_job *job, struct err *err);
 MUST_CHECK bool data_job_need_errors(struct engine *e, struct data_job *job, struct err *err);
@@ -98,15 +108,16 @@ bool data_job_must_list(const struct data_job *job);
 /* Closes reader, re-reader, sinks and programs (the job ended, or is about to change). */
 void data_job_rest(struct data_job *job);
 
-/* Reads ahead without serving until `record` is known or the input ends for now. */
-MUST_CHECK bool data_job_reach(struct engine *e, struct data_job *job, int64_t record,
+/* Reads ahead without serving until `record` is known or the input ends for now; *paused when
+ * neither has come in this slice. */
+MUST_CHECK bool data_job_reach(struct engine *e, struct data_job *job, int64_t record, bool *paused,
                                struct err *err);
 /* Reads one record that is not known yet and appends it to the ledger: good ones as `state`, bad
  * ones as failed (noted for the error file). */
 enum source_got data_job_read(struct engine *e, struct data_job *job, enum record_state state,
                               struct source_record *out, struct err *err);
-/* Reads one known record once more. SOURCE_RECORD, SOURCE_BAD (now noted as failed) or
- * SOURCE_FAILED. */
+/* Reads one known record once more. SOURCE_RECORD, SOURCE_BAD (now noted as failed), SOURCE_PAUSE
+ * or SOURCE_FAILED. */
 enum source_got data_job_read_again(struct engine *e, struct data_job *job, int64_t record,
                                     struct source_record *out, struct err *err);
 

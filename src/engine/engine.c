@@ -108,10 +108,14 @@ static void look_at_deadlines(struct engine *e)
     for (size_t i = 0; i < e->active.count; i++) {
         struct data_job *job = e->active.items[i];
         leases_end_due(e, job);
+        settles_go_on(e, job);
+        if (job->looks_for_end)
+            claims_look_for_end(e, job);
         if (is_worth_a_look(job))
             claims_feed(e, job);
         claims_time_out(e, job);
-        job->active = job->waiting || leases_count(job->leases);
+        job->active =
+            job->waiting || job->reaching || job->looks_for_end || leases_count(job->leases);
         if (job->active)
             e->active.items[kept++] = job;
     }
@@ -179,12 +183,14 @@ bool engine_begin(struct engine *e, struct op *ops, struct instant now, bool *pe
     engine_retry(e);
     look_at_deadlines(e);
     watch_drain(e);
+    /* What went on may have flushed, as an op may on its way, and that may be the end. */
+    if (e->fatal)
+        return refuse_all(e, ops, err);
     while (ops) {
         struct op *op = ops;
         ops = op->next;
         op->next = NULL;
         apply(e, op);
-        /* An op may flush on its way, and that may be the end. */
         if (e->fatal)
             return refuse_all(e, ops, err);
     }
@@ -248,7 +254,8 @@ int64_t engine_next_us(const struct engine *e)
         const struct lease *first = leases_first(job->leases);
         if (first && lease_ends_us(first) < next)
             next = lease_ends_us(first);
-        if (job->again_now && job->waiting && !job->row.paused)
+        if ((job->again_now && job->waiting && !job->row.paused) || job->reaching ||
+            job->looks_for_end)
             return 0;
         for (const struct op *op = job->waiting; op; op = op->next)
             if (claim_is_given_up(op))

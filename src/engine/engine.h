@@ -19,7 +19,8 @@ struct engine_options {
     const struct programs *readers, *writers; /* outlive the engine; NULL: none */
     void (*wake)(void *context); /* any thread: a program has more; NULL when nobody runs them */
     void *wake_context;
-    bool seeded; /* tokens from `seed` instead of the system (simulation) */
+    int64_t slice_bytes; /* so much of an input is read in one go for nobody; 0: the usual */
+    bool seeded;         /* tokens from `seed` instead of the system (simulation) */
     uint64_t seed;
 };
 
@@ -54,7 +55,7 @@ bool engine_commit_is_large(const struct engine *e);
 /* Applies one OP_CLAIM. */
 void engine_claim_meanwhile(struct engine *e, struct op *claim, struct instant now);
 MUST_CHECK bool engine_finish(struct engine *e, struct instant now, bool *pending, struct err *err);
-/* Answers the claims that wait, ERR_BUSY: nothing will be stepped any more. */
+/* Answers the ops that wait, ERR_BUSY: nothing will be stepped any more. */
 void engine_end_waits(struct engine *e);
 /* When engine_step must be called next without any op (monotonic), NEVER_US when not at all. */
 int64_t engine_next_us(const struct engine *e);

@@ -163,8 +163,10 @@ void engine_end_waits(struct engine *e)
 {
     struct err gone;
     err_set(&gone, ERR_BUSY, "the server is stopping");
-    for (size_t i = 0; i < e->jobs.count; i++)
+    for (size_t i = 0; i < e->jobs.count; i++) {
         claims_end(e->jobs.jobs[i], &gone);
+        settles_end(e->jobs.jobs[i], &gone);
+    }
 }
 
 void engine_free(struct engine *e)

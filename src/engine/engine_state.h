@@ -14,7 +14,7 @@
 enum op_fate {
     FATE_NOW,     /* answered at once: nothing of it needs to be durable */
     FATE_DURABLE, /* answered when the group is durable */
-    FATE_WAITS    /* a claim that waits for records */
+    FATE_WAITS    /* a claim that waits for records; a settlement of what is still far ahead */
 };
 
 struct list {
@@ -136,8 +136,9 @@ void op_meet_fate(struct engine *e, struct op *op, enum op_fate fate);
 /* claim.c */
 /* Tries the waiting claims of a job again; answers those that got something or need not wait. */
 void claims_feed(struct engine *e, struct data_job *job);
-/* After a start or a repair: a job with nothing known to do looks whether its input, a plain file,
- * is at its end, and is complete then. Nobody may be left to ask it for more. */
+/* After a start or a repair, and again in each step as long as job->looks_for_end: a job with
+ * nothing known to do looks whether its input is at its end, and is complete then. Nobody may be
+ * left to ask it for more. */
 void claims_look_for_end(struct engine *e, struct data_job *job);
 /* Answers all waiting claims of a job as finished, or with an error (NULL: finished). */
 void claims_end(struct data_job *job, const struct err *why);
@@ -151,6 +152,10 @@ void claims_time_out(struct engine *e, struct data_job *job);
 void engine_activate(struct engine *e, struct data_job *job);
 
 /* settle.c */
+/* Goes on with the settlements that wait until reading has reached what they name. */
+void settles_go_on(struct engine *e, struct data_job *job);
+/* Answers them with an error. */
+void settles_end(struct data_job *job, const struct err *why);
 /* Takes an op's settlements back after its group failed. */
 void settle_revert(struct engine *e, struct op *op);
 /* Ends leases that are due: one attempt spent for each record still held. */

@@ -353,8 +353,10 @@ static void revert_job(struct engine *e, struct staged *staged, const struct err
     job->row.progress.sink_bytes = job->stored.sink_bytes;
     job->row.progress.errors_bytes = job->stored.errors_bytes;
     /* These wait for nothing but that the list can be written. */
-    if (data_job_must_list(job))
+    if (data_job_must_list(job)) {
         claims_end(job, why);
+        settles_end(job, why);
+    }
     struct log_line *line = log_begin(LOG_ERROR, "group.failed");
     log_value(line, "job", "%s", job->row.name);
     log_value(line, "reason", "%s", why->text);

@@ -39,16 +39,17 @@ static int64_t highest_record(const struct op *op)
 
 /* After a crash records may be in somebody's hands that reading has not reached again: go there.
  * Failures may be told of records that were not served yet. What a lease holds is known. */
-static bool reach_records(struct engine *e, struct data_job *job, struct op *op)
+static bool reach_records(struct engine *e, struct data_job *job, struct op *op, bool *paused)
 {
+    *paused = false;
     int64_t highest = highest_record(op);
     bool may_exist = highest < job->served_before || !has_results(op);
     if (op->settle.has_lease || highest < ledger_known(job->ledger) || !may_exist)
         return true;
     int64_t bound = job->row.progress.served_below;
-    if (!data_job_reach(e, job, highest, &op->err))
+    if (!data_job_reach(e, job, highest, paused, &op->err))
         return false;
-    if (bound != job->row.progress.served_below)
+    if (bound != job->row.progress.served_below || data_job_must_list(job))
         engine_touch(e, job);
     return true;
 }
@@ -306,9 +307,12 @@ static enum op_fate check_settle(struct engine *e, struct op *op, struct lease *
                          "the lease has ended: its records are served again");
     if (job->spec.mode == MODE_WRITE)
         return FATE_DURABLE;
-    if (!reach_records(e, job, op) || !check_records(job, op, *lease))
+    bool paused = false;
+    if (!reach_records(e, job, op, &paused))
         return FATE_NOW;
-    return FATE_DURABLE;
+    if (paused)
+        return FATE_WAITS;
+    return check_records(job, op, *lease) ? FATE_DURABLE : FATE_NOW;
 }
 
 /* Whether something of the op may go into the output. */
@@ -339,6 +343,46 @@ static bool open_output(struct engine *e, struct data_job *job, struct op *op)
     return data_job_need_programs(e, job, &op->err) && data_job_need_sink(e, job, &op->err);
 }
 
+static void wait_for_reading(struct engine *e, struct data_job *job, struct op *op)
+{
+    op->next = NULL;
+    *job->reaching_end = op;
+    job->reaching_end = &op->next;
+    engine_activate(e, job);
+}
+
+/* What waited to be reached, oldest first; nothing waits any more. */
+static struct op *take_reaching(struct data_job *job)
+{
+    struct op *first = TAKE(job->reaching);
+    job->reaching_end = &job->reaching;
+    return first;
+}
+
+void settles_go_on(struct engine *e, struct data_job *job)
+{
+    for (struct op *line = take_reaching(job); line;) {
+        struct op *op = line;
+        line = op->next;
+        /* Once one must wait again this step has read enough for all of them. */
+        if (job->reaching) {
+            wait_for_reading(e, job, op);
+            continue;
+        }
+        op_meet_fate(e, op, op_settle(e, op));
+    }
+}
+
+void settles_end(struct data_job *job, const struct err *why)
+{
+    for (struct op *line = take_reaching(job); line;) {
+        struct op *op = line;
+        line = op->next;
+        op->err = *why;
+        op->done(op);
+    }
+}
+
 enum op_fate op_settle(struct engine *e, struct op *op)
 {
     struct lease *lease = NULL;
@@ -347,6 +391,8 @@ enum op_fate op_settle(struct engine *e, struct op *op)
         return FATE_NOW;
     struct data_job *job = op->of;
     enum op_fate fate = check_settle(e, op, &lease);
+    if (fate == FATE_WAITS)
+        wait_for_reading(e, job, op);
     if (fate != FATE_DURABLE)
         return fate;
     if (writes_anew(job, op) && !open_output(e, job, op))

@@ -46,8 +46,25 @@ void source_free(struct source *s)
     s->ops->free(s);
 }
 
+void source_allow(struct source *s, int64_t bytes)
+{
+    s->bytes.allowed = bytes;
+}
+
+void source_allow_more(struct source *s, int64_t bytes)
+{
+    if (s->bytes.allowed < SOURCE_UNLIMITED)
+        s->bytes.allowed += bytes;
+}
+
+bool source_paused(const struct source *s)
+{
+    return s->bytes.paused;
+}
+
 enum source_got source_next(struct source *s, struct source_record *out, struct err *err)
 {
+    s->bytes.paused = false;
     return s->ops->next(s, out, err);
 }
 
@@ -58,11 +75,13 @@ struct place source_place(const struct source *s)
 
 bool source_seek(struct source *s, struct place place, struct err *err)
 {
+    s->bytes.paused = false;
     return s->ops->seek(s, place, err);
 }
 
 bool source_skip_to(struct source *s, int64_t record, struct err *err)
 {
+    s->bytes.paused = false;
     return s->ops->skip_to(s, record, err);
 }
 
@@ -114,9 +133,13 @@ bool source_pass_bom(struct source *s, bool *had, struct err *err)
 {
     struct source_bytes *b = &s->bytes;
     bool ended = false;
-    while (source_bytes_left(b) < SOURCE_BOM_BYTES && !ended)
+    *had = false;
+    while (source_bytes_left(b) < SOURCE_BOM_BYTES && !ended) {
+        if (source_bytes_pause(b))
+            return true;
         if (!source_bytes_fill(b, &ended, err))
             return false;
+    }
     *had = source_bytes_left(b) >= SOURCE_BOM_BYTES &&
            memcmp(source_bytes_at(b), SOURCE_BOM, SOURCE_BOM_BYTES) == 0;
     if (*had)
@@ -129,9 +152,11 @@ bool source_seek_after(struct source *s, int64_t bytes, char *before, struct err
     struct source_bytes *b = &s->bytes;
     if (!source_bytes_seek(b, bytes - 1, err))
         return false;
-    bool ended = false;
-    if (!source_bytes_left(b) && !source_bytes_fill(b, &ended, err))
-        return false;
+    if (b->paused)
+        return true;
+    for (bool ended = false; !source_bytes_left(b) && !ended;)
+        if (!source_bytes_fill(b, &ended, err))
+            return false;
     if (!source_bytes_left(b))
         return err_set(err, ERR_CONFLICT, "%s has become shorter than %lld bytes", s->name,
                        (long long)bytes);

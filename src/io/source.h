@@ -7,7 +7,8 @@
  * before a line end comes is dropped, since the line has its number already. A compressed input
  * that ends in the middle of a frame is SOURCE_FAILED after its last whole line. Memory does not
  * grow with the input; a line longer than SOURCE_LINE_MAX is a bad record and is skipped without
- * being held.
+ * being held. Reading can be told to pause (source_allow), so that a long way through an input does
+ * not keep the thread from its other work.
  *
  * CSV rows are typed by column within each chunk (docs/csv.md): chunk_rows rows, fewer when they
  * are very large, the same for everybody who starts at the same place. A place of a CSV source is
@@ -30,6 +31,7 @@ enum source_got {
     SOURCE_TAIL,   /* the input ends in a line without line end that is no JSON: perhaps still being
                       written. It was not passed; `reason` says what is wrong with it now. */
     SOURCE_END,    /* nothing more for now */
+    SOURCE_PAUSE,  /* what was allowed is read, and no record is whole yet: allow more, ask again */
     SOURCE_FAILED  /* the input cannot be read: err is set */
 };
 
@@ -50,15 +52,25 @@ MUST_CHECK bool source_open(const struct data_spec *spec, const struct folders *
 void source_free(struct source *s);
 DEFINE_OWNED(source)
 
+/* Lets the source read about so many bytes from now on (also those that come out of decompression)
+ * before it pauses; what it has read already it gives out. A source begins without a limit. */
+void source_allow(struct source *s, int64_t bytes);
+/* So many more than it had left. */
+void source_allow_more(struct source *s, int64_t bytes);
+/* Whether the last call ended early for that. */
+bool source_paused(const struct source *s);
+
 /* The next record. */
 enum source_got source_next(struct source *s, struct source_record *out, struct err *err);
 /* Where a reader must start to get, sooner or later, the record that the next call would return. */
 struct place source_place(const struct source *s);
 /* Goes to a place that source_place gave for this input, at any time before. Compressed inputs are
- * decompressed up to it from the start when it lies behind. */
+ * decompressed up to it from the start when it lies behind. When it paused on the way (true, and
+ * source_paused), only the same call again may follow, or one to another place. */
 MUST_CHECK bool source_seek(struct source *s, struct place place, struct err *err);
 /* Passes records without validating them until the next one is `record` or the input ends; cheaper
- * than source_next for what is not wanted. Must be ahead: record >= the next number. */
+ * than source_next for what is not wanted. Must be ahead: record >= the next number. When it paused
+ * on the way the same call goes on. */
 MUST_CHECK bool source_skip_to(struct source *s, int64_t record, struct err *err);
 
 /* The first min(length, 4096) bytes as stored (not decompressed): hex SHA-256 into `print`, and how

@@ -39,8 +39,10 @@ static void codec_free(struct source_bytes *b)
 
 void source_bytes_init(struct source_bytes *b, int fd, const char *name, int64_t limit_bytes)
 {
-    *b = (struct source_bytes){
-        .fd = fd, .name = name, .raw_limit = limit_bytes < 0 ? INT64_MAX : limit_bytes};
+    *b = (struct source_bytes){.fd = fd,
+                               .name = name,
+                               .raw_limit = limit_bytes < 0 ? INT64_MAX : limit_bytes,
+                               .allowed = SOURCE_UNLIMITED};
 }
 
 void source_bytes_release(struct source_bytes *b)
@@ -57,6 +59,7 @@ static bool read_raw(struct source_bytes *b, char *out, size_t len, size_t *got,
     if (!file_read_at(b->fd, b->raw_at, out, len, got, b->name, err))
         return false;
     b->raw_at += (int64_t)*got;
+    b->allowed -= (int64_t)*got;
     return true;
 }
 
@@ -163,7 +166,7 @@ static bool fill_compressed(struct source_bytes *b, bool *ended, struct err *err
 {
     struct source_codec *c = b->codec;
     size_t before = b->end;
-    while (b->end == before) {
+    do {
         if (c->broken) {
             *err = c->fault;
             return false;
@@ -190,7 +193,8 @@ static bool fill_compressed(struct source_bytes *b, bool *ended, struct err *err
                            "%s ends in the middle of a compressed frame, at byte %lld: it is cut "
                            "off, or still being written",
                            b->name, (long long)b->raw_at);
-    }
+    } while (b->end == before && b->allowed > 0);
+    b->allowed -= (int64_t)(b->end - before);
     return true;
 }
 
@@ -250,6 +254,8 @@ bool source_bytes_seek(struct source_bytes *b, int64_t offset, struct err *err)
     bool ended = false;
     while (offset - b->offset > (int64_t)source_bytes_left(b)) {
         source_bytes_pass(b, source_bytes_left(b));
+        if (source_bytes_pause(b))
+            return true;
         if (!source_bytes_fill(b, &ended, err))
             return false;
         if (ended)

@@ -14,7 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CHUNK_BYTES = 16 << 20, CHUNK_CELLS = 1 << 20, COLUMNS_MAX = 100000 };
+enum {
+    CHUNK_BYTES = 16 << 20,
+    CHUNK_CELLS = 1 << 20,
+    COLUMNS_MAX = 100000,
+    HEADER_READ_BYTES = 3 * CHUNK_BYTES /* as stored and decompressed: empty frames end, too */
+};
 
 struct csv_line {
     size_t at, len; /* in the window, from the chunk's start */
@@ -150,7 +155,7 @@ static const char *unfinished_reason(struct source_csv *c)
     return reason;
 }
 
-/* Reads on until the chunk is closed or the input ends for now. */
+/* Reads on until the chunk is closed, the input ends for now or a pause is due. */
 static bool read_rows(struct source_csv *c, bool *ended, struct err *err)
 {
     struct source_bytes *b = &c->base.bytes;
@@ -164,6 +169,8 @@ static bool read_rows(struct source_csv *c, bool *ended, struct err *err)
             c->closed = c->too_long = true;
             return true;
         }
+        if (source_bytes_pause(b))
+            return true;
         if (!source_bytes_fill(b, ended, err))
             return false;
         if (*ended)
@@ -178,6 +185,9 @@ static bool load(struct source_csv *c, bool *ended, struct err *err)
 {
     if (!read_rows(c, ended, err) && c->row_count <= c->ready)
         return false;
+    /* The rows that are there would be typed without those that follow. */
+    if (c->base.bytes.paused)
+        return true;
     bool last_open = *ended && c->within && !c->scan.blank && !c->unfinished;
     if (last_open && !unfinished_reason(c)) {
         add_row(c, c->at - c->row_at);
@@ -188,7 +198,8 @@ static bool load(struct source_csv *c, bool *ended, struct err *err)
 }
 
 /* Passes the rest of a row that is too long, whose beginning is in the window and counted. True
- * when it has ended and the next chunk has begun; else the input has, for now. */
+ * when it has ended and the next chunk has begun; else the input has, for now, or a pause is due.
+ */
 static bool pass_long_row(struct source_csv *c, bool *passed, struct err *err)
 {
     struct source_bytes *b = &c->base.bytes;
@@ -201,12 +212,13 @@ static bool pass_long_row(struct source_csv *c, bool *passed, struct err *err)
         bool ended = false;
         source_bytes_pass(b, c->at);
         c->at = 0;
+        *passed = false;
+        if (source_bytes_pause(b))
+            return true;
         if (!source_bytes_fill(b, &ended, err))
             return false;
-        if (ended) {
-            *passed = false;
+        if (ended)
             return true;
-        }
     }
     source_bytes_pass(b, c->at);
     int64_t line = c->line + c->scan.lines + 1;
@@ -344,14 +356,16 @@ static enum source_got long_row(struct source_csv *c, struct source_record *out,
     bool passed = false;
     if (!pass_long_row(c, &passed, err))
         return SOURCE_FAILED;
+    if (c->base.bytes.paused)
+        return SOURCE_PAUSE;
     if (!passed)
         return at_the_end(c, out);
     *out = (struct source_record){number, line, {NULL, 0}, source_too_long};
     return SOURCE_BAD;
 }
 
-/* Sees to it that the next row is ready, in this chunk or the next. False at the end, before a row
- * that is too long (`too_long`), or with an error (*failed). */
+/* Sees to it that the next row is ready, in this chunk or the next. False at the end, at a pause,
+ * before a row that is too long (`too_long`), or with an error (*failed). */
 static bool next_ready(struct source_csv *c, bool *failed, struct err *err)
 {
     *failed = false;
@@ -368,7 +382,7 @@ static bool next_ready(struct source_csv *c, bool *failed, struct err *err)
             *failed = true;
             return false;
         }
-        if (ended && c->next >= c->ready)
+        if ((ended || c->base.bytes.paused) && c->next >= c->ready)
             return false;
     }
     return true;
@@ -388,6 +402,8 @@ static enum source_got csv_next(struct source *s, struct source_record *out, str
         return give_row(c, out);
     if (failed)
         return SOURCE_FAILED;
+    if (c->base.bytes.paused)
+        return SOURCE_PAUSE;
     return c->too_long ? long_row(c, out, err) : at_the_end(c, out);
 }
 
@@ -406,6 +422,8 @@ static bool csv_seek(struct source *s, struct place place, struct err *err)
         place = c->first;
     if (place.bytes && !source_seek_after(s, place.bytes, &before, err))
         return false;
+    if (s->bytes.paused)
+        return true;
     c->skip_lf = before == '\r';
     begin_chunk(c, place);
     return true;
@@ -422,7 +440,7 @@ static bool csv_skip_to(struct source *s, int64_t record, struct err *err)
             continue;
         }
         struct source_record unused;
-        if (failed || !c->too_long)
+        if (failed || c->base.bytes.paused || !c->too_long)
             break;
         enum source_got got = long_row(c, &unused, err);
         failed = got == SOURCE_FAILED;
@@ -459,7 +477,7 @@ static bool find_header(struct source_csv *c, bool *ended, struct err *err)
     *ended = false;
     do {
         while (!scan_row(c) && !*ended) {
-            if (c->at > CHUNK_BYTES)
+            if (c->at > CHUNK_BYTES || source_bytes_pause(&c->base.bytes))
                 return err_set(err, ERR_INVALID, "the header of %s is longer than 16 MiB",
                                c->base.name);
             if (!source_bytes_fill(&c->base.bytes, ended, err))
@@ -474,6 +492,8 @@ static bool read_header(struct source_csv *c, struct err *err)
 {
     struct source_bytes *b = &c->base.bytes;
     bool bom = false, ended = false;
+    int64_t allowed = b->allowed;
+    b->allowed = HEADER_READ_BYTES;
     if (!source_bytes_seek(b, 0, err) || !source_pass_bom(&c->base, &bom, err))
         return false;
     c->at = 0;
@@ -482,6 +502,7 @@ static bool read_header(struct source_csv *c, struct err *err)
     csv_scan_init(&c->scan);
     if (!find_header(c, &ended, err))
         return false;
+    b->allowed = allowed;
     if (c->scan.blank)
         return err_set(err, ERR_INVALID, "%s is empty: there is no header", c->base.name);
     if (ended && c->scan.state == CSV_QUOTED)

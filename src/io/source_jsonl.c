@@ -142,6 +142,8 @@ static enum source_got step(struct source_jsonl *j, bool check, struct source_re
     struct source_bytes *b = &j->base.bytes;
     if (b->offset == 0 && !source_pass_bom(&j->base, &j->bom, err))
         return SOURCE_FAILED;
+    if (b->paused)
+        return SOURCE_PAUSE;
     for (;;) {
         if (j->skip_lf && source_bytes_left(b)) {
             j->skip_lf = false;
@@ -151,6 +153,8 @@ static enum source_got step(struct source_jsonl *j, bool check, struct source_re
         const char *end = source_bytes_left(b) ? find_line_end(j) : NULL;
         if (!end) {
             bool ended = false;
+            if (source_bytes_pause(b))
+                return SOURCE_PAUSE;
             if (!fill(j, &ended, err))
                 return SOURCE_FAILED;
             if (ended)
@@ -192,6 +196,8 @@ static bool jsonl_seek(struct source *s, struct place place, struct err *err)
     if (place.bytes == 0 ? !source_bytes_seek(&s->bytes, 0, err)
                          : !source_seek_after(s, place.bytes, &before, err))
         return false;
+    if (s->bytes.paused)
+        return true;
     j->number = place.record;
     j->lf = j->cr = (struct finder){-1, 0};
     j->skip_lf = before == '\r';
@@ -207,7 +213,7 @@ static bool jsonl_skip_to(struct source *s, int64_t record, struct err *err)
         enum source_got got = step(j, false, &unused, err);
         if (got == SOURCE_FAILED)
             return false;
-        if (got == SOURCE_END || got == SOURCE_TAIL)
+        if (got == SOURCE_END || got == SOURCE_TAIL || got == SOURCE_PAUSE)
             break;
     }
     return true;

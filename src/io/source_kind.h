@@ -32,7 +32,8 @@ MUST_CHECK bool source_csv_begin(struct source *s, struct err *err);
 /* The three bytes of a byte order mark, dropped at the start of an input. */
 #define SOURCE_BOM "\xef\xbb\xbf"
 #define SOURCE_BOM_BYTES 3
-/* Passes a byte order mark at the start of the stream; *had tells. The stream is at its start. */
+/* Passes a byte order mark at the start of the stream; *had tells. The stream is at its start, and
+ * so it is still when a pause came first. */
 MUST_CHECK bool source_pass_bom(struct source *s, bool *had, struct err *err);
 /* Goes to `bytes` > 0 and tells the byte before it. */
 MUST_CHECK bool source_seek_after(struct source *s, int64_t bytes, char *before, struct err *err);

@@ -23,6 +23,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
 struct bench {
     char dir[64];
@@ -165,6 +166,17 @@ static inline void put_lines(struct bench *b, const char *name, int first, int c
     buf_release(&text);
 }
 
+/* The same as a gzip member; `mode` as for gzopen. */
+static inline void gzip_more(struct bench *b, const char *name, const char *mode, int first,
+                             int count)
+{
+    gzFile f = gzopen(path_of(b, name), mode);
+    assert_non_null(f);
+    for (int i = first; i < first + count; i++)
+        assert_true(gzprintf(f, "{\"n\":%d}\n", i) > 0);
+    assert_int_equal(gzclose(f), Z_OK);
+}
+
 /* The file's text, to be freed; "" when it is not there. */
 static inline char *text_of(struct bench *b, const char *name)
 {
@@ -238,10 +250,12 @@ static inline void pass_time(struct bench *b, int64_t us)
     assert_true(engine_step(b->engine, NULL, b->now, &b->err));
 }
 
-/* One step with one op, that must be answered exactly once. */
+/* One op, that must be answered exactly once, after as many steps as the engine wants at once. */
 static inline void ask(struct bench *b, struct op *op)
 {
     assert_true(STEP(b, op));
+    while (!is_answered(op) && engine_next_us(b->engine) == 0)
+        pass_time(b, 0);
     assert_ptr_equal(op->context, (void *)1);
 }
 

@@ -25,6 +25,9 @@ static inline void tell_next(struct temp *t, struct source *s, struct buf *out)
     case SOURCE_END:
         buf_add_char(out, '.');
         break;
+    case SOURCE_PAUSE:
+        fail_msg("a pause that nobody asked for");
+        break;
     case SOURCE_FAILED:
         buf_add_char(out, '#');
         break;

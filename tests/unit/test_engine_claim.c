@@ -2,8 +2,6 @@
  * Claims that wait are in test_engine_wait.c. */
 #include "engine_temp.h"
 
-#include <zlib.h>
-
 /* --- order and amounts ------------------------------------------------------------------------ */
 
 static void records_come_in_order_with_their_numbers(void **state)
@@ -342,15 +340,6 @@ static void lines_appended_to_a_completed_jobs_input_open_it_again(void **state)
     assert_claim(b, 2, "[]");
     assert_int_equal(state_of(b, "job"), JOB_COMPLETED);
     assert_int_equal(line_count(b, "data/out.jsonl"), 3);
-}
-
-static void gzip_more(struct bench *b, const char *name, const char *mode, int first, int count)
-{
-    gzFile f = gzopen(path_of(b, name), mode);
-    assert_non_null(f);
-    for (int i = first; i < first + count; i++)
-        assert_true(gzprintf(f, "{\"n\":%d}\n", i) > 0);
-    assert_int_equal(gzclose(f), Z_OK);
 }
 
 /* Claims on a completed job come all day; they must not read the whole input each time. */
