@@ -111,6 +111,16 @@ static void prepare(struct op *op, bool *answered)
 static void prepare_claim(struct op *op, int most);
 static void note_claim(struct worker *w, struct op *op);
 
+/* What reading in slices has put off comes in the steps that follow at once. */
+static bool go_on(const bool *answered)
+{
+    struct err err;
+    bool ok = true;
+    while (ok && !*answered && engine_next_us(engine) == 0)
+        ok = engine_step(engine, NULL, world->now, &err);
+    return ok;
+}
+
 /* One step with one op (or none). While its group is on the way to the disk, other workers may
  * claim. False when the engine gave up (an injected failure of a sync). */
 static bool step(struct op *op)
@@ -138,6 +148,7 @@ static bool step(struct op *op)
             ok = engine_finish(engine, world->now, &pending, &err);
         }
         for (int i = 0; i < count; i++) {
+            ok = ok && go_on(&answered[i]);
             MUST(answered[i], "a claim during a commit was not answered");
             note_claim(workers[i], &claims[i]);
         }
@@ -149,7 +160,7 @@ static bool ask(struct op *op)
 {
     bool answered;
     prepare(op, &answered);
-    bool ok = step(op);
+    bool ok = step(op) && go_on(&answered);
     MUST(answered, "op %d was not answered", (int)op->kind);
     return ok;
 }
@@ -444,8 +455,11 @@ static void open_engine(void)
     OWNED_MEM char *state = path_of("state");
     struct err err;
     MUST(folders_add(folders, data, &err), "%s", err.text);
-    struct engine_options options = {
-        .state_dir = state, .folders = folders, .seeded = true, .seed = rng_next(&world->rng)};
+    struct engine_options options = {.state_dir = state,
+                                     .folders = folders,
+                                     .slice_bytes = pick(2), /* 1: reading pauses wherever it can */
+                                     .seeded = true,
+                                     .seed = rng_next(&world->rng)};
     MUST(engine_open(&options, world->now, &engine, &err), "%s", err.text);
 }
 
