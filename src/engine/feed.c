@@ -21,6 +21,7 @@ struct subscription {
     /* The engine's thread only: */
     int64_t job_id; /* 0: all jobs */
     int64_t cursor; /* id of the last event in the text */
+    bool trusted;   /* sees the details of jobs with a token */
 };
 
 struct subscription *subscription_new(void (*wake)(void *context), void *context)
@@ -78,7 +79,7 @@ static bool append(struct subscription *s, struct str message, bool live)
     return fits;
 }
 
-static void event_text(const struct event *event, struct buf *out)
+static void event_text(const struct event *event, bool with_detail, struct buf *out)
 {
     char at[CLOCK_TEXT_SIZE];
     struct json_out o;
@@ -101,7 +102,7 @@ static void event_text(const struct event *event, struct buf *out)
     json_out_name(&o, "name");
     json_out_str(&o, event->job_name);
     json_out_name(&o, "detail");
-    if (event->detail.len)
+    if (with_detail && event->detail.len)
         json_out_raw(&o, event->detail);
     else
         json_out_null(&o);
@@ -115,6 +116,14 @@ static bool is_live(struct subscription *s)
     bool live = s->live;
     pthread_mutex_unlock(&s->lock);
     return live;
+}
+
+/* Whether everybody may see what the event tells beyond its kind. Of a job that is gone nobody knows
+ * whether it had a token. */
+static bool is_open(const struct engine *e, const struct event *event)
+{
+    const struct data_job *job = job_table_by_id(&e->jobs, event->job_id);
+    return job && !job->row.has_token;
 }
 
 static void offer(struct subscription *s, const struct event *event, struct str text)
@@ -132,11 +141,15 @@ void feed_publish(struct engine *e, const struct event *events, size_t count)
             e->last_event = events[i].id;
         if (e->subscriptions.count == 0)
             continue;
-        OWNED_BUF struct buf text;
-        buf_init(&text, BUF_NO_CAP);
-        event_text(&events[i], &text);
-        for (size_t k = 0; k < e->subscriptions.count; k++)
-            offer(e->subscriptions.items[k], &events[i], buf_str(&text));
+        OWNED_BUF struct buf whole, bare;
+        buf_init(&whole, BUF_NO_CAP);
+        buf_init(&bare, BUF_NO_CAP);
+        event_text(&events[i], true, &whole);
+        event_text(&events[i], is_open(e, &events[i]), &bare);
+        for (size_t k = 0; k < e->subscriptions.count; k++) {
+            struct subscription *s = e->subscriptions.items[k];
+            offer(s, &events[i], buf_str(s->trusted ? &whole : &bare));
+        }
     }
 }
 
@@ -201,6 +214,7 @@ void feed_progress(struct engine *e)
 }
 
 struct filling {
+    const struct engine *e;
     struct subscription *s;
     int count;
     bool full;
@@ -214,7 +228,7 @@ static void fill_one(void *context, const struct event *event)
         return;
     OWNED_BUF struct buf text;
     buf_init(&text, BUF_NO_CAP);
-    event_text(event, &text);
+    event_text(event, f->s->trusted || is_open(f->e, event), &text);
     f->full = !append(f->s, buf_str(&text), false);
     if (!f->full)
         f->s->cursor = event->id;
@@ -224,7 +238,7 @@ static void fill_one(void *context, const struct event *event)
 static bool fill(struct engine *e, struct subscription *s, struct err *err)
 {
     for (;;) {
-        struct filling f = {.s = s};
+        struct filling f = {.e = e, .s = s};
         OWNED(tx) struct tx *tx = NULL;
         if (!tx_begin(e->store, &tx, err) ||
             !event_store_list(tx, s->job_id, s->cursor, HISTORY_PORTION, fill_one, &f, err))
@@ -250,6 +264,7 @@ enum op_fate op_subscribe(struct engine *e, struct op *op)
     if (op->subscribe.after == -2)
         return fill(e, s, &op->err), FATE_NOW;
     s->job_id = one_job ? op->of->row.id : 0;
+    s->trusted = one_job || op->right.trusted; /* who may follow one job may see all of it */
     /* Who comes from another state folder may name events that this one has not seen yet. */
     bool known = op->subscribe.after >= 0 && op->subscribe.after <= e->last_event;
     s->cursor = known ? op->subscribe.after : e->last_event;

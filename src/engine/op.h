@@ -217,6 +217,8 @@ struct op {
             int64_t lease_ends_at_us; /* out of OP_EXTEND */
         } lease;
         struct {
+            bool contents;        /* what its records say is asked for, too: that needs the right,
+                                     which counts and states do not */
             struct job_view view; /* out, owned */
         } report;
         struct {
@@ -229,7 +231,9 @@ struct op {
             bool more; /* out */
         } list;
         struct {
-            struct subscription *subscription; /* feed.h; with job.id 0 and no name: all jobs */
+            struct subscription *subscription; /* feed.h; with job.id 0 and no name: all jobs;
+                                                  events of jobs with a token come without their
+                                                  detail then, unless the asker is trusted */
             int64_t
                 after; /* event id; -1 (or an id not given yet): from now on; -2: read on, feed.h */
         } subscribe;

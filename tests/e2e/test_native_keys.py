@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from harness.native import Native, problem
+from harness.native import Native, Stream, problem
 from harness.server_process import ServerProcess
 from harness.wire import Reply
 
@@ -105,3 +105,34 @@ def test_each_scope_allows_what_it_says_and_no_more(
     assert admin.call("POST", "/jobs/~titles/pause").status == 200
     assert admin.call("DELETE", "/keys/read").status == 204
     problem(read.call("GET", "/jobs"), 401, "unauthorized")
+
+
+def test_what_a_protected_job_holds_needs_its_token(native: Native) -> None:
+    native.start(token="s3cret", max_attempts=1)
+    token = {"Penstock-Token": "s3cret"}
+    claim = native.call("POST", "/jobs/~titles/claim", {"max": 1}, **token).json()
+    body = {"lease": claim["lease"]["token"], "failures": [[0, "private"]]}
+    assert native.call("POST", "/jobs/~titles/settle", body, **token).status == 200
+    for path in ("errors", "events"):
+        problem(native.call("GET", f"/jobs/~titles/{path}"), 401, "unauthorized")
+        problem(
+            native.call("GET", f"/jobs/~titles/{path}", **{"Penstock-Token": "x"}), 403, "forbidden"
+        )
+    told = native.call("GET", "/jobs/~titles/errors", **token).json()["errors"]
+    assert [entry["reason"] for entry in told] == ["private"]
+    mine = Stream(native, "/jobs/~titles/events?after=0", **token).until("job.running")
+    assert mine[0][2]["detail"]["sink"]["path"] == "titles.jsonl"
+
+
+def test_that_a_protected_job_is_there_and_how_far_is_no_secret(native: Native) -> None:
+    native.start(token="s3cret")
+    native.start("other", source={"path": native.source()})
+    assert native.ok("GET", "/jobs/~titles")["state"] == "pending"
+    assert [job["name"] for job in native.ok("GET", "/jobs")["jobs"]] == ["titles", "other"]
+    events = Stream(native, "/events?after=0")
+    told = [next(iter(events)) for _ in range(2)]
+    events.close()
+    assert [(data["name"], data["detail"] is None) for _, _, data in told] == [
+        ("titles", True),
+        ("other", False),
+    ]

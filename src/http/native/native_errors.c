@@ -95,5 +95,9 @@ static bool finish_errors(struct request *req, struct op *op, struct reply *repl
 bool native_job_errors(struct request *req, struct reply *reply, struct err *err)
 {
     (void)reply;
-    return native_job_op(req, OP_REPORT, SCOPE_READ, err) && request_call(req, finish_errors);
+    struct op *op = native_job_op(req, OP_REPORT, SCOPE_READ, err);
+    if (!op)
+        return false;
+    op->report.contents = true;
+    return request_call(req, finish_errors);
 }

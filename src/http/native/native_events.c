@@ -22,6 +22,7 @@ struct follower {
     struct intake *intake;
     atomic_int holders;
     int64_t job_id;      /* 0: all jobs */
+    bool trusted;        /* or whoever may see what this job holds */
     atomic_bool asking;  /* `ask` is with the engine */
     atomic_bool again;   /* meanwhile it is needed once more */
     atomic_bool refused; /* the engine cannot go on: the stream ends, the client comes back */
@@ -65,8 +66,7 @@ static void follower_ask(struct follower *f, int64_t after)
     f->ask.done = answered;
     f->ask.context = f;
     f->ask.job.id = f->job_id;
-    /* Whoever may see the job may follow it: that was looked at before. */
-    f->ask.right.trusted = true;
+    f->ask.right.trusted = f->trusted;
     f->ask.subscribe.subscription = f->subscription;
     f->ask.subscribe.after = after;
     intake_post(f->intake, &f->ask);
@@ -117,7 +117,8 @@ static bool read_after(struct request *req, int64_t *after, struct err *err)
            err_add(err, "Last-Event-ID");
 }
 
-static bool follow(struct request *req, int64_t job_id, struct reply *reply, struct err *err)
+static bool follow(struct request *req, int64_t job_id, bool trusted, struct reply *reply,
+                   struct err *err)
 {
     int64_t after = 0;
     if (!read_after(req, &after, err))
@@ -125,6 +126,7 @@ static bool follow(struct request *req, int64_t job_id, struct reply *reply, str
     struct follower *f = xcalloc(1, sizeof *f);
     atomic_init(&f->holders, 1);
     f->job_id = job_id;
+    f->trusted = trusted;
     f->waker = waker_new(req);
     f->subscription = subscription_new(waker_wake, f->waker);
     f->intake = request_intake(req);
@@ -139,17 +141,23 @@ static bool follow(struct request *req, int64_t job_id, struct reply *reply, str
 
 bool native_events(struct request *req, struct reply *reply, struct err *err)
 {
-    return follow(req, 0, reply, err);
+    struct op_right right;
+    request_right(req, SCOPE_READ, NULL, &right);
+    return follow(req, 0, right.trusted, reply, err);
 }
 
 static bool finish_job_found(struct request *req, struct op *op, struct reply *reply,
                              struct err *err)
 {
-    return follow(req, op->report.view.id, reply, err);
+    return follow(req, op->report.view.id, true, reply, err);
 }
 
 bool native_job_events(struct request *req, struct reply *reply, struct err *err)
 {
     (void)reply;
-    return native_job_op(req, OP_REPORT, SCOPE_READ, err) && request_call(req, finish_job_found);
+    struct op *op = native_job_op(req, OP_REPORT, SCOPE_READ, err);
+    if (!op)
+        return false;
+    op->report.contents = true;
+    return request_call(req, finish_job_found);
 }
