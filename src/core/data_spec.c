@@ -11,9 +11,18 @@ void data_spec_init(struct data_spec *spec)
     *spec = (struct data_spec){.chunk_rows = CSV_CHUNK_ROWS, .retry_factor = 2};
 }
 
+static void drop_more(struct data_spec *spec)
+{
+    for (size_t i = 0; i < spec->source_more_count; i++)
+        free(spec->source_more[i]);
+    free(TAKE(spec->source_more));
+    spec->source_more_count = 0;
+}
+
 void data_spec_release(struct data_spec *spec)
 {
     free(spec->source_path);
+    drop_more(spec);
     free(spec->source_program);
     free(spec->sink_path);
     free(spec->sink_program);
@@ -27,12 +36,27 @@ void data_spec_copy(struct data_spec *to, const struct data_spec *from)
 {
     *to = *from;
     to->source_path = xstrdup_or_null(from->source_path);
+    to->source_more = NULL;
+    if (from->source_more_count)
+        to->source_more = xcalloc(from->source_more_count, sizeof *to->source_more);
+    for (size_t i = 0; i < from->source_more_count; i++)
+        to->source_more[i] = xstrdup(from->source_more[i]);
     to->source_program = xstrdup_or_null(from->source_program);
     to->sink_path = xstrdup_or_null(from->sink_path);
     to->sink_program = xstrdup_or_null(from->sink_program);
     to->id_key = xstrdup_or_null(from->id_key);
     to->rerun_key = xstrdup_or_null(from->rerun_key);
     to->errors_path = xstrdup_or_null(from->errors_path);
+}
+
+size_t data_spec_input_count(const struct data_spec *spec)
+{
+    return spec->source_path ? 1 + spec->source_more_count : 0;
+}
+
+const char *data_spec_input(const struct data_spec *spec, size_t i)
+{
+    return i == 0 ? spec->source_path : spec->source_more[i - 1];
 }
 
 enum compression compression_of_path(const char *path)
@@ -43,6 +67,37 @@ enum compression compression_of_path(const char *path)
     if (len > 4 && strcmp(path + len - 4, ".zst") == 0)
         return COMPRESS_ZSTD;
     return COMPRESS_NONE;
+}
+
+enum data_format data_format_of_path(const char *path)
+{
+    static const struct {
+        const char *ending;
+        enum data_format format;
+    } endings[] = {{".csv", FORMAT_CSV}, {".jsonl", FORMAT_JSONL}, {".ndjson", FORMAT_JSONL}};
+    size_t len = strlen(path);
+    enum compression packed = compression_of_path(path);
+    len -= packed == COMPRESS_GZIP ? 3 : packed == COMPRESS_ZSTD ? 4 : 0;
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        size_t ending = strlen(endings[i].ending);
+        if (len > ending && strncasecmp(path + len - ending, endings[i].ending, ending) == 0)
+            return endings[i].format;
+    }
+    return FORMAT_NONE;
+}
+
+static void write_inputs(const struct data_spec *spec, struct json_out *o)
+{
+    if (spec->source_program || !spec->source_more_count) {
+        json_out_name(o, spec->source_program ? "program" : "path");
+        json_out_text(o, spec->source_program ? spec->source_program : spec->source_path);
+        return;
+    }
+    json_out_name(o, "paths");
+    json_out_open(o, '[');
+    for (size_t i = 0; i < data_spec_input_count(spec); i++)
+        json_out_text(o, data_spec_input(spec, i));
+    json_out_close(o, ']');
 }
 
 static void write_limits(const struct data_spec *spec, struct json_out *o)
@@ -115,8 +170,7 @@ void data_spec_write(const struct data_spec *spec, struct buf *out)
         json_out_open(&o, '{');
         json_out_name(&o, "format");
         json_out_text(&o, data_format_name(spec->source_format));
-        json_out_name(&o, spec->source_program ? "program" : "path");
-        json_out_text(&o, spec->source_program ? spec->source_program : spec->source_path);
+        write_inputs(spec, &o);
         if (spec->source_format == FORMAT_CSV) {
             json_out_name(&o, "chunk_rows");
             json_out_i64(&o, spec->chunk_rows);
@@ -199,13 +253,47 @@ static bool unknown_member(const char *of, struct str name, struct err *err)
                    name.len > 60 ? 60 : (int)name.len, name.ptr);
 }
 
+static bool read_paths(struct str raw, struct data_spec *spec, struct err *err)
+{
+    struct json j;
+    struct str item;
+    size_t cap = 0;
+    json_open(&j, raw);
+    if (!json_enter(&j, '['))
+        return wrong(err, "source.paths", "a list of texts", raw);
+    free(TAKE(spec->source_path));
+    drop_more(spec);
+    for (; json_item(&j) && json_value(&j, &item);) {
+        if (!spec->source_path) {
+            if (!read_text("source.paths", item, &spec->source_path, err))
+                return false;
+            continue;
+        }
+        if (data_spec_input_count(spec) == DATA_INPUTS_MAX)
+            return err_set(err, ERR_LIMIT, "source.paths: more than %d files", DATA_INPUTS_MAX);
+        if (spec->source_more_count == cap) {
+            cap = cap ? 2 * cap : 16;
+            spec->source_more = xrealloc(spec->source_more, cap * sizeof *spec->source_more);
+        }
+        spec->source_more[spec->source_more_count] = NULL;
+        if (!read_text("source.paths", item, &spec->source_more[spec->source_more_count], err))
+            return false;
+        spec->source_more_count++;
+    }
+    return spec->source_path ? true : wrong(err, "source.paths", "at least one path", raw);
+}
+
 static bool read_source_member(struct str name, struct str raw, struct data_spec *spec,
                                struct err *err)
 {
     if (json_name_is(name, "format"))
         return read_format("source.format", raw, &spec->source_format, err);
-    if (json_name_is(name, "path"))
+    if (json_name_is(name, "path")) {
+        drop_more(spec);
         return read_text("source.path", raw, &spec->source_path, err);
+    }
+    if (json_name_is(name, "paths"))
+        return read_paths(raw, spec, err);
     if (json_name_is(name, "program"))
         return read_text("source.program", raw, &spec->source_program, err);
     if (json_name_is(name, "chunk_rows"))
@@ -301,6 +389,12 @@ static bool read_members(const char *what, struct str object, member_reader *eac
     return true;
 }
 
+static bool has_member(struct str object, const char *name)
+{
+    struct str value;
+    return json_find(object, name, &value) && json_type_of(value) != JSON_NULL;
+}
+
 /* The members that are objects. */
 static const struct part {
     const char *name;
@@ -312,6 +406,8 @@ static const struct part {
 
 static bool read_member(struct str name, struct str raw, struct data_spec *spec, struct err *err)
 {
+    if (json_name_is(name, "source") && has_member(raw, "path") && has_member(raw, "paths"))
+        return err_set(err, ERR_INVALID, "source: either path or paths");
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (json_name_is(name, parts[i].name))
             return read_members(parts[i].name, raw, parts[i].read, spec, err);
@@ -340,10 +436,8 @@ static enum data_format guess_format(enum data_format format, const char *path, 
         return FORMAT_PROGRAM;
     if (!path)
         return FORMAT_NONE;
-    size_t len = strlen(path);
-    enum compression packed = compression_of_path(path);
-    len -= packed == COMPRESS_GZIP ? 3 : packed == COMPRESS_ZSTD ? 4 : 0;
-    return len > 4 && strncasecmp(path + len - 4, ".csv", 4) == 0 ? FORMAT_CSV : FORMAT_JSONL;
+    format = data_format_of_path(path);
+    return format == FORMAT_NONE ? FORMAT_JSONL : format;
 }
 
 bool data_spec_read(struct str json, struct data_spec *out, struct err *err)

@@ -63,13 +63,16 @@ bool data_mode_parse(struct str text, enum data_mode *out);
 enum data_format { FORMAT_NONE, FORMAT_JSONL, FORMAT_CSV, FORMAT_PROGRAM, FORMAT_COUNT };
 const char *data_format_name(enum data_format format); /* "none", "jsonl", "csv", "program" */
 bool data_format_parse(struct str text, enum data_format *out);
+/* What the path's ending (behind .gz or .zst) says; FORMAT_NONE when it says nothing. */
+enum data_format data_format_of_path(const char *path);
 
 /* An input is recognised as compressed by its first bytes, an output is compressed when its path
  * ends in .gz or .zst. */
 enum compression { COMPRESS_NONE, COMPRESS_GZIP, COMPRESS_ZSTD };
 enum compression compression_of_path(const char *path);
 
-#define CSV_CHUNK_ROWS 100 /* rows typed together unless the job says otherwise */
+#define DATA_INPUTS_MAX 10000 /* files that one job reads */
+#define CSV_CHUNK_ROWS 100    /* rows typed together unless the job says otherwise */
 #define CSV_CHUNK_ROWS_MAX 100000
 #define DATA_LEASE_MAX_US (INT64_C(7) * 24 * 3600 * 1000000)
 #define DATA_ATTEMPTS_MAX 1000000
@@ -82,7 +85,10 @@ enum compression compression_of_path(const char *path);
 struct data_spec {
     enum data_mode mode;
     enum data_format source_format;
-    char *source_path;    /* as asked: absolute below a data folder, or relative to the first */
+    char *source_path;  /* as asked: absolute below a data folder, or relative to the first */
+    char **source_more; /* several inputs: those behind the first, read in this order as one
+                           numbering; each is CSV or JSONL by its ending, else source_format */
+    size_t source_more_count;
     char *source_program; /* name of the operator's reader, for FORMAT_PROGRAM */
     int64_t chunk_rows;   /* CSV: rows typed together, 1..CSV_CHUNK_ROWS_MAX */
     enum data_format sink_format;
@@ -109,6 +115,9 @@ struct data_spec {
 void data_spec_init(struct data_spec *spec);
 void data_spec_release(struct data_spec *spec);
 void data_spec_copy(struct data_spec *to, const struct data_spec *from);
+/* How many files it reads, and the i-th of them: 0 is source_path. Borrowed. */
+size_t data_spec_input_count(const struct data_spec *spec);
+const char *data_spec_input(const struct data_spec *spec, size_t i);
 /* As a JSON object, the shape that is stored and that the native surface takes and shows. */
 void data_spec_write(const struct data_spec *spec, struct buf *out);
 /* Reads that shape over what `out` (initialised) holds: members that are absent or null keep it. A

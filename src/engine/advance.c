@@ -56,8 +56,8 @@ static bool output_ended(struct engine *e, struct data_job *job)
  * everything behind a stray quote is in it. It is told, not taken. */
 static void tell_of_tail(struct engine *e, struct data_job *job)
 {
-    data_job_error_line(job, &job->bad_lines, "unfinished", ledger_known(job->ledger), 0, job->tail,
-                        (struct str){0}, 0, e->now.wall_us);
+    data_job_error_line(job, &job->bad_lines, "unfinished", ledger_known(job->ledger), NULL, 0,
+                        job->tail, (struct str){0}, 0, e->now.wall_us);
     struct log_line *line = log_begin(LOG_WARN, "job.input-unfinished");
     log_value(line, "job", "%s", job->row.name);
     log_value(line, "reason", "%s", job->tail);

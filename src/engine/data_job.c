@@ -143,6 +143,8 @@ static bool open_source(struct engine *e, struct data_job *job, struct source **
                            source_name(source), job->row.name, (long long)bytes);
         memcpy(p->source_print, print, sizeof p->source_print);
         p->source_print_bytes = bytes;
+        if (job->row.inputs && !source_check_inputs(source, job->row.inputs, err))
+            return err_add(err, "job %s", job->row.name);
     }
     *out = TAKE(source);
     return true;
@@ -321,8 +323,8 @@ void data_job_set_attempts(struct data_job *job, int64_t record, int64_t attempt
 }
 
 void data_job_error_line(const struct data_job *job, struct buf *out, const char *kind,
-                         int64_t record, int64_t line, const char *reason, struct str reason_json,
-                         int64_t attempts, int64_t at_us)
+                         int64_t record, const char *file, int64_t line, const char *reason,
+                         struct str reason_json, int64_t attempts, int64_t at_us)
 {
     struct json_out o;
     char at[CLOCK_TEXT_SIZE];
@@ -338,9 +340,11 @@ void data_job_error_line(const struct data_job *job, struct buf *out, const char
         json_out_raw(&o, reason_json);
     else
         json_out_text(&o, reason);
-    if (job->spec.source_path) {
+    if (!file && data_spec_input_count(&job->spec) == 1)
+        file = job->spec.source_path;
+    if (file) {
         json_out_name(&o, "file");
-        json_out_text(&o, job->spec.source_path);
+        json_out_text(&o, file);
     }
     if (line > 0) {
         json_out_name(&o, "line");
@@ -360,8 +364,8 @@ static void note_bad(const struct engine *e, struct data_job *job,
                      const struct source_record *record)
 {
     job->live.bad++;
-    data_job_error_line(job, &job->bad_lines, "unreadable", record->number, record->line,
-                        record->reason, (struct str){0}, 0, e->now.wall_us);
+    data_job_error_line(job, &job->bad_lines, "unreadable", record->number, record->file,
+                        record->line, record->reason, (struct str){0}, 0, e->now.wall_us);
 }
 
 /* Who reads on moves the bound below which records may be in somebody's hands, in strides, so that

@@ -126,10 +126,11 @@ enum record_state data_job_set(struct data_job *job, int64_t record, enum record
 /* The record's attempts go into the next commit. */
 void data_job_note_tried(struct data_job *job, int64_t record);
 void data_job_set_attempts(struct data_job *job, int64_t record, int64_t attempts);
-/* One line for the error file. `original` may be empty. */
+/* One line for the error file. `file` may be NULL: where the record lies is known only of a job's
+ * single input. */
 void data_job_error_line(const struct data_job *job, struct buf *out, const char *kind,
-                         int64_t record, int64_t line, const char *reason, struct str reason_json,
-                         int64_t attempts, int64_t at_us);
+                         int64_t record, const char *file, int64_t line, const char *reason,
+                         struct str reason_json, int64_t attempts, int64_t at_us);
 
 /* The row brought up to date with ledger, reader and sinks, for storing. */
 void data_job_update_row(struct data_job *job);

@@ -146,7 +146,7 @@ static bool fail_record(struct engine *e, struct data_job *job, int64_t record, 
     bool failed = final || (job->spec.max_attempts > 0 && attempts >= job->spec.max_attempts);
     data_job_set(job, record, failed ? RECORD_FAILED : RECORD_UNREAD);
     if (failed)
-        data_job_error_line(job, lines, "failed", record, 0, reason, reason_json, attempts,
+        data_job_error_line(job, lines, "failed", record, NULL, 0, reason, reason_json, attempts,
                             e->now.wall_us);
     return failed;
 }
@@ -231,7 +231,7 @@ static bool apply_write(struct engine *e, struct data_job *job, struct op *op,
                         struct settle_entry *entry)
 {
     if (entry->failed) {
-        data_job_error_line(job, &job->failure_lines, "failed", entry->record, 0,
+        data_job_error_line(job, &job->failure_lines, "failed", entry->record, NULL, 0,
                             "marked by its worker", reason_of(op, entry), 0, e->now.wall_us);
         op->settle.failed++;
         return true;

@@ -16,11 +16,13 @@ struct ends {
     char *out_name; /* normal form of the output's path, NULL */
     char print[65];
     int64_t print_bytes;
+    char *inputs; /* of several inputs: see source_inputs; NULL */
 };
 
 static void ends_release(struct ends *ends)
 {
     free(ends->out_name);
+    free(ends->inputs);
 }
 
 static bool check_program(const struct programs *programs, const char *name, const char *what,
@@ -42,7 +44,8 @@ static bool look_at_input(struct engine *e, struct op *op, struct ends *ends)
         return check_program(e->options.readers, spec->source_program, "reader", op);
     OWNED(source) struct source *source = NULL;
     if (!source_open(spec, e->options.folders, &source, &op->err) ||
-        !source_fingerprint(source, 0, ends->print, &ends->print_bytes, &op->err)) {
+        !source_fingerprint(source, 0, ends->print, &ends->print_bytes, &op->err) ||
+        !source_inputs(source, &ends->inputs, &op->err)) {
         op->refusal = REFUSED_INPUT;
         return false;
     }
@@ -81,12 +84,13 @@ static char *errors_path_of(const struct data_spec *spec)
 
 /* What the job reads must be neither what it writes nor the list of its failures. The input exists,
  * so that it is compared as a file and not by its names. */
-static bool check_input_apart(struct engine *e, struct op *op, const char *errors_path)
+static bool check_input_apart(struct engine *e, struct op *op, const char *source_path,
+                              const char *errors_path)
 {
     const struct data_spec *spec = op->start.spec;
     const struct folders *folders = e->options.folders;
     struct file_id in, other;
-    if (!spec->source_path || !folders_file_id(folders, spec->source_path, &in))
+    if (!folders_file_id(folders, source_path, &in))
         return true;
     if (folders_file_id(folders, spec->sink_path, &other) && file_id_same(&in, &other))
         op_refuse(op, REFUSED_OTHERWISE, ERR_INVALID, "%s cannot be input and output at once",
@@ -94,7 +98,7 @@ static bool check_input_apart(struct engine *e, struct op *op, const char *error
     else if (folders_file_id(folders, errors_path, &other) && file_id_same(&in, &other))
         op_refuse(op, REFUSED_OTHERWISE, ERR_INVALID,
                   "%s would be overwritten: failures of a job that writes %s are listed in it",
-                  spec->source_path, spec->sink_path);
+                  source_path, spec->sink_path);
     else
         return true;
     return false;
@@ -107,8 +111,9 @@ static bool check_errors_apart(struct engine *e, struct op *op, const struct dat
     const char *sink_path = op->start.spec->sink_path;
     OWNED_MEM char *errors_path = errors_path_of(op->start.spec);
     OWNED_MEM char *errors_name = NULL;
-    if (!check_input_apart(e, op, errors_path))
-        return false;
+    for (size_t i = 0; i < data_spec_input_count(op->start.spec); i++)
+        if (!check_input_apart(e, op, data_spec_input(op->start.spec, i), errors_path))
+            return false;
     if (!folders_name(e->options.folders, errors_path, &errors_name, &op->err))
         return err_add(&op->err, "error file");
     if (strcmp(errors_name, out_name) == 0) {
@@ -199,6 +204,8 @@ static void adopt(struct engine *e, struct data_job *job, const struct op *op, s
     job->out_name = TAKE(ends->out_name);
     memcpy(job->row.progress.source_print, ends->print, sizeof ends->print);
     job->row.progress.source_print_bytes = ends->print_bytes;
+    free(job->row.inputs);
+    job->row.inputs = TAKE(ends->inputs);
     if (op->start.set_token) {
         job->row.has_token = true;
         memcpy(job->row.token_hash, op->start.token_hash, TOKEN_HASH_BYTES);
@@ -263,9 +270,14 @@ static enum op_fate start_new(struct engine *e, struct op *op, struct ends *ends
 }
 
 /* A repair goes on with the same input; the name of its file may have changed. */
-static bool same_input(const struct data_job *job, const struct op *op, const struct ends *ends,
-                       struct err *err)
+static bool same_input(struct engine *e, const struct data_job *job, const struct op *op,
+                       const struct ends *ends, struct err *err)
 {
+    if (job->row.inputs) {
+        OWNED(source) struct source *source = NULL;
+        return source_open(op->start.spec, e->options.folders, &source, err) &&
+               source_check_inputs(source, job->row.inputs, err);
+    }
     const struct data_progress *p = &job->row.progress;
     bool same_kind = job->spec.source_format == op->start.spec->source_format &&
                      (job->spec.source_format != FORMAT_CSV ||
@@ -338,7 +350,7 @@ static enum op_fate start_again(struct engine *e, struct data_job *job, struct o
         if (!forget_records(e, job, &op->err))
             return FATE_NOW;
     } else {
-        if (!same_input(job, op, ends, &op->err))
+        if (!same_input(e, job, op, ends, &op->err))
             return FATE_NOW;
         /* The print of the first start stays: it is what the numbers belong to. */
         memcpy(ends->print, job->row.progress.source_print, sizeof ends->print);

@@ -19,16 +19,25 @@ const char source_too_long[] = "longer than 64 MiB";
 bool source_open(const struct data_spec *spec, const struct folders *folders, struct source **out,
                  struct err *err)
 {
-    bool csv = spec->source_format == FORMAT_CSV;
-    if (!csv && spec->source_format != FORMAT_JSONL)
-        return err_set(err, ERR_INVALID, "no reader for the format %s",
-                       data_format_name(spec->source_format));
+    return spec->source_more_count
+               ? source_many_open(spec, folders, out, err)
+               : source_open_file(spec, spec->source_path, spec->source_format, folders, out, err);
+}
+
+bool source_open_file(const struct data_spec *spec, const char *path, enum data_format format,
+                      const struct folders *folders, struct source **out, struct err *err)
+{
+    bool csv = format == FORMAT_CSV;
+    if (!csv && format != FORMAT_JSONL)
+        return err_set(err, ERR_INVALID, "no reader for the format %s", data_format_name(format));
     OWNED_FD int fd = -1;
-    if (!folders_open(folders, spec->source_path, O_RDONLY, &fd, NULL, err))
+    if (!folders_open(folders, path, O_RDONLY, &fd, NULL, err))
         return false;
-    OWNED(source) struct source *s = csv ? source_csv_new(spec->chunk_rows) : source_jsonl_new();
+    OWNED(source)
+    struct source *s =
+        csv ? source_csv_new(spec->chunk_rows) : source_jsonl_new(spec->id_key != NULL);
     s->fd = TAKE_FD(fd);
-    s->name = xstrdup(spec->source_path);
+    s->name = xstrdup(path);
     source_bytes_init(&s->bytes, s->fd, s->name, -1);
     if (csv && !source_csv_begin(s, err))
         return false;
@@ -65,7 +74,10 @@ bool source_paused(const struct source *s)
 enum source_got source_next(struct source *s, struct source_record *out, struct err *err)
 {
     s->bytes.paused = false;
-    return s->ops->next(s, out, err);
+    enum source_got got = s->ops->next(s, out, err);
+    if (got == SOURCE_RECORD || got == SOURCE_BAD || got == SOURCE_TAIL)
+        out->file = s->name;
+    return got;
 }
 
 struct place source_place(const struct source *s)
@@ -85,18 +97,18 @@ bool source_skip_to(struct source *s, int64_t record, struct err *err)
     return s->ops->skip_to(s, record, err);
 }
 
-bool source_fingerprint(struct source *s, int64_t want_bytes, char print[65], int64_t *bytes,
-                        struct err *err)
+bool source_print_file(int fd, const char *name, int64_t want_bytes, char print[65], int64_t *bytes,
+                       struct err *err)
 {
     static const char digits[] = "0123456789abcdef";
     char first[PRINT_BYTES];
     size_t len = want_bytes > 0 && want_bytes < PRINT_BYTES ? (size_t)want_bytes : PRINT_BYTES;
     size_t got = 0;
-    if (!file_read_at(s->fd, 0, first, len, &got, s->name, err))
+    if (!file_read_at(fd, 0, first, len, &got, name, err))
         return false;
     if ((int64_t)got < want_bytes)
-        return err_set(err, ERR_CONFLICT, "%s has become shorter: %zu bytes, there were %lld",
-                       s->name, got, (long long)want_bytes);
+        return err_set(err, ERR_CONFLICT, "%s has become shorter: %zu bytes, there were %lld", name,
+                       got, (long long)want_bytes);
     unsigned char hash[EVP_MAX_MD_SIZE];
     if (!EVP_Digest(first, got, hash, NULL, EVP_sha256(), NULL))
         return err_set(err, ERR_INTERNAL, "SHA-256 is not available");
@@ -109,6 +121,13 @@ bool source_fingerprint(struct source *s, int64_t want_bytes, char print[65], in
     return true;
 }
 
+bool source_fingerprint(struct source *s, int64_t want_bytes, char print[65], int64_t *bytes,
+                        struct err *err)
+{
+    return s->ops->fingerprint ? s->ops->fingerprint(s, want_bytes, print, bytes, err)
+                               : source_print_file(s->fd, s->name, want_bytes, print, bytes, err);
+}
+
 const char *source_name(const struct source *s)
 {
     return s->name;
@@ -117,6 +136,8 @@ const char *source_name(const struct source *s)
 bool source_extent(const struct source *s, int64_t *size_bytes, int64_t *at_bytes)
 {
     struct stat st;
+    if (s->ops->extent)
+        return s->ops->extent(s, size_bytes, at_bytes);
     if (fstat(s->fd, &st))
         return false;
     *size_bytes = st.st_size;
@@ -126,7 +147,21 @@ bool source_extent(const struct source *s, int64_t *size_bytes, int64_t *at_byte
 
 int source_fd(const struct source *s)
 {
-    return s->fd;
+    return s->ops->fd ? s->ops->fd(s) : s->fd;
+}
+
+bool source_inputs(struct source *s, char **out, struct err *err)
+{
+    *out = NULL;
+    return !s->ops->inputs || s->ops->inputs(s, out, err);
+}
+
+bool source_check_inputs(struct source *s, const char *before, struct err *err)
+{
+    if (!s->ops->check_inputs)
+        return err_set(err, ERR_CONFLICT, "the job was started on several inputs, not on %s alone",
+                       s->name);
+    return s->ops->check_inputs(s, before, err);
 }
 
 bool source_pass_bom(struct source *s, bool *had, struct err *err)

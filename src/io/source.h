@@ -13,7 +13,11 @@
  * CSV rows are typed by column within each chunk (docs/csv.md): chunk_rows rows, fewer when they
  * are very large, the same for everybody who starts at the same place. A place of a CSV source is
  * the start of a chunk. A last row without line end is served when it has all its cells, else it is
- * the tail; one that was served keeps its number however it goes on. Threads: the engine's. */
+ * the tail; one that was served keeps its number however it goes on.
+ *
+ * Several inputs are read one after the other as one numbering; lines are counted within each file.
+ * Only the last of them may grow: an unfinished last line of another one is a bad record. The place
+ * of such a source says the file in the upper bits of `bytes`. Threads: the engine's. */
 #ifndef PENSTOCK_IO_SOURCE_H
 #define PENSTOCK_IO_SOURCE_H
 
@@ -37,7 +41,8 @@ enum source_got {
 
 struct source_record {
     int64_t number;
-    int64_t line;       /* physical line it begins on, from 1 */
+    int64_t line;       /* physical line of its file that it begins on, from 1 */
+    const char *file;   /* the input it is in, as asked; borrowed from the source */
     struct str json;    /* borrowed until the next call on this source; one line, blanks trimmed */
     const char *reason; /* of SOURCE_BAD and SOURCE_TAIL; borrowed until the next call */
 };
@@ -73,12 +78,19 @@ MUST_CHECK bool source_seek(struct source *s, struct place place, struct err *er
  * on the way the same call goes on. */
 MUST_CHECK bool source_skip_to(struct source *s, int64_t record, struct err *err);
 
-/* The first min(length, 4096) bytes as stored (not decompressed): hex SHA-256 into `print`, and how
+/* Of several inputs the first is meant:
+ * The first min(length, 4096) bytes as stored (not decompressed): hex SHA-256 into `print`, and how
  * many bytes it covers. With want_bytes > 0 exactly that many; ERR_CONFLICT when the file is
  * shorter. A restart compares it, so that another file under the old name is noticed. */
 MUST_CHECK bool source_fingerprint(struct source *s, int64_t want_bytes, char print[65],
                                    int64_t *bytes, struct err *err);
-/* For error messages and the error file: the path as asked. Borrowed. */
+/* What tells several inputs from others, as a text to be kept; NULL for one. To be freed. */
+MUST_CHECK bool source_inputs(struct source *s, char **out, struct err *err);
+/* Compares with such a text of this input, taken before: the same files in this order, of which all
+ * but the last are as long as they were. More may have come behind; then the last one then may have
+ * grown. ERR_CONFLICT says which file is another; ERR_STORE when the text is damaged. */
+MUST_CHECK bool source_check_inputs(struct source *s, const char *before, struct err *err);
+/* For error messages: the path as asked, of several inputs the one being read. Borrowed. */
 const char *source_name(const struct source *s);
 /* Size of the input in bytes as stored, and the stored offset the reader has reached, for an
  * estimate of how far it is (for a compressed input: of its compressed bytes); false when unknown.

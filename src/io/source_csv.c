@@ -345,8 +345,8 @@ static enum source_got at_the_end(struct source_csv *c, struct source_record *ou
         reason = unfinished_reason(c);
     if (!reason)
         return SOURCE_END;
-    *out =
-        (struct source_record){c->chunk.record + (int64_t)c->row_count, c->line, {NULL, 0}, reason};
+    *out = (struct source_record){
+        .number = c->chunk.record + (int64_t)c->row_count, .line = c->line, .reason = reason};
     return SOURCE_TAIL;
 }
 
@@ -360,7 +360,7 @@ static enum source_got long_row(struct source_csv *c, struct source_record *out,
         return SOURCE_PAUSE;
     if (!passed)
         return at_the_end(c, out);
-    *out = (struct source_record){number, line, {NULL, 0}, source_too_long};
+    *out = (struct source_record){.number = number, .line = line, .reason = source_too_long};
     return SOURCE_BAD;
 }
 
@@ -450,6 +450,12 @@ static bool csv_skip_to(struct source *s, int64_t record, struct err *err)
     return !failed;
 }
 
+static int64_t csv_number(const struct source *s)
+{
+    const struct source_csv *c = (const struct source_csv *)s;
+    return c->chunk.record + (int64_t)c->next;
+}
+
 static void csv_free(struct source *s)
 {
     struct source_csv *c = csv_of(s);
@@ -462,7 +468,12 @@ static void csv_free(struct source *s)
 
 struct source *source_csv_new(int64_t chunk_rows)
 {
-    static const struct source_ops ops = {csv_next, csv_place, csv_seek, csv_skip_to, csv_free};
+    static const struct source_ops ops = {.next = csv_next,
+                                          .place = csv_place,
+                                          .seek = csv_seek,
+                                          .skip_to = csv_skip_to,
+                                          .number = csv_number,
+                                          .free = csv_free};
     struct source_csv *c = xcalloc(1, sizeof *c);
     c->base.ops = &ops;
     c->base.fd = -1;

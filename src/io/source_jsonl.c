@@ -31,6 +31,7 @@ struct source_jsonl {
     struct finder lf, cr;
     enum line_mode mode;
     bool skip_lf; /* the last line ended with \r: a \n that follows belongs to it */
+    bool objects; /* what is no object is a bad record */
     bool bom;     /* the stream begins with a byte order mark */
 };
 
@@ -82,8 +83,10 @@ static enum source_got judge(struct source_jsonl *j, struct str line, struct sou
     line = str_trim(line);
     if (line.len == 0)
         return got_bad(j, out, "empty line");
+    if (j->objects && *line.ptr != '{')
+        return got_bad(j, out, "no JSON object");
     if (json_check(line, &at, &fault)) {
-        *out = (struct source_record){j->number, j->number + 1, line, NULL};
+        *out = (struct source_record){.number = j->number, .line = j->number + 1, .json = line};
         return SOURCE_RECORD;
     }
     snprintf(j->base.reason, sizeof j->base.reason, "no JSON: %s at byte %zu", fault, at + 1);
@@ -219,18 +222,28 @@ static bool jsonl_skip_to(struct source *s, int64_t record, struct err *err)
     return true;
 }
 
+static int64_t jsonl_number(const struct source *s)
+{
+    return ((const struct source_jsonl *)s)->number;
+}
+
 static void jsonl_free(struct source *s)
 {
     free(jsonl_of(s));
 }
 
-struct source *source_jsonl_new(void)
+struct source *source_jsonl_new(bool objects)
 {
-    static const struct source_ops ops = {jsonl_next, jsonl_place, jsonl_seek, jsonl_skip_to,
-                                          jsonl_free};
+    static const struct source_ops ops = {.next = jsonl_next,
+                                          .place = jsonl_place,
+                                          .seek = jsonl_seek,
+                                          .skip_to = jsonl_skip_to,
+                                          .number = jsonl_number,
+                                          .free = jsonl_free};
     struct source_jsonl *j = xcalloc(1, sizeof *j);
     j->base.ops = &ops;
     j->base.fd = -1;
+    j->objects = objects;
     j->lf = j->cr = (struct finder){-1, 0};
     return &j->base;
 }

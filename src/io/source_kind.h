@@ -12,7 +12,15 @@ struct source_ops {
     struct place (*place)(const struct source *s);
     bool (*seek)(struct source *s, struct place place, struct err *err);
     bool (*skip_to)(struct source *s, int64_t record, struct err *err);
-    void (*free)(struct source *s); /* frees `s` itself and what only the format knows */
+    int64_t (*number)(const struct source *s); /* of the record that the next call would return */
+    void (*free)(struct source *s);            /* frees `s` itself and what only the format knows */
+    /* Of several inputs; NULL: of the one file. */
+    bool (*fingerprint)(struct source *s, int64_t want_bytes, char print[65], int64_t *bytes,
+                        struct err *err);
+    bool (*extent)(const struct source *s, int64_t *size_bytes, int64_t *at_bytes);
+    int (*fd)(const struct source *s);
+    bool (*inputs)(struct source *s, char **out, struct err *err);
+    bool (*check_inputs)(struct source *s, const char *before, struct err *err);
 };
 
 /* The first member of each format's struct. */
@@ -24,7 +32,19 @@ struct source {
     char reason[256]; /* of the last bad record, when it is not a static text */
 };
 
-struct source *source_jsonl_new(void);
+/* One file of the spec. */
+MUST_CHECK bool source_open_file(const struct data_spec *spec, const char *path,
+                                 enum data_format format, const struct folders *folders,
+                                 struct source **out, struct err *err);
+/* All of them. */
+MUST_CHECK bool source_many_open(const struct data_spec *spec, const struct folders *folders,
+                                 struct source **out, struct err *err);
+/* The fingerprint of one open file. */
+MUST_CHECK bool source_print_file(int fd, const char *name, int64_t want_bytes, char print[65],
+                                  int64_t *bytes, struct err *err);
+
+/* With `objects` every value that is no object is a bad record. */
+struct source *source_jsonl_new(bool objects);
 struct source *source_csv_new(int64_t chunk_rows);
 /* Reads the header. */
 MUST_CHECK bool source_csv_begin(struct source *s, struct err *err);

@@ -11,11 +11,11 @@ static const char sql_insert[] =
     "INSERT INTO job (name, kind, state, paused, spec, failure, token_hash, created_at_us,"
     " started_at_us, ended_at_us, known, reading_record, reading_bytes, reading_line, served_below,"
     " sink_bytes, sink_columns, errors_bytes, bad_records, repeats, written, source_print,"
-    " source_print_bytes)"
+    " source_print_bytes, inputs)"
     " VALUES (:name, :kind, :state, :paused, :spec, :failure, :token_hash, :created_at_us,"
     " :started_at_us, :ended_at_us, :known, :reading_record, :reading_bytes, :reading_line,"
     " :served_below, :sink_bytes, :sink_columns, :errors_bytes, :bad_records, :repeats, :written,"
-    " :source_print, :source_print_bytes)"
+    " :source_print, :source_print_bytes, :inputs)"
     " ON CONFLICT (name) DO NOTHING";
 
 /* The name is written by itself, for its index would be written along with it each time. */
@@ -26,7 +26,7 @@ static const char sql_save[] =
     " reading_line = :reading_line, served_below = :served_below, sink_bytes = :sink_bytes,"
     " sink_columns = :sink_columns, errors_bytes = :errors_bytes, bad_records = :bad_records,"
     " repeats = :repeats, written = :written, source_print = :source_print,"
-    " source_print_bytes = :source_print_bytes WHERE id = :id";
+    " source_print_bytes = :source_print_bytes, inputs = :inputs WHERE id = :id";
 static const char sql_rename[] = "UPDATE job SET name = :name WHERE id = :id AND name <> :name";
 
 /* Pages and attempts go with it (ON DELETE CASCADE). */
@@ -35,13 +35,14 @@ static const char sql_delete[] = "DELETE FROM job WHERE id = :id";
 static const char sql_load[] =
     "SELECT id, name, kind, state, paused, spec, failure, token_hash, created_at_us, started_at_us,"
     " ended_at_us, known, reading_record, reading_bytes, reading_line, served_below, sink_bytes,"
-    " sink_columns, errors_bytes, bad_records, repeats, written, source_print, source_print_bytes"
-    " FROM job ORDER BY id";
+    " sink_columns, errors_bytes, bad_records, repeats, written, source_print, source_print_bytes,"
+    " inputs FROM job ORDER BY id";
 
 void job_row_release(struct job_row *row)
 {
     free(row->name);
     free(row->spec);
+    free(row->inputs);
     free(row->failure);
     free(row->progress.sink_columns);
     *row = (struct job_row){0};
@@ -70,6 +71,7 @@ static void bind_common(struct stmt *q, const struct job_row *row)
     stmt_bind_text(q, ":state", job_state_name(row->state));
     stmt_bind_i64(q, ":paused", row->paused);
     stmt_bind_text(q, ":spec", row->spec ? row->spec : "");
+    stmt_bind_text(q, ":inputs", row->inputs);
     stmt_bind_text(q, ":failure", row->failure);
     stmt_bind_blob(q, ":token_hash", row->has_token ? row->token_hash : NULL, TOKEN_HASH_BYTES);
     stmt_bind_i64(q, ":started_at_us", row->started_at_us);
@@ -210,6 +212,7 @@ static bool read_row(struct stmt *q, struct job_row *row, struct err *err)
     row->started_at_us = stmt_i64(q, 9);
     row->ended_at_us = stmt_i64(q, 10);
     read_progress(q, 11, &row->progress);
+    row->inputs = stmt_take_text(q, 24);
     return true;
 }
 

@@ -33,6 +33,7 @@ struct job_row {
     enum job_state state;
     bool paused;
     char *spec;    /* JSON, see data_spec_write */
+    char *inputs;  /* what tells several inputs from others (source_inputs), NULL */
     char *failure; /* why it failed, NULL */
     bool has_token;
     uint8_t token_hash[TOKEN_HASH_BYTES];

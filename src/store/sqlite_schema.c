@@ -65,4 +65,12 @@ static const char step_1[] =
     " revoked_at_us INTEGER NOT NULL);"
     "CREATE UNIQUE INDEX api_key_in_force ON api_key (name) WHERE revoked_at_us = 0;";
 
-const char *const sqlite_migrations[SQLITE_SCHEMA_VERSION] = {step_1};
+/* Several inputs; results that wait for those before them. */
+static const char step_2[] = "ALTER TABLE job ADD COLUMN inputs TEXT;"
+                             "CREATE TABLE held_result ("
+                             " job_id INTEGER NOT NULL REFERENCES job (id) ON DELETE CASCADE,"
+                             " record INTEGER NOT NULL,"
+                             " line BLOB NOT NULL,"
+                             " PRIMARY KEY (job_id, record)) WITHOUT ROWID;";
+
+const char *const sqlite_migrations[SQLITE_SCHEMA_VERSION] = {step_1, step_2};

@@ -29,6 +29,7 @@ static struct job_row full_row(const char *name)
                           .ended_at_us = 3};
     row.name = xstrdup(name);
     row.spec = xstrdup("{\"mode\":\"read-write\"}");
+    row.inputs = xstrdup("[[2,2,\"ab\"]]");
     row.failure = xstrdup("das Eingabefile fehlt: 入力.jsonl");
     for (int i = 0; i < TOKEN_HASH_BYTES; i++)
         row.token_hash[i] = (uint8_t)(i * 7);
@@ -68,6 +69,7 @@ static void assert_same_job(const struct job_row *a, const struct job_row *b)
     assert_int_equal(a->state, b->state);
     assert_int_equal(a->paused, b->paused);
     assert_same_text(a->spec, b->spec);
+    assert_same_text(a->inputs, b->inputs);
     assert_same_text(a->failure, b->failure);
     assert_int_equal(a->has_token, b->has_token);
     assert_memory_equal(a->token_hash, b->token_hash, TOKEN_HASH_BYTES);

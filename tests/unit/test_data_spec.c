@@ -39,6 +39,8 @@ static void what_is_written_is_read_back(void **state)
         "\"lease_s\":0,\"max_attempts\":0,\"allow_repeats\":false}",
         "{\"mode\":\"write\",\"sink\":{\"format\":\"program\",\"program\":\"mailer\","
         "\"overwrite\":false},\"lease_s\":0,\"max_attempts\":0,\"allow_repeats\":true}",
+        "{\"mode\":\"read\",\"source\":{\"format\":\"jsonl\",\"paths\":[\"a\",\"b.csv\",\"c\"]},"
+        "\"lease_s\":0,\"max_attempts\":0,\"allow_repeats\":false}",
         "{\"mode\":\"read\",\"source\":{\"format\":\"program\",\"program\":\"numbers\"},"
         "\"lease_s\":604800,\"max_attempts\":1000000,\"allow_repeats\":false}",
     };
@@ -123,6 +125,12 @@ static void what_is_wrong_is_named_and_leaves_the_rest(void **state)
         {"{\"source\":{\"path\":\"\"}}", "source.path: expected a text"},
         {"{\"source\":{\"path\":\"a\\u0000b\"}}", "source.path: expected a text"},
         {"{\"source\":{\"path\":[]}}", "source.path"},
+        {"{\"source\":{\"paths\":\"a\"}}", "source.paths: expected a list of texts"},
+        {"{\"source\":{\"paths\":[]}}", "source.paths: expected at least one path"},
+        {"{\"source\":{\"paths\":[\"a\",1]}}", "source.paths: expected a text"},
+        {"{\"source\":{\"paths\":[\"\"]}}", "source.paths: expected a text"},
+        {"{\"source\":{\"path\":\"a\",\"paths\":[\"b\"]}}", "either path or paths"},
+        {"{\"source\":{\"paths\":[\"b\",\"c\"],\"path\":\"a\"}}", "either path or paths"},
         {"{\"source\":{\"program\":1}}", "source.program"},
         {"{\"source\":{\"format\":\"xml\"}}", "source.format"},
         {"{\"source\":{\"format\":\"none\"}}", "source.format"},
@@ -156,6 +164,43 @@ static void what_is_wrong_is_named_and_leaves_the_rest(void **state)
         assert_string_equal(after, before);
         data_spec_release(&spec);
     }
+}
+
+static void too_many_inputs_are_refused(void **state)
+{
+    (void)state;
+    OWNED_BUF struct buf text;
+    struct data_spec spec;
+    struct err err;
+    buf_init(&text, BUF_NO_CAP);
+    buf_add_text(&text, "{\"source\":{\"paths\":[\"a\"");
+    for (int i = 1; i < DATA_INPUTS_MAX; i++)
+        buf_add_text(&text, ",\"b\"");
+    size_t len = text.len;
+    buf_add_text(&text, "]}}");
+    data_spec_init(&spec);
+    assert_true(data_spec_read(buf_str(&text), &spec, &err));
+    assert_int_equal(data_spec_input_count(&spec), DATA_INPUTS_MAX);
+    assert_string_equal(data_spec_input(&spec, 0), "a");
+    assert_string_equal(data_spec_input(&spec, DATA_INPUTS_MAX - 1), "b");
+    data_spec_release(&spec);
+    text.len = len;
+    buf_add_text(&text, ",\"c\"]}}");
+    assert_false(data_spec_read(buf_str(&text), &spec, &err));
+    assert_int_equal(err.code, ERR_LIMIT);
+    data_spec_release(&spec);
+}
+
+static void a_path_tells_its_format(void **state)
+{
+    (void)state;
+    assert_int_equal(data_format_of_path("a.csv"), FORMAT_CSV);
+    assert_int_equal(data_format_of_path("a.CSV.gz"), FORMAT_CSV);
+    assert_int_equal(data_format_of_path("a.jsonl.zst"), FORMAT_JSONL);
+    assert_int_equal(data_format_of_path("a.ndjson"), FORMAT_JSONL);
+    assert_int_equal(data_format_of_path(".csv"), FORMAT_NONE);
+    assert_int_equal(data_format_of_path("csv.txt"), FORMAT_NONE);
+    assert_int_equal(data_format_of_path(""), FORMAT_NONE);
 }
 
 static void parts_that_do_not_fit_together_are_refused(void **state)
@@ -213,6 +258,8 @@ int main(void)
         cmocka_unit_test(a_format_that_is_not_named_follows_from_the_path),
         cmocka_unit_test(members_that_are_absent_or_null_keep_what_was),
         cmocka_unit_test(what_is_wrong_is_named_and_leaves_the_rest),
+        cmocka_unit_test(too_many_inputs_are_refused),
+        cmocka_unit_test(a_path_tells_its_format),
         cmocka_unit_test(parts_that_do_not_fit_together_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
