@@ -24,6 +24,7 @@ from .errors import (
 from .event import Event
 from .job import Counts, Job, RecordError
 from .lease import Lease, Settled
+from .outcome import Fail, RetryAfter, Skip, retry
 from .worker import work
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "ConnectionLostError",
     "Counts",
     "Event",
+    "Fail",
     "FatalError",
     "FileError",
     "ForbiddenError",
@@ -52,8 +54,11 @@ __all__ = [
     "OutputTakenError",
     "PenstockError",
     "RecordError",
+    "RetryAfter",
     "Settled",
+    "Skip",
     "StoreError",
     "UnauthorizedError",
+    "retry",
     "work",
 ]

@@ -1,0 +1,179 @@
+"""The twin of connection.py for asyncio: one keep-alive connection, one call at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from typing import Any
+
+from .errors import BusyError, ConnectionLostError, PenstockError, error_of
+from .wire import Address, Answer, AnswerReader, RequestWriter
+
+
+class _Peer(asyncio.Protocol):
+    """The connection's end here: gathers one answer at a time."""
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport | None = None
+        self.usable = False
+        self._reader: AnswerReader | None = None
+        self._pieces: list[bytes] = []
+        self._waiting: asyncio.Future[Answer] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self.usable = True
+
+    def ask(self, method: str, message: bytes) -> asyncio.Future[Answer]:
+        assert self.transport is not None
+        self._reader = AnswerReader(method)
+        self._pieces = []
+        self._waiting = asyncio.get_running_loop().create_future()
+        self.transport.write(message)
+        return self._waiting
+
+    def data_received(self, data: bytes) -> None:
+        reader = self._reader
+        if reader is None:
+            # Nothing was asked for.
+            self.close()
+            return
+        try:
+            self._pieces += reader.feed(data)
+        except (PenstockError, ValueError) as error:
+            self._fail(error)
+            return
+        if reader.done:
+            self._finish(reader)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.usable = False
+        reader = self._reader
+        if reader is None:
+            return
+        try:
+            reader.eof()
+        except ConnectionLostError as error:
+            self._fail(exc or error)
+        else:
+            self._finish(reader)
+
+    def close(self) -> None:
+        self.usable = False
+        if self.transport is not None:
+            self.transport.abort()
+
+    def _finish(self, reader: AnswerReader) -> None:
+        self._reader = None
+        if not reader.keeps:
+            self.close()
+        body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        self._pieces = []
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(Answer(reader.status, reader.headers, body))
+
+    def _fail(self, error: Exception) -> None:
+        self._reader = None
+        self.close()
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_exception(error)
+
+
+class AsyncConnection:
+    """A connection that is opened when needed and again when it was lost. One call at a time."""
+
+    def __init__(
+        self,
+        url: str,
+        key: str | None = None,
+        token: str | None = None,
+        *,
+        timeout_s: float = 60.0,
+        patience_s: float = 30.0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.address = Address.of(url)
+        self.timeout_s = timeout_s
+        self.patience_s = patience_s
+        self._tls = tls
+        self._writer = RequestWriter(self.address, key, token)
+        self._peer: _Peer | None = None
+
+    def close(self) -> None:
+        """Closes the connection; the next call opens a new one."""
+        if self._peer is not None:
+            self._peer.close()
+        self._peer = None
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        repeatable: bool,
+        wait_s: float = 0.0,
+    ) -> Answer:
+        """As Connection.call. Cancelled, it closes the connection: an answer may be on its way."""
+        message = self._writer.write(method, path, body)
+        give_up_at = time.monotonic() + self.patience_s
+        pause_s = 0.05
+        repeated = False
+        while True:
+            sent = False
+            try:
+                peer = await self._ensure()
+                sent = True
+                answer = await self._exchange(peer, method, message, self.timeout_s + wait_s)
+                if answer.status < 400:
+                    return answer
+                error = error_of(answer.status, answer.body)
+                error.repeated = repeated
+                if not (isinstance(error, BusyError) and repeatable):
+                    raise error
+                problem: Exception = error
+            except (OSError, asyncio.TimeoutError) as lost:
+                self.close()
+                problem = self.address.lost(lost)
+                if sent and not repeatable:
+                    raise problem from lost
+                repeated = repeated or sent
+            except asyncio.CancelledError:
+                self.close()
+                raise
+            # Nothing announces a server's return, so this asks again, ever more rarely.
+            if time.monotonic() + pause_s > give_up_at:
+                raise problem
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, 2.0)
+
+    async def _exchange(self, peer: _Peer, method: str, message: bytes, within_s: float) -> Answer:
+        waiting = peer.ask(method, message)
+
+        def give_up() -> None:
+            if not waiting.done():
+                waiting.set_exception(ConnectionLostError(f"no answer within {within_s:g} s"))
+                peer.close()
+
+        timer = asyncio.get_running_loop().call_later(within_s, give_up)
+        try:
+            return await waiting
+        finally:
+            timer.cancel()
+
+    async def _ensure(self) -> _Peer:
+        if self._peer is not None and self._peer.usable:
+            return self._peer
+        where = self.address
+        loop = asyncio.get_running_loop()
+        opening: Any
+        if where.unix_path is not None:
+            opening = loop.create_unix_connection(_Peer, where.unix_path)
+        else:
+            context = (self._tls or ssl.create_default_context()) if where.tls else None
+            opening = loop.create_connection(_Peer, where.host, where.port, ssl=context)
+        _, self._peer = await asyncio.wait_for(opening, self.timeout_s)
+        assert self._peer is not None
+        return self._peer

@@ -1,0 +1,70 @@
+"""python -m penstock.runtime TARGET: started by `penstock run` and `penstock worker`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+import traceback
+
+from .channel import VARIABLE, Channel, Message
+from .target import Target, TargetError, load
+from .worker import Worker
+
+USAGE = 2
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m penstock.runtime", description=__doc__)
+    parser.add_argument("target", metavar="TARGET", help="task.py, a folder or module:function")
+    parser.add_argument("--config", metavar="FILE", help="its settings, as JsonlBatch's config.py")
+    parser.add_argument("--batch-size", metavar="N", type=int, default=0, help="records a call")
+    args = parser.parse_args()
+    channel = Channel.of_environment()
+    if channel is None:
+        parser.error(f"{VARIABLE} is not set: `penstock run` starts this program")
+    # The supervisor decides what an interrupt means; it says so over the channel.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    try:
+        target = load(args.target, args.config, max(args.batch_size, 0))
+    except TargetError as error:
+        channel.say(error={"text": str(error), "traceback": ""})
+        return USAGE
+    except BaseException as error:
+        # Whatever stands in somebody's file, SystemExit too: it cannot be run.
+        text = f"{args.target} cannot be imported: {type(error).__name__}: {error}"
+        channel.say(error={"text": text.replace("\n", " "), "traceback": traceback.format_exc()})
+        return USAGE
+    channel.say(hello=target.hello())
+    message = channel.listen()
+    if message is None or "go" not in message:
+        return 0  # nothing more was wanted than to know what it is
+    return _run(channel, target, message["go"])
+
+
+def _run(channel: Channel, target: Target, go: Message) -> int:
+    worker: list[Worker] = []
+
+    async def work() -> int:
+        worker.append(Worker(channel, target, go))
+        return await worker[0].run()
+
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    status = loop.run_until_complete(work())
+    if worker[0].stuck:
+        # What cannot be stopped must not hold up the end.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,137 @@
+"""The worker's side of the protocol: one lease, claims and settles over two connections.
+
+Claims wait for records, so they have a connection of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import orjson
+
+from ..async_connection import AsyncConnection
+from .codec import loads
+
+# A server that is away comes back, or the supervisor ends us.
+PATIENCE_S = 86400.0
+EXTEND_AT_MOST_S = 20.0
+
+
+class Claimed(NamedTuple):
+    """The answer to a claim."""
+
+    #: Pairs [number, record].
+    records: list[list[Any]]
+    finished: bool
+    #: How many may run here at once; None: no limit.
+    slots: int | None
+    #: Record i starts `first_s + i * every_s` after `at_s`, if every_s is above 0.
+    first_s: float
+    every_s: float
+    alone: bool
+    at_s: float
+    size_bytes: int
+
+
+class Session:
+    """What one worker holds of one job."""
+
+    def __init__(
+        self, server: str, key: str | None, token: str | None, job: int | str, worker: str
+    ) -> None:
+        self._claims = AsyncConnection(server, key, token, patience_s=PATIENCE_S)
+        self._reports = AsyncConnection(server, key, token, patience_s=PATIENCE_S)
+        self._path = f"/v1/jobs/{job}" if isinstance(job, int) else f"/v1/jobs/~{quote(job, '')}"
+        self._worker = worker
+        # One call at a time: a settle and an extend may meet.
+        self._reporting = asyncio.Lock()
+        self.lease: str | None = None
+        self.lease_s = 30.0
+        self._touched_s = time.monotonic()
+
+    async def open(self) -> None:
+        """Asks what the job is like. NotFoundError, ForbiddenError, ..."""
+        told = orjson.loads(await self._report("GET", ""))
+        # By id from now on: the name may be given to another job.
+        self._path = f"/v1/jobs/{told['id']}"
+        self.lease_s = float(told["lease_s"]) or 30.0
+
+    @property
+    def wait_s(self) -> float:
+        """How long a claim may wait: the lease must not end meanwhile."""
+        return min(30.0, self.lease_s / 3)
+
+    async def claim(self, most: int, running: int, wait_s: float) -> Claimed:
+        """Takes up to `most` records, waiting for the first. LeaseEndedError."""
+        body: dict[str, Any] = {"max": most, "wait_s": wait_s, "running": running}
+        if self.lease is None:
+            body["keep"] = True
+            body["worker"] = self._worker
+        else:
+            body["lease"] = self.lease
+        answer = await self._claims.call(
+            "POST", f"{self._path}/claim", orjson.dumps(body), repeatable=True, wait_s=wait_s
+        )
+        now = time.monotonic()
+        told = loads(answer.body)
+        lease = told["lease"]
+        self.lease = lease["token"] if lease else None
+        self._touched_s = now
+        starts = told.get("starts") or {}
+        return Claimed(
+            told["records"],
+            told["finished"],
+            told.get("slots"),
+            starts.get("first_s", 0.0),
+            starts.get("every_s", 0.0),
+            told.get("alone", False),
+            now,
+            len(answer.body),
+        )
+
+    async def settle(self, results: bytes, skipped: list[int], failures: bytes) -> None:
+        """Reports outcomes; durable on return. LeaseEndedError."""
+        body = b'{"lease":%b,"results":%b,"skipped":%b,"failures":%b}' % (
+            orjson.dumps(self.lease),
+            results,
+            orjson.dumps(skipped),
+            failures,
+        )
+        await self._report("POST", "/settle", body)
+
+    async def extend_when_due(self) -> None:
+        """Moves the deadline on, unless a claim or a settle has done so lately."""
+        if self.lease is None or time.monotonic() - self._touched_s < self.extend_every_s:
+            return
+        body = orjson.dumps({"lease": self.lease})
+        await self._report("POST", "/extend", body)
+
+    @property
+    def extend_every_s(self) -> float:
+        """How long the lease is left alone before it is extended."""
+        return min(self.lease_s / 3, EXTEND_AT_MOST_S)
+
+    async def release(self) -> None:
+        """Gives back what is held. Fine when the lease has ended."""
+        if self.lease is None:
+            return
+        body = orjson.dumps({"lease": self.lease})
+        self.lease = None
+        await self._report("POST", "/release", body)
+
+    async def _report(self, method: str, verb: str, body: bytes | None = None) -> bytes:
+        async with self._reporting:
+            answer = await self._reports.call(method, self._path + verb, body, repeatable=True)
+        self._touched_s = time.monotonic()
+        return answer.body
+
+    def close_claims(self) -> None:
+        """Ends a claim that waits."""
+        self._claims.close()
+
+    def close(self) -> None:
+        self._claims.close()
+        self._reports.close()

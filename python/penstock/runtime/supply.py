@@ -1,0 +1,97 @@
+"""What may be started now: records that were claimed, places for them, and their times.
+
+Unpaced, a record may start as soon as a place is free. Paced, each has its time (docs/
+worker-protocol.md): it starts then or later, and not sooner after the start before it than 0.995 of
+the pace. A start that came a little late, as timers and busy loops make it, does not push all that
+follow: up to LATE_S it counts as if it had been on time. The rate still holds over any second,
+because the pace that the server gives out leaves more than that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from .session import Claimed
+
+CLOSEST = 0.995
+LATE_S = 0.004
+
+Pair = list[Any]  # [number, record]
+
+
+class Supply:
+    """The records that are held and not started. For the loop's thread."""
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        #: Pairs [number, record], in the order in which they are to start.
+        self.pending: deque[Pair] = deque()
+        #: How many may run at once, and how many do.
+        self.slots = 0
+        self.live = 0
+        self.paced = False
+        self._wake = wake
+        self._times: deque[float] = deque()
+        self._every_s = 0.0
+        self._last_s = float("-inf")
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, claimed: Claimed) -> None:
+        """Takes what a claim brought. `slots` is the caller's to set."""
+        if claimed.every_s > 0 and claimed.records:
+            if not self.paced:
+                self._times = deque([0.0] * len(self.pending))
+                self.paced = True
+            self._every_s = claimed.every_s
+            first_s = claimed.at_s + claimed.first_s
+            count = len(claimed.records)
+            self._times.extend(first_s + claimed.every_s * i for i in range(count))
+        elif claimed.records and self.paced:
+            if self.pending:
+                self._times.extend([0.0] * len(claimed.records))
+            else:
+                self.paced = False
+        self.pending.extend(claimed.records)
+
+    def drop(self) -> None:
+        """Forgets what has not been started."""
+        self.pending.clear()
+        self._times.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def startable(self) -> int:
+        """How many records may start now, as far as places and the next one's time allow."""
+        count = min(len(self.pending), self.slots - self.live)
+        if count > 0 and self.paced and not self._due(time.monotonic()):
+            return 0
+        return max(count, 0)
+
+    def due(self) -> bool:
+        """Whether the next record's time has come. It is then taken as started. Only if paced."""
+        now = time.monotonic()
+        if not self._due(now):
+            return False
+        self._last_s = max(self._next_s(), now - LATE_S)
+        self._times.popleft()
+        return True
+
+    def _next_s(self) -> float:
+        return max(self._times[0], self._last_s + CLOSEST * self._every_s)
+
+    def _due(self, now: float) -> bool:
+        """The same without taking it; when it is not due, wakes its owner at its time."""
+        wait_s = self._next_s() - now
+        if wait_s <= 0:
+            return True
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(wait_s, self._fire)
+        return False
+
+    def _fire(self) -> None:
+        self._timer = None
+        self._wake()

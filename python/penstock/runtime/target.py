@@ -1,0 +1,212 @@
+"""What is to be run: TARGET and --config of the command line, loaded.
+
+task.py            process_record(record, context), and on_startup, on_shutdown if wanted
+task.py:function   another function of that file
+folder             its task.py and config.py, as a JsonlBatch folder has them
+module:function    anything that can be imported from here
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ..outcome import RetryPlan, retry_plan_of
+from . import jsonlbatch
+
+DEFAULT_FUNCTION = "process_record"
+
+
+class TargetError(Exception):
+    """It cannot be run; the text says why."""
+
+
+class Target:
+    """A function, its hooks, and what its folder says."""
+
+    def __init__(
+        self,
+        module: ModuleType,
+        name: str,
+        where: str,
+        folder: Path,
+        settings: jsonlbatch.Settings | None,
+        batch_size: int,
+    ) -> None:
+        self.what = f"{where}:{name}"
+        self.module = module
+        self.folder = folder
+        self.settings = settings
+        self.batch_size = batch_size
+        self.on_startup = _hook(module, "on_startup")
+        self.on_shutdown = _hook(module, "on_shutdown")
+        function = _function(module, name, where)
+        self.retry: RetryPlan | None = retry_plan_of(function)
+        if self.retry is not None:
+            function = self.retry.function
+        self.waits = is_coroutine(function)
+        self.function = _with_context(function, self.waits, self.what)
+
+    @property
+    def kind(self) -> str:
+        if self.batch_size:
+            return "batch"
+        return "coroutine" if self.waits else "function"
+
+    def hello(self) -> dict[str, Any]:
+        """What the supervisor is told."""
+        plan = self.retry
+        retry = plan and {"retries": plan.retries, "delay_s": plan.delay_s, "factor": plan.factor}
+        return {
+            "pid": os.getpid(),
+            "what": self.what,
+            "kind": self.kind,
+            "batch_size": self.batch_size or 1,
+            "retry": retry,
+            "settings": self.settings.told if self.settings else None,
+        }
+
+    def mentions(self, word: str) -> bool:
+        """Whether that word is in the source of the task, or of a module that lies beside it."""
+        for module in [self.module, *sys.modules.values()]:
+            path = getattr(module, "__file__", None)
+            if not isinstance(path, str) or not path.endswith(".py"):
+                continue
+            if module is not self.module and self.folder not in Path(path).parents:
+                continue
+            try:
+                if word in Path(path).read_text(encoding="utf-8", errors="replace"):
+                    return True
+            except OSError:
+                return True
+        return False
+
+
+def load(target: str, config: str | None, batch_size: int) -> Target:
+    """Imports what TARGET names. TargetError, or whatever the import raises."""
+    path, name = _split(target)
+    if path is None:
+        module, _, function = name.rpartition(":")
+        return _load_module(module, function, config, batch_size)
+    if not path.exists():
+        raise TargetError(f"{path}: no such file or folder")
+    folder = path if path.is_dir() else path.parent
+    file = path / "task.py" if path.is_dir() else path
+    if not file.is_file():
+        raise TargetError(f"{file}: no such file")
+    file, folder = file.resolve(), folder.resolve()
+    sys.path.insert(0, str(folder))
+    if path.is_dir():
+        # As JsonlBatch is started: its paths, and those of the task, begin here.
+        os.chdir(folder)
+    settings = jsonlbatch.install(folder, _config_of(config, folder if path.is_dir() else None))
+    return Target(_import_file(file), name, file.name, folder, settings, batch_size)
+
+
+def is_coroutine(function: Any) -> bool:
+    """Whether calling it gives something to be awaited."""
+    while not inspect.isfunction(function) and hasattr(function, "func"):
+        function = function.func  # functools.partial
+    called = getattr(function, "__call__", None)  # noqa: B004
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called)
+
+
+def _split(target: str) -> tuple[Path | None, str]:
+    """The file or folder, if it is one, and the function's name or module:function."""
+    if os.path.exists(target) or ":" not in target:
+        return Path(target), DEFAULT_FUNCTION
+    head, _, name = target.rpartition(":")
+    if head.endswith(".py") or os.path.exists(head):
+        return Path(head), name
+    return None, target
+
+
+def _config_of(config: str | None, folder: Path | None) -> Path | None:
+    if config is not None:
+        path = Path(config).resolve()
+        if not path.is_file():
+            raise TargetError(f"{config}: no such file")
+        return path
+    own = folder / "config.py" if folder else None
+    return own if own is not None and own.is_file() else None
+
+
+def _load_module(module: str, name: str, config: str | None, batch_size: int) -> Target:
+    here = Path.cwd()
+    sys.path.insert(0, str(here))
+    settings = jsonlbatch.install(here, _config_of(config, None))
+    try:
+        loaded = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name and (module == error.name or module.startswith(error.name + ".")):
+            raise TargetError(f"no module {error.name!r} can be found from {here}") from error
+        raise
+    return Target(loaded, name, module, here, settings, batch_size)
+
+
+def _import_file(file: Path) -> ModuleType:
+    """Imports a file as the module of its name, unless that would hide another."""
+    name = file.stem
+    standard: Any = getattr(sys, "stdlib_module_names", ())
+    if name in sys.modules or name in standard or not name.isidentifier():
+        name = "penstock_task"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise TargetError(f"{file}: is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _function(module: ModuleType, name: str, where: str) -> Callable[..., Any]:
+    found: Any = module
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if found is None:
+        raise TargetError(f"{where} has no {name}")
+    if not callable(found):
+        raise TargetError(f"{name} of {where} is no function")
+    if inspect.isasyncgenfunction(found) or inspect.isgeneratorfunction(found):
+        raise TargetError(f"{name} of {where} yields; a function of a record returns its result")
+    function: Callable[..., Any] = found
+    return function
+
+
+def _hook(module: ModuleType, name: str) -> Callable[..., Any] | None:
+    hook = getattr(module, name, None)
+    return hook if callable(hook) else None
+
+
+def _with_context(function: Callable[..., Any], waits: bool, what: str) -> Callable[..., Any]:
+    """The function as one of (record, context); one that takes the record alone gets it alone."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return function  # of C: has to take both
+    if _binds(signature, 2):
+        return function
+    if not _binds(signature, 1):
+        raise TargetError(f"{what}{signature} takes neither (record, context) nor (record)")
+    if waits:
+
+        async def alone(record: Any, _: Any) -> Any:
+            return await function(record)
+
+        return alone
+    return lambda record, _: function(record)
+
+
+def _binds(signature: inspect.Signature, count: int) -> bool:
+    try:
+        signature.bind(*[None] * count)
+    except TypeError:
+        return False
+    return True

@@ -1,0 +1,359 @@
+"""The worker: claims ahead, keeps the runner supplied, calls the hooks, stops when told to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import inspect
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import LeaseEndedError, PenstockError
+from . import jsonlbatch
+from .channel import Channel, Message
+from .desk import Desk
+from .plain_runner import PlainRunner
+from .runner import BatchRunner, Runner
+from .session import Claimed, Session
+from .supply import Supply
+from .target import Target
+
+# Records are claimed ahead for so long, but not more than so much or so many.
+AHEAD_S = 0.02
+AHEAD_BYTES = 2 << 20
+CLAIM_MAX = 50000
+FIRST_CLAIM = 64
+# When the job sets no limit of its own.
+SLOTS_DEFAULT = 100
+# A claim that brings nothing although it could wait is not repeated at once.
+EMPTY_PAUSE_S = 0.05
+# What was cancelled gets so long to end.
+CANCEL_WAIT_S = 5.0
+MEMORY_LOOK_S = 0.1
+
+
+class Worker:
+    """Runs one target over one job, from `go` to `bye`."""
+
+    def __init__(self, channel: Channel, target: Target, go: Message) -> None:
+        self._channel = channel
+        self._target = target
+        self._go = go
+        self._session = Session(
+            go["server"], go.get("key"), go.get("token"), go["job"], go.get("worker") or "python"
+        )
+        self._supply = Supply(self._kick)
+        self._desk = Desk(self._session, channel, self._change, self._lost)
+        self._runner = self._make_runner(float(go.get("timeout_s") or 0))
+        self._default_slots = int(go.get("slots_hint") or SLOTS_DEFAULT)
+        self._max_memory_bytes = int(go.get("max_memory_bytes") or 0)
+        self._max_records = int(go.get("max_records") or 0)
+        self._changed = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._grace_ends_s = float("inf")
+        #: Why it ends: "finished", "stopped", "recycle".
+        self._reason = "finished"
+        self._context: dict[str, Any] | None = None
+        self._http_session: Any = None
+        self._failed = False
+        self._said_lease: str | None = None
+        self._claimed = 0
+        self._last_claim = FIRST_CLAIM
+        self._record_bytes = 0.0
+        self._rate = 0.0
+        self._rate_from = (time.monotonic(), 0)
+        self._memory_looked_s = 0.0
+
+    @property
+    def stuck(self) -> bool:
+        """Something goes on that cannot be stopped: only the end of the process ends it."""
+        return self._runner.stuck
+
+    async def run(self) -> int:
+        """All of it; the process's exit status."""
+        await self._channel.attach(self._on_message, self._on_end)
+        jsonlbatch.log_to(
+            lambda told: self._channel.say(log=told),
+            self._channel.room,
+            self._runner.current_record,
+        )
+        keeper: asyncio.Task[None] | None = None
+        try:
+            await self._session.open()
+            keeper = asyncio.get_running_loop().create_task(self._keep_lease())
+            await self._work()
+            await self._drain()
+        except PenstockError as error:
+            self._failed = True
+            self._channel.say(error={"text": f"{error.code}: {error}", "traceback": ""})
+        finally:
+            if keeper is not None:
+                keeper.cancel()
+            with contextlib.suppress(PenstockError):
+                await asyncio.wait_for(self._session.release(), CANCEL_WAIT_S)
+            await self._shut_down()
+            self._session.close()
+        if not self._failed:
+            self._channel.say(bye={"ran": self._desk.settled, "reason": self._reason})
+        await self._channel.close()
+        return 1 if self._failed else 0
+
+    def _make_runner(self, timeout_s: float) -> Runner:
+        target = self._target
+        rest = (target.function, self._supply, self._desk, timeout_s, self._change)
+        if not target.waits:
+            return PlainRunner(target.batch_size, *rest)
+        return BatchRunner(target.batch_size, *rest) if target.batch_size else Runner(*rest)
+
+    # ---- claiming
+
+    async def _work(self) -> None:
+        """Claims until the job has ended or something stops it."""
+        claiming = asyncio.get_running_loop().create_task(self._claim_all())
+        stopping = asyncio.get_running_loop().create_task(self._stopping.wait())
+        await asyncio.wait({claiming, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (claiming, stopping):
+            task.cancel()
+        await asyncio.wait({claiming, stopping})
+        if not claiming.cancelled():
+            claiming.result()
+
+    async def _claim_all(self) -> None:
+        while True:
+            await self._until(lambda: self._wanted() > 0)
+            asked_s = time.monotonic()
+            try:
+                running = self._supply.live * (self._target.batch_size or 1)
+                claimed = await self._session.claim(self._wanted(), running, self._session.wait_s)
+            except LeaseEndedError:
+                self._lost()
+                continue
+            await self._take(claimed)
+            if claimed.finished and not claimed.records:
+                return
+            if self._recycles():
+                return
+            if not claimed.records and time.monotonic() - asked_s < EMPTY_PAUSE_S:
+                await asyncio.sleep(EMPTY_PAUSE_S)
+
+    async def _take(self, claimed: Claimed) -> None:
+        if self._session.lease != self._said_lease:
+            self._said_lease = self._session.lease
+            self._channel.say(lease=self._said_lease)
+        count = len(claimed.records)
+        if count:
+            self._claimed += count
+            self._last_claim = max(count, FIRST_CLAIM)
+            self._record_bytes = claimed.size_bytes / count
+            if self._context is None:
+                await self._start_up()
+        if claimed.alone:
+            # It was in the hands of a worker that died: nobody else's record is to be lost by it.
+            await self._until(self._quiet)
+        self._set_slots(claimed.slots)
+        self._supply.add(claimed)
+        self._kick()
+        if claimed.alone:
+            await self._until(self._quiet)
+
+    def _set_slots(self, told: int | None) -> None:
+        """Of records; the runner counts calls."""
+        slots = self._default_slots if told is None else told
+        size = self._target.batch_size or 1
+        self._supply.slots = max(1, slots // size) if slots > 0 else 0
+
+    def _wanted(self) -> int:
+        """How many records to claim now; 0: there are enough."""
+        size = self._target.batch_size or 1
+        supply = self._supply
+        self._measure()
+        ahead = min(int(self._rate * AHEAD_S), 4 * self._last_claim)
+        free = max(0, supply.slots - supply.live) * size
+        if self._claimed == 0:
+            free = max(free, min(self._default_slots, FIRST_CLAIM))
+        target = min(free + ahead, CLAIM_MAX)
+        if self._record_bytes:
+            target = min(target, max(size, int(AHEAD_BYTES / self._record_bytes)))
+        if self._max_records:
+            target = min(target, self._max_records - self._claimed)
+        held = len(supply.pending)
+        if held > target // 2 or self._desk.waiting > 4 * max(target, self._last_claim):
+            return 0
+        return max(target - held, 0)
+
+    def _measure(self) -> None:
+        """How many records end in a second, of late."""
+        now = time.monotonic()
+        then, before = self._rate_from
+        ended = self._desk.settled + self._desk.waiting
+        if now - then >= 0.005:
+            rate = (ended - before) / (now - then)
+            self._rate = rate if rate > self._rate else (self._rate * 3 + rate) / 4
+            self._rate_from = (now, ended)
+
+    def _lost(self) -> None:
+        """The lease is gone: all that it held is in other hands."""
+        self._session.lease = None
+        text = "the lease has ended: what was being worked on is served again"
+        self._channel.say(log={"level": "warning", "text": text})
+        self._supply.drop()
+        self._desk.drop()
+        self._runner.lose_all()
+
+    async def _keep_lease(self) -> None:
+        """Moves the lease's deadline on while nothing else does."""
+        while True:
+            await asyncio.sleep(self._session.extend_every_s / 2)
+            try:
+                await self._session.extend_when_due()
+            except LeaseEndedError:
+                self._lost()
+            except PenstockError as error:
+                text = f"the lease cannot be extended: {error}"
+                self._channel.say(log={"level": "warning", "text": text})
+
+    # ---- ending
+
+    def _on_message(self, message: Message) -> None:
+        stop = message.get("stop")
+        if stop is None:
+            return
+        self._end("stopped", float(stop.get("grace_s") or 0))
+
+    def _on_end(self) -> None:
+        """The supervisor is gone."""
+        if not self._stopping.is_set():
+            self._end("stopped", 0)
+
+    def _end(self, reason: str, grace_s: float) -> None:
+        self._reason = reason
+        self._grace_ends_s = min(self._grace_ends_s, time.monotonic() + grace_s)
+        self._stopping.set()
+        self._changed.set()
+
+    def _recycles(self) -> bool:
+        """Whether it has run so much, or grown so large, that a fresh process is to go on."""
+        if self._max_records and self._claimed >= self._max_records:
+            self._reason = "recycle"
+            return True
+        if self._runner.stuck or self._grown():
+            self._supply.drop()
+            self._reason = "recycle"
+            return True
+        return False
+
+    def _grown(self) -> bool:
+        now = time.monotonic()
+        if not self._max_memory_bytes or now - self._memory_looked_s < MEMORY_LOOK_S:
+            return False
+        self._memory_looked_s = now
+        return resident_bytes() > self._max_memory_bytes
+
+    async def _drain(self) -> None:
+        """Lets what runs end, as long as the grace lasts, and settles it."""
+        if self._reason == "stopped":
+            self._session.close_claims()
+            self._supply.drop()
+        while not self._quiet():
+            left_s = self._grace_ends_s - time.monotonic()
+            if left_s <= 0:
+                break
+            await self._until(lambda: self._quiet() or self._grace_over(), left_s)
+        if not self._quiet():
+            self._supply.drop()
+            self._runner.cancel_all("stop")
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._until(self._quiet), CANCEL_WAIT_S)
+
+    def _grace_over(self) -> bool:
+        return time.monotonic() >= self._grace_ends_s
+
+    def _quiet(self) -> bool:
+        """Nothing is held, nothing runs, all is settled."""
+        return not self._supply.pending and self._supply.live == 0 and self._desk.waiting == 0
+
+    # ---- waking up
+
+    def _kick(self) -> None:
+        self._runner.kick()
+
+    def _change(self) -> None:
+        self._changed.set()
+
+    async def _until(self, true: Callable[[], bool], within_s: float = float("inf")) -> None:
+        """Waits until something has made it true, or so long."""
+        while not true():
+            self._changed.clear()
+            if within_s == float("inf"):
+                await self._changed.wait()
+                continue
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), within_s)
+            return
+
+    # ---- hooks
+
+    async def _start_up(self) -> None:
+        context: Any = None
+        if self._target.on_startup is not None:
+            try:
+                context = await _called(self._target.on_startup)
+                if context is not None and not isinstance(context, dict):
+                    kind = type(context).__name__
+                    raise TypeError(f"on_startup must give a dict or None, not {kind}")
+            except BaseException as error:
+                self._context = {}
+                self._tell_failed(error, "on_startup")
+                self._end("stopped", 0)
+                raise asyncio.CancelledError from error
+        self._context = {} if context is None else context
+        self._open_http_session(self._context)
+        self._runner.context = self._context
+        # What is there now stays: the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50000, 20, 20)
+        self._channel.say(ready={})
+
+    def _open_http_session(self, context: dict[str, Any]) -> None:
+        """context['session'], for tasks that speak of one; nobody else pays for the import."""
+        if "aiohttp" not in sys.modules and not self._target.mentions("session"):
+            return
+        try:
+            import aiohttp
+        except ImportError:
+            return
+        limit = max(100, self._default_slots)
+        self._http_session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=limit))
+        context["session"] = self._http_session
+
+    async def _shut_down(self) -> None:
+        if self._context is not None and self._target.on_shutdown is not None:
+            try:
+                await _called(self._target.on_shutdown, self._context)
+            except BaseException as error:
+                self._tell_failed(error, "on_shutdown")
+        if self._http_session is not None:
+            await self._http_session.close()
+
+    def _tell_failed(self, error: BaseException, where: str) -> None:
+        self._failed = True
+        trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        text = f"{type(error).__name__}: {error}"
+        self._channel.say(failed={"text": text, "traceback": trace, "where": where})
+
+
+async def _called(hook: Callable[..., Any], *args: Any) -> Any:
+    result = hook(*args)
+    return await result if inspect.isawaitable(result) else result
+
+
+def resident_bytes() -> int:
+    """The memory that this process has in use."""
+    with open("/proc/self/statm", "rb") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,199 @@
+"""HTTP/1.1 as bytes: requests written, answers read, as much of it as the server speaks.
+
+No socket here: what sends and receives (connection.py, async_connection.py) shares this.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from .errors import ConnectionLostError, LimitError
+
+HEAD_MAX_BYTES = 64 << 10
+RECEIVE_BYTES = 256 << 10
+
+
+class Answer(NamedTuple):
+    """One answer, whole."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the server is."""
+
+    unix_path: str | None
+    host: str
+    port: int
+    tls: bool
+    prefix: str
+
+    @classmethod
+    def of(cls, url: str) -> Address:
+        """Reads http://host:port, https://host:port or unix:///path/to/socket."""
+        parts = urlsplit(url)
+        if parts.scheme == "unix":
+            path = unquote(parts.netloc + parts.path)
+            if not path:
+                raise ValueError(f"no path in {url!r}")
+            return cls(path, "localhost", 0, False, "")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"not an http://, https:// or unix:// address: {url!r}")
+        tls = parts.scheme == "https"
+        port = parts.port or (443 if tls else 80)
+        return cls(None, parts.hostname, port, tls, parts.path.rstrip("/"))
+
+    def lost(self, why: Exception) -> ConnectionLostError:
+        """What is told when the server cannot be reached or went away."""
+        if isinstance(why, ConnectionLostError):
+            return why
+        where = self.unix_path or f"{self.host}:{self.port}"
+        return ConnectionLostError(f"{where}: {str(why) or type(why).__name__}")
+
+
+class RequestWriter:
+    """Writes requests to one server, with the key or token that they carry."""
+
+    def __init__(self, address: Address, key: str | None, token: str | None) -> None:
+        host = f"[{address.host}]" if ":" in address.host else address.host
+        host = f"{host}:{address.port}" if address.port else host
+        fixed = f"Host: {host}\r\nUser-Agent: penstock-python\r\n"
+        for name, secret in (("Authorization: Bearer", key), ("Penstock-Token:", token)):
+            if secret is None:
+                continue
+            if not secret.isascii() or not secret.isprintable():
+                raise ValueError("keys and tokens are printable ASCII")
+            fixed += f"{name} {secret}\r\n"
+        self._fixed = fixed.encode("ascii")
+        self._prefix = address.prefix
+
+    def write(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str] | None = None
+    ) -> bytes:
+        """One request, whole. `body` is JSON."""
+        lines = [f"{method} {self._prefix}{path} HTTP/1.1\r\n".encode("ascii"), self._fixed]
+        lines += [f"{name}: {text}\r\n".encode("ascii") for name, text in (headers or {}).items()]
+        if body is not None:
+            lines.append(b"Content-Type: application/json\r\nContent-Length: %d\r\n" % len(body))
+        elif method == "POST":
+            lines.append(b"Content-Length: 0\r\n")
+        return b"".join([*lines, b"\r\n", body or b""])
+
+
+class AnswerReader:
+    """Reads one answer out of bytes as they come.
+
+    `status` is 0 and `headers` empty until the head is there; `done` says that all of it is. Bytes
+    behind the answer's end are in `rest`: nothing was asked for, so the connection is no good.
+    """
+
+    def __init__(self, method: str) -> None:
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.done = False
+        self.rest = b""
+        self._bodiless = method == "HEAD"
+        self._chunked = False
+        #: Bytes of the body, or of the chunk, that are missing; -1 for a body without a length.
+        self._missing = 0
+        #: What the next line of a chunked body is: a size, the end of a chunk, or a trailer.
+        self._line = "size"
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the connection can carry another call, once this answer is done."""
+        closed = self.headers.get("connection", "").lower() == "close"
+        return self.done and not closed and not self.rest and self._missing == 0
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Takes what was received; returns the pieces of the body that are in it."""
+        if self.rest:
+            data = self.rest + data
+            self.rest = b""
+        if not self.status:
+            data = self._head(data)
+            if not self.status:
+                self.rest = data
+                return []
+        if self.done:
+            self.rest = data
+            return []
+        if self._chunked:
+            return self._chunks(data)
+        return self._plain(data)
+
+    def eof(self) -> None:
+        """The server closed the connection. ConnectionLostError unless that ends the answer."""
+        if self.status and self._missing < 0:
+            self.done = True
+        if not self.done:
+            raise ConnectionLostError("the server closed the connection")
+
+    def _head(self, data: bytes) -> bytes:
+        while (end := data.find(b"\r\n\r\n")) >= 0:
+            lines = data[:end].decode("latin-1").split("\r\n")
+            data = data[end + 4 :]
+            words = lines[0].split(" ", 2)
+            if len(words) < 2 or not words[0].startswith("HTTP/1.") or not words[1].isdigit():
+                raise ConnectionLostError(f"not an HTTP answer: {lines[0][:60]!r}")
+            if int(words[1]) >= 200:
+                self._begin(int(words[1]), lines[1:])
+                return data
+        if len(data) > HEAD_MAX_BYTES:
+            raise LimitError("the answer's head is too long")
+        return data
+
+    def _begin(self, status: int, lines: list[str]) -> None:
+        self.status = status
+        for line in lines:
+            name, _, text = line.partition(":")
+            self.headers[name.lower()] = text.strip()
+        if self._bodiless or status in (204, 304):
+            self.done = True
+        elif self.headers.get("transfer-encoding", "").lower() == "chunked":
+            self._chunked = True
+        else:
+            self._missing = int(self.headers.get("content-length", -1))
+            self.done = self._missing == 0
+
+    def _plain(self, data: bytes) -> list[bytes]:
+        if self._missing >= 0:
+            data, self.rest = data[: self._missing], data[self._missing :]
+            self._missing -= len(data)
+            self.done = self._missing == 0
+        return [data] if data else []
+
+    def _chunks(self, data: bytes) -> list[bytes]:
+        pieces = []
+        while not self.done:
+            if self._missing:
+                piece, data = data[: self._missing], data[self._missing :]
+                self._missing -= len(piece)
+                if piece:
+                    pieces.append(piece)
+                if self._missing:
+                    return pieces
+                continue
+            end = data.find(b"\r\n")
+            if end < 0:
+                if len(data) > HEAD_MAX_BYTES:
+                    raise LimitError("a line of the answer is too long")
+                break
+            self._chunk_line(data[:end])
+            data = data[end + 2 :]
+        self.rest = data
+        return pieces
+
+    def _chunk_line(self, line: bytes) -> None:
+        if self._line == "size":
+            self._missing = int(line.partition(b";")[0], 16)
+            self._line = "end" if self._missing else "trailer"
+        elif self._line == "end":
+            self._line = "size"
+        elif not line:
+            self.done = True

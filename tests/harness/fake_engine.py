@@ -1,0 +1,123 @@
+"""A server that speaks the worker protocol and does what a test wants of it.
+
+For what the real one cannot be brought to do at will: leases that end, shares that change, limits
+on what is handed out, refusals.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+LEASE = "lease-1"
+
+
+class Refusal(Exception):
+    """Answer with this status and code."""
+
+    def __init__(self, status: int, code: str) -> None:
+        super().__init__(code)
+        self.status = status
+        self.code = code
+
+
+class FakeEngine:
+    """Hands out `records` once; keeps what was settled."""
+
+    def __init__(self, records: list[str], **answer: Any) -> None:
+        self.lock = threading.Condition()
+        #: JSON texts that wait, by number.
+        self.todo = dict(enumerate(records))
+        self.held: dict[int, str] = {}
+        self.results: dict[int, str] = {}
+        self.skipped: list[int] = []
+        self.failures: dict[int, Any] = {}
+        #: Members of each claim's answer: slots, starts, alone.
+        self.answer: dict[str, Any] = {"slots": None, "starts": None, "alone": False, **answer}
+        #: (verb, body) of every call, and when it came.
+        self.calls: list[tuple[str, Any, float]] = []
+        #: Called first with verb and body; may raise Refusal or return an answer.
+        self.before: Callable[[str, Any], dict[str, Any] | None] = lambda verb, body: None
+        self.most = 1000
+        self.lease_s = 30.0
+        engine = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def do_GET(self) -> None:
+                self.reply(200, {"id": 1, "lease_s": engine.lease_s})
+
+            def do_POST(self) -> None:
+                raw = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                verb = self.path.rpartition("/")[2]
+                body = json.loads(raw)
+                engine.calls.append((verb, body, time.monotonic()))
+                try:
+                    answer = engine.before(verb, body)
+                    self.reply(200, answer or getattr(engine, verb)(body, raw))
+                except Refusal as refusal:
+                    problem = {"type": f"urn:penstock:problem:{refusal.code}", "detail": "no"}
+                    self.reply(refusal.status, problem)
+
+            def reply(self, status: int, told: Any) -> None:
+                body = told.encode() if isinstance(told, str) else json.dumps(told).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.http.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
+        threading.Thread(target=self.http.serve_forever, args=(0.05,), daemon=True).start()
+
+    def claim(self, body: Any, _: str) -> str:
+        give_up_at = time.monotonic() + body.get("wait_s", 0)
+        with self.lock:
+            while not self.todo and self.held:
+                if not self.lock.wait(give_up_at - time.monotonic()):
+                    break
+            numbers = list(self.todo)[: min(body["max"], self.most)]
+            taken = {number: self.todo.pop(number) for number in numbers}
+            self.held.update(taken)
+            finished = not self.todo and not self.held
+        rest = {"lease": {"token": LEASE, "ends_at": None}, "finished": finished, **self.answer}
+        records = ",".join(f"[{number},{text}]" for number, text in taken.items())
+        return f'{{"records":[{records}],{json.dumps(rest)[1:]}'
+
+    def settle(self, body: Any, raw: str) -> dict[str, Any]:
+        with self.lock:
+            for number, result in body["results"]:
+                del self.held[number]
+                self.results[number] = result
+            for number in body["skipped"]:
+                del self.held[number]
+                self.skipped.append(number)
+            for number, reason in body["failures"]:
+                del self.held[number]
+                self.failures[number] = reason
+            self.lock.notify_all()
+        return {"written": 0, "repeats": 0, "failed": 0, "retried": 0, "skipped": 0}
+
+    def extend(self, body: Any, _: str) -> dict[str, Any]:
+        return {"token": LEASE, "ends_at": None}
+
+    def release(self, body: Any, _: str) -> dict[str, Any]:
+        with self.lock:
+            self.todo.update(self.held)
+            self.held.clear()
+            self.lock.notify_all()
+        return {}
+
+    def close(self) -> None:
+        self.http.shutdown()
+        self.http.server_close()
