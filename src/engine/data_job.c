@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "engine/engine_state.h"
+#include "engine/error_file.h"
 
 #include <assert.h>
 #include <fcntl.h>
@@ -289,13 +290,18 @@ bool data_job_need_errors(struct engine *e, struct data_job *job, struct err *er
 {
     if (job->errors)
         return true;
+    /* What was not there at the start may be by now. */
+    const struct folders *folders = errors_folders(e, &job->spec);
+    if (job->row.progress.errors_bytes < 0 && folders != e->state_folders &&
+        !error_file_may_begin(folders, job->errors_path, err))
+        return false;
     struct data_spec spec;
     data_spec_init(&spec);
     spec.sink_format = FORMAT_JSONL;
     spec.sink_overwrite = true;
     spec.sink_path = xstrdup(job->errors_path);
     struct sink_start start = {.committed_bytes = job->row.progress.errors_bytes};
-    bool ok = sink_open(&spec, errors_folders(e, &job->spec), &start, &job->errors, err);
+    bool ok = sink_open(&spec, folders, &start, &job->errors, err);
     data_spec_release(&spec);
     return ok || err_add(err, "error file");
 }

@@ -5,6 +5,7 @@
  * memory follows it. */
 #include "base/log.h"
 #include "engine/engine_state.h"
+#include "engine/error_file.h"
 #include "store/ledger_store.h"
 
 #include <fcntl.h>
@@ -104,7 +105,7 @@ static bool check_input_apart(struct engine *e, struct op *op, const char *sourc
     return false;
 }
 
-/* An error file is made anew by each job: it must be nobody's output. */
+/* An error file is made anew by each job: it must be nobody's output, and no file of the user's. */
 static bool check_errors_apart(struct engine *e, struct op *op, const struct data_job *old,
                                const char *out_name)
 {
@@ -136,7 +137,9 @@ static bool check_errors_apart(struct engine *e, struct op *op, const struct dat
                   sink_path, job->row.name);
         return false;
     }
-    return true;
+    /* A job that goes on writes behind what it has listed. */
+    bool begun = old && !op->start.clean_start && old->row.progress.errors_bytes >= 0;
+    return begun || error_file_may_begin(e->options.folders, errors_path, &op->err);
 }
 
 static bool look_at_output(struct engine *e, struct op *op, const struct data_job *old,

@@ -459,6 +459,89 @@ static void a_folder_that_is_gone_does_not_keep_others_from_being_served(void **
     assert_refused(&s.op, REFUSED_OTHERWISE, ERR_CONFLICT, "its folder is gone");
 }
 
+/* --- the error file ----------------------------------------------------------------------------
+ */
+
+static void fail_all(struct bench *b, int count)
+{
+    struct settling s;
+    assert_int_equal(claim(b, count), count);
+    settling_begin(&s, "job");
+    for (int i = 0; i < count; i++)
+        settling_add(&s, i, true, "\"no\"");
+    s.op.settle.final = true;
+    ask(b, &s.op);
+    assert_went_well(&s.op);
+}
+
+static void a_file_of_the_users_own_is_no_error_file(void **state)
+{
+    static const char *const files[] = {"my notes\n", "{\"record\":1}\n", "\n", "[1]\n",
+                                        "no line end"};
+    struct bench *b = *state;
+    put_lines(b, "data/in.jsonl", 0, 2);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        struct op op;
+        put(b, "data/out.jsonl.errors.jsonl", files[i]);
+        prepare_start(b, &op, "job");
+        ask(b, &op);
+        assert_refused(&op, REFUSED_OTHERWISE, ERR_CONFLICT, "no job has made");
+        assert_text(b, "data/out.jsonl.errors.jsonl", files[i]);
+    }
+    put(b, "data/out.jsonl.errors.jsonl", "");
+    start(b, "job");
+}
+
+static void an_earlier_jobs_error_file_is_replaced(void **state)
+{
+    struct bench *b = *state;
+    start_lines(b, 2);
+    fail_all(b, 2);
+    assert_int_equal(line_count(b, "data/out.jsonl.errors.jsonl"), 2);
+    control(b, "job", CONTROL_DELETE);
+    start(b, "job");
+    fail_all(b, 1);
+    assert_int_equal(line_count(b, "data/out.jsonl.errors.jsonl"), 1);
+}
+
+static void a_job_goes_on_behind_what_it_has_listed(void **state)
+{
+    struct bench *b = *state;
+    struct op op;
+    start_lines(b, 2);
+    fail_all(b, 1);
+    OWNED_MEM char *list = text_of(b, "data/out.jsonl.errors.jsonl");
+    list[0] = '?'; /* whatever became of it */
+    put(b, "data/out.jsonl.errors.jsonl", list);
+    prepare_start(b, &op, "job");
+    op.start.repair = true;
+    ask(b, &op);
+    assert_went_well(&op);
+    prepare_start(b, &op, "job");
+    op.start.clean_start = true;
+    ask(b, &op);
+    assert_refused(&op, REFUSED_OTHERWISE, ERR_CONFLICT, "no job has made");
+}
+
+static void a_file_that_came_after_the_start_stays_too(void **state)
+{
+    struct bench *b = *state;
+    struct settling s;
+    start_lines(b, 2);
+    put(b, "data/out.jsonl.errors.jsonl", "my notes\n");
+    assert_int_equal(claim(b, 2), 2);
+    settle(b, 0, 1);
+    fail_one(&s, 1, true);
+    ask(b, &s.op);
+    assert_refused(&s.op, REFUSED_OTHERWISE, ERR_CONFLICT, "no job has made");
+    assert_text(b, "data/out.jsonl.errors.jsonl", "my notes\n");
+    assert_int_equal(unlink(path_of(b, "data/out.jsonl.errors.jsonl")), 0);
+    fail_one(&s, 1, true);
+    ask(b, &s.op);
+    assert_went_well(&s.op);
+    assert_int_equal(line_count(b, "data/out.jsonl.errors.jsonl"), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -483,6 +566,10 @@ int main(void)
         ENGINE_TEST(a_state_folder_belongs_to_one_engine),
         ENGINE_TEST(a_state_folder_that_cannot_be_made_is_told),
         ENGINE_TEST(a_folder_that_is_gone_does_not_keep_others_from_being_served),
+        ENGINE_TEST(a_file_of_the_users_own_is_no_error_file),
+        ENGINE_TEST(an_earlier_jobs_error_file_is_replaced),
+        ENGINE_TEST(a_job_goes_on_behind_what_it_has_listed),
+        ENGINE_TEST(a_file_that_came_after_the_start_stays_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
