@@ -1,28 +1,30 @@
-/* lease.c: see lease.h. Records are kept as runs, since most claims are contiguous; leases in a
- * binary heap by deadline, since the first to end is asked for at every step. A job has about as
- * many leases as workers, so finding one by token or record looks at all. */
+/* lease.c: see lease.h. Leases stand in a binary heap by deadline, since the first to end is asked
+ * for at every step. A job has about as many leases as workers, so finding one by token or record
+ * looks at all. */
 #include "core/lease.h"
+
+#include "core/record_set.h"
 
 #include <assert.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct run {
-    int64_t first, count;
-};
-
 struct lease {
     uint8_t token[LEASE_TOKEN_BYTES];
-    int64_t ends_us, open;
+    int64_t number, ends_us;
     size_t place; /* in the heap */
-    struct run *runs;
-    size_t run_count, run_cap;
+    struct record_set records;
+    bool kept;
+    int64_t span_us; /* of a kept one: how long each sign of life lasts */
+    char *worker;    /* likewise: a name for people */
+    int64_t answers, recalled;
 };
 
 struct leases {
     struct lease **heap;
     size_t count, cap;
+    int64_t last_number;
 };
 
 struct leases *leases_new(void)
@@ -32,7 +34,8 @@ struct leases *leases_new(void)
 
 static void lease_free(struct lease *l)
 {
-    free(l->runs);
+    record_set_release(&l->records);
+    free(l->worker);
     free(l);
 }
 
@@ -85,6 +88,7 @@ struct lease *leases_add(struct leases *all, const uint8_t token[LEASE_TOKEN_BYT
     }
     struct lease *l = xcalloc(1, sizeof *l);
     memcpy(l->token, token, LEASE_TOKEN_BYTES);
+    l->number = ++all->last_number;
     l->ends_us = ends_us;
     heap_put(all, all->count++, l);
     heap_settle(all, l->place);
@@ -107,12 +111,17 @@ struct lease *leases_holder(const struct leases *all, int64_t record)
     return NULL;
 }
 
-bool leases_has(const struct leases *all, const struct lease *l)
+struct lease *leases_by_number(const struct leases *all, int64_t number)
 {
     for (size_t i = 0; i < all->count; i++)
-        if (all->heap[i] == l)
-            return true;
-    return false;
+        if (all->heap[i]->number == number)
+            return all->heap[i];
+    return NULL;
+}
+
+struct lease *leases_at(const struct leases *all, size_t place)
+{
+    return all->heap[place];
 }
 
 struct lease *leases_first(const struct leases *all)
@@ -141,7 +150,7 @@ void leases_sweep(struct leases *all)
 {
     size_t kept = 0;
     for (size_t i = 0; i < all->count; i++)
-        if (all->heap[i]->open > 0)
+        if (all->heap[i]->records.size > 0 || all->heap[i]->kept)
             heap_put(all, kept++, all->heap[i]);
         else
             lease_free(all->heap[i]);
@@ -154,76 +163,29 @@ void leases_sweep(struct leases *all)
     }
 }
 
-/* Index of the first run that begins after the record. */
-static size_t run_after(const struct lease *l, int64_t record)
-{
-    size_t low = 0, high = l->run_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (l->runs[middle].first > record)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return low;
-}
-
-static void insert_run(struct lease *l, size_t at, struct run run)
-{
-    if (l->run_count == l->run_cap) {
-        l->run_cap = l->run_cap ? l->run_cap * 2 : 1;
-        l->runs = xrealloc(l->runs, l->run_cap * sizeof *l->runs);
-    }
-    memmove(l->runs + at + 1, l->runs + at, (l->run_count - at) * sizeof *l->runs);
-    l->runs[at] = run;
-    l->run_count++;
-}
-
-static void remove_run(struct lease *l, size_t at)
-{
-    l->run_count--;
-    memmove(l->runs + at, l->runs + at + 1, (l->run_count - at) * sizeof *l->runs);
-}
-
 void lease_add(struct lease *l, int64_t record)
 {
-    assert(!lease_holds(l, record));
-    size_t at = run_after(l, record);
-    l->open++;
-    if (at > 0 && l->runs[at - 1].first + l->runs[at - 1].count == record)
-        l->runs[at - 1].count++;
-    else
-        insert_run(l, at, (struct run){record, 1});
-}
-
-bool lease_holds(const struct lease *l, int64_t record)
-{
-    size_t at = run_after(l, record);
-    return at > 0 && record < l->runs[at - 1].first + l->runs[at - 1].count;
+    record_set_add(&l->records, record);
 }
 
 void lease_drop(struct lease *l, int64_t record)
 {
-    assert(lease_holds(l, record));
-    size_t at = run_after(l, record) - 1;
-    struct run *run = &l->runs[at];
-    int64_t behind = run->first + run->count - record - 1;
-    l->open--;
-    if (record == run->first) { /* most settle in order */
-        run->first++;
-        run->count--;
-        if (run->count == 0)
-            remove_run(l, at);
-        return;
-    }
-    run->count = record - run->first;
-    if (behind)
-        insert_run(l, at + 1, (struct run){record + 1, behind});
+    record_set_drop(&l->records, record);
+}
+
+bool lease_holds(const struct lease *l, int64_t record)
+{
+    return record_set_has(&l->records, record);
 }
 
 int64_t lease_open(const struct lease *l)
 {
-    return l->open;
+    return l->records.size;
+}
+
+int64_t lease_number(const struct lease *l)
+{
+    return l->number;
 }
 
 int64_t lease_ends_us(const struct lease *l)
@@ -242,9 +204,78 @@ const uint8_t *lease_token(const struct lease *l)
     return l->token;
 }
 
+const struct record_set *lease_records(const struct lease *l)
+{
+    return &l->records;
+}
+
 void lease_each(const struct lease *l, void (*each)(void *context, int64_t record), void *context)
 {
-    for (size_t r = 0; r < l->run_count; r++)
-        for (int64_t i = 0; i < l->runs[r].count; i++)
-            each(context, l->runs[r].first + i);
+    record_set_each(&l->records, each, context);
+}
+
+void lease_keep(struct lease *l, struct str worker, int64_t span_us)
+{
+    assert(span_us > 0);
+    l->kept = true;
+    l->span_us = span_us;
+    free(l->worker);
+    l->worker = xstrndup(worker.ptr ? worker.ptr : "", worker.len);
+}
+
+bool lease_is_kept(const struct lease *l)
+{
+    return l->kept;
+}
+
+const char *lease_worker(const struct lease *l)
+{
+    return l->worker ? l->worker : "";
+}
+
+int64_t lease_span_us(const struct lease *l)
+{
+    return l->span_us;
+}
+
+void lease_set_span(struct lease *l, int64_t span_us)
+{
+    assert(l->kept && span_us > 0);
+    l->span_us = span_us;
+}
+
+int64_t lease_count_answer(struct lease *l)
+{
+    return ++l->answers;
+}
+
+struct recall {
+    const struct record_set *known;
+    struct record_set unknown;
+};
+
+static void note_unknown(void *context, int64_t record)
+{
+    struct recall *recall = context;
+    if (!record_set_has(recall->known, record))
+        record_set_add(&recall->unknown, record);
+}
+
+static void drop_one(void *context, int64_t record)
+{
+    lease_drop(context, record);
+}
+
+struct record_set lease_recall(struct lease *l, const struct record_set *known)
+{
+    struct recall recall = {.known = known};
+    record_set_each(&l->records, note_unknown, &recall);
+    record_set_each(&recall.unknown, drop_one, l);
+    l->recalled = l->answers;
+    return recall.unknown;
+}
+
+bool lease_was_recalled(const struct lease *l, int64_t answer)
+{
+    return answer <= l->recalled;
 }

@@ -31,15 +31,15 @@ static void add_record(struct op *op, const struct source_record *record)
 
 static bool wants_more(const struct op *op)
 {
-    return op->claim.count < op->claim.max_records &&
+    return op->claim.count < op->claim.most &&
            (op->claim.count == 0 || (int64_t)op->claim.records.len < op->claim.max_bytes);
 }
 
 /* A record's last attempt is made alone, so that one record that kills its worker does not use up
- * the attempts of all that were claimed with it. */
-static bool must_be_alone(const struct data_job *job, int64_t record)
+ * the attempts of all that were claimed with it. Kept leases that end spend none. */
+static bool must_be_alone(const struct data_job *job, const struct lease *lease, int64_t record)
 {
-    return job->spec.max_attempts > 1 &&
+    return job->spec.max_attempts > 1 && !(lease && lease_is_kept(lease)) &&
            attempts_get(job->attempts, record) == job->spec.max_attempts - 1;
 }
 
@@ -60,7 +60,7 @@ static enum found take_returned(struct engine *e, struct data_job *job, struct o
             return FOUND_END;
         }
         job->unread_from = record;
-        bool alone = must_be_alone(job, record);
+        bool alone = must_be_alone(job, lease, record);
         if (alone && op->claim.count > 0)
             return FOUND;
         struct source_record got;
@@ -153,9 +153,9 @@ static void undo_look(struct data_job *job, struct op *op, struct lease *lease)
 {
     if (op->claim.count) {
         buf_add_char(&op->claim.records, ']');
-        claim_take_back(job, buf_str(&op->claim.records), NULL);
+        claim_take_back(job, buf_str(&op->claim.records), lease);
     }
-    if (lease)
+    if (lease && !lease_is_kept(lease))
         leases_end(job->leases, lease);
     drop_records(op);
 }
@@ -166,7 +166,7 @@ static void finish_claim(struct engine *e, struct data_job *job, struct op *op, 
     double mean = (double)op->claim.records.len / (double)op->claim.count;
     job->record_bytes += (mean - job->record_bytes) / 8;
     e->stats.served += op->claim.count;
-    if (!lease)
+    if (!lease || (lease_is_kept(lease) && session_answer(e, job, op)))
         return;
     op->claim.has_lease = true;
     memcpy(op->claim.token, lease_token(lease), LEASE_TOKEN_BYTES);
@@ -174,7 +174,7 @@ static void finish_claim(struct engine *e, struct data_job *job, struct op *op, 
     engine_activate(e, job);
 }
 
-static struct lease *new_lease(struct engine *e, struct data_job *job, const struct op *op)
+struct lease *claim_new_lease(struct engine *e, struct data_job *job, const struct op *op)
 {
     int64_t lease_us = lease_us_of(job, op);
     if (lease_us <= 0)
@@ -193,13 +193,14 @@ static struct lease *new_lease(struct engine *e, struct data_job *job, const str
 static enum found try_claim(struct engine *e, struct data_job *job, struct op *op, struct err *err)
 {
     drop_records(op);
-    double expected = job->record_bytes * 1.1 * (double)op->claim.max_records + 64;
+    double expected = job->record_bytes * 1.1 * (double)op->claim.most + 64;
     if (expected < (double)op->claim.max_bytes &&
         !buf_reserve(&op->claim.records, (size_t)expected)) {
-        err_set(err, ERR_LIMIT, "no memory for %lld records", (long long)op->claim.max_records);
+        err_set(err, ERR_LIMIT, "no memory for %lld records", (long long)op->claim.most);
         return FOUND_ERROR;
     }
-    struct lease *lease = new_lease(e, job, op);
+    struct lease *session = session_of(job, op);
+    struct lease *lease = session ? session : claim_new_lease(e, job, op);
     enum found found = look(e, job, op, lease, err);
     if (found == FOUND && op->claim.records.full) {
         err_set(err, ERR_LIMIT, "no memory for the records");
@@ -237,12 +238,20 @@ static void wait_for_records(struct engine *e, struct data_job *job, struct op *
     watch_job(e, job);
 }
 
+/* Whether nothing will come any more of a job, as far as anybody can tell now. */
+static bool is_finished(const struct data_job *job)
+{
+    return job_state_is_final(job->row.state) ||
+           (job->portion_over && ledger_count(job->ledger, RECORD_SERVED) == 0);
+}
+
 /* What a claim that found nothing is told. */
-static enum op_fate answer_empty(struct data_job *job, struct op *op)
+static enum op_fate answer_empty(struct engine *e, struct data_job *job, struct op *op)
 {
     drop_records(op);
     buf_add_text(&op->claim.records, "[]");
-    op->claim.finished = job_state_is_final(job->row.state);
+    op->claim.finished = is_finished(job);
+    (void)!session_answer(e, job, op); /* refused, and that is the answer */
     return FATE_NOW;
 }
 
@@ -275,7 +284,7 @@ static bool is_over(const struct data_job *job)
 /* Who is told that nothing will come may go home: the job's end must be durable before. */
 static enum op_fate answer_end(struct engine *e, struct data_job *job, struct op *op)
 {
-    enum op_fate fate = answer_empty(job, op);
+    enum op_fate fate = answer_empty(e, job, op);
     if (op->claim.finished && job->stored_state != job->row.state)
         engine_touch(e, job);
     return job->touched ? FATE_DURABLE : fate;
@@ -283,6 +292,8 @@ static enum op_fate answer_end(struct engine *e, struct data_job *job, struct op
 
 static enum op_fate claim_now(struct engine *e, struct data_job *job, struct op *op)
 {
+    if (op->claim.add && !session_of(job, op)) /* it was ended while the claim waited */
+        return answer_empty(e, job, op);
     /* What is at its end, and what opens it again, is decided between commits, not during one: it
      * may take the sink in hand, which is the committer's now. */
     if (e->in_commit && job_state_is_final(job->row.state)) {
@@ -290,11 +301,11 @@ static enum op_fate claim_now(struct engine *e, struct data_job *job, struct op 
         wait_for_records(e, job, op);
         return FATE_WAITS;
     }
-    if (is_over(job))
+    if (is_over(job) || (job->portion_over && is_finished(job)))
         return answer_end(e, job, op);
     if (job->row.paused) {
         if (!op->claim.wait_paused && op->claim.wait_until_us <= e->now.mono_us)
-            return answer_empty(job, op);
+            return answer_empty(e, job, op);
         wait_for_records(e, job, op);
         return FATE_WAITS;
     }
@@ -302,6 +313,7 @@ static enum op_fate claim_now(struct engine *e, struct data_job *job, struct op 
         return FATE_NOW;
     /* Asked before the look: it may print its last lines and end behind it. */
     bool prints = job->feed_in && program_state(job->feed_in) == PROGRAM_RUNNING;
+    op->claim.most = op->claim.max_records;
     enum found found = try_claim(e, job, op, &op->err);
     if (data_job_must_list(job))
         engine_touch(e, job);
@@ -340,7 +352,7 @@ void claims_look_for_end(struct engine *e, struct data_job *job)
     struct op op;
     struct err ignored;
     op_init(&op, OP_CLAIM);
-    op.claim.max_records = op.claim.max_bytes = 1;
+    op.claim.most = op.claim.max_bytes = 1;
     enum found found = look(e, job, &op, NULL, &ignored);
     undo_look(job, &op, NULL);
     op_release(&op);
@@ -364,8 +376,10 @@ enum op_fate op_claim(struct engine *e, struct op *op)
     if (job->spec.mode == MODE_WRITE || job->spec.source_format == FORMAT_NONE)
         return op_refuse(op, REFUSED_WRITE_ONLY, ERR_CONFLICT,
                          "job %s only takes results: it has no input", job->row.name);
+    if (!session_begin(e, job, op))
+        return FATE_NOW;
     if (op->claim.max_records <= 0)
-        return answer_empty(job, op);
+        return answer_empty(e, job, op);
     /* First come, first served: whoever waits already is before us. */
     if (job->waiting && !job->row.paused && op->claim.wait_until_us > e->now.mono_us) {
         wait_for_records(e, job, op);
@@ -411,7 +425,12 @@ void claims_end(struct data_job *job, const struct err *why)
 {
     while (job->waiting) {
         struct op *op = pop_waiting(job);
-        answer_empty(job, op);
+        struct lease *session = session_of(job, op);
+        drop_records(op);
+        buf_add_text(&op->claim.records, "[]");
+        op->claim.finished = is_finished(job);
+        if (session && (op->claim.finished || (why && op->claim.made)))
+            leases_end(job->leases, session);
         if (why)
             op->err = *why;
         op->done(op);
@@ -443,20 +462,38 @@ void claims_time_out(struct engine *e, struct data_job *job)
         }
         *at = op->next;
         op->next = NULL;
-        answer_empty(job, op);
+        answer_empty(e, job, op);
+        if (claim_is_given_up(op))
+            session_abandon(e, job, op);
         op->done(op);
     }
     job->waiting_end = at;
 }
 
-void claim_take_back(struct data_job *job, struct str records, const uint8_t *token)
+void claims_end_of(struct data_job *job, const uint8_t token[LEASE_TOKEN_BYTES])
 {
-    struct lease *lease = token ? leases_find(job->leases, token) : NULL;
+    struct op **at = &job->waiting;
+    while (*at) {
+        struct op *op = *at;
+        if (!op->claim.add || memcmp(op->claim.token, token, LEASE_TOKEN_BYTES) != 0) {
+            at = &op->next;
+            continue;
+        }
+        *at = op->next;
+        op->next = NULL;
+        drop_records(op);
+        op_refuse(op, REFUSED_OTHERWISE, ERR_CONFLICT,
+                  "its lease was released, or has claimed again since");
+        op->done(op);
+    }
+    job->waiting_end = at;
+}
+
+void claim_take_back(struct data_job *job, struct str records, struct lease *lease)
+{
     struct json j;
     struct str number, rest;
     int64_t record = 0;
-    if (token && !lease) /* then they went back when it ended */
-        return;
     json_open(&j, records);
     if (json_enter(&j, '['))
         while (json_item(&j)) {
@@ -468,8 +505,18 @@ void claim_take_back(struct data_job *job, struct str records, const uint8_t *to
                 continue;
             if (lease && !lease_holds(lease, record))
                 continue;
+            if (lease)
+                lease_drop(lease, record);
             data_job_set(job, record, RECORD_UNREAD);
         }
-    if (lease)
+}
+
+void claim_revert(struct data_job *job, struct op *op)
+{
+    struct lease *lease = op->claim.has_lease ? leases_find(job->leases, op->claim.token) : NULL;
+    if (op->claim.has_lease && !lease) /* then they went back when it ended */
+        return;
+    claim_take_back(job, buf_str(&op->claim.records), lease);
+    if (lease && (op->claim.made || !lease_is_kept(lease)))
         leases_end(job->leases, lease);
 }

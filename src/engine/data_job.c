@@ -328,6 +328,24 @@ void data_job_set_attempts(struct data_job *job, int64_t record, int64_t attempt
     data_job_note_tried(job, record);
 }
 
+/* A reason is JSON, a text or an object of `message` and `type`; else the plain text. */
+static void write_reason(struct json_out *o, const char *reason, struct str json)
+{
+    struct str message = json, type;
+    bool named = json_type_of(json) == JSON_OBJECT;
+    if (named && !json_find(json, "message", &message))
+        message = STR("null");
+    json_out_name(o, "reason");
+    if (json.len && json_type_of(message) != JSON_NULL)
+        json_out_raw(o, message);
+    else
+        json_out_text(o, reason);
+    if (!named || !json_find(json, "type", &type) || json_type_of(type) == JSON_NULL)
+        return;
+    json_out_name(o, "type");
+    json_out_raw(o, type);
+}
+
 void data_job_error_line(const struct data_job *job, struct buf *out, const char *kind,
                          int64_t record, const char *file, int64_t line, const char *reason,
                          struct str reason_json, int64_t attempts, int64_t at_us)
@@ -341,11 +359,7 @@ void data_job_error_line(const struct data_job *job, struct buf *out, const char
     json_out_i64(&o, record);
     json_out_name(&o, "kind");
     json_out_text(&o, kind);
-    json_out_name(&o, "reason");
-    if (reason_json.len)
-        json_out_raw(&o, reason_json);
-    else
-        json_out_text(&o, reason);
+    write_reason(&o, reason, reason_json);
     if (!file && data_spec_input_count(&job->spec) == 1)
         file = job->spec.source_path;
     if (file) {
@@ -510,6 +524,7 @@ void data_job_update_row(struct data_job *job)
     p->written = job->live.written;
     p->repeats = job->live.repeats;
     p->bad_records = job->live.bad;
+    p->skipped = job->live.skipped;
     if (job->reader)
         p->reading = source_place(job->reader);
     if (job->errors)
@@ -575,6 +590,19 @@ static int64_t estimate_total(const struct data_job *job)
     return size <= at ? known : (int64_t)((double)known * ((double)size / (double)at));
 }
 
+static void view_workers(const struct data_job *job, struct job_view *out)
+{
+    int64_t leases = leases_count(job->leases);
+    out->workers = xcalloc((size_t)leases + 1, sizeof *out->workers);
+    for (int64_t i = 0; i < leases; i++) {
+        const struct lease *lease = leases_at(job->leases, (size_t)i);
+        if (!lease_is_kept(lease))
+            continue;
+        out->workers[out->worker_count++] =
+            (struct worker_view){xstrdup(lease_worker(lease)), lease_open(lease), -1};
+    }
+}
+
 void data_job_view(const struct data_job *job, struct instant now, struct job_view *out)
 {
     const struct job_row *row = &job->row;
@@ -597,6 +625,7 @@ void data_job_view(const struct data_job *job, struct instant now, struct job_vi
         .bad = job->live.bad,
         .repeats = job->live.repeats,
         .written = job->live.written,
+        .skipped = job->live.skipped,
         .leases = leases_count(job->leases),
         .exhausted = job->exhausted,
         .total = estimate_total(job),
@@ -604,6 +633,7 @@ void data_job_view(const struct data_job *job, struct instant now, struct job_vi
         .tail = job->tail[0] ? xstrdup(job->tail) : NULL,
     };
     data_spec_copy(&out->spec, &job->spec);
+    view_workers(job, out);
     if (out->failed || job->bad_lines.len || row->progress.errors_bytes > 0)
         out->errors_path = xstrdup(job->errors_path);
     out->rate = rate_now(job, now.mono_us);

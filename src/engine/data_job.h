@@ -45,10 +45,12 @@ struct data_job {
     bool again_now;                      /* a waiting claim must go on in the next round */
     bool looks_for_end;                  /* nobody waits, but see claims_look_for_end */
     struct op *reaching, **reaching_end; /* settlements of records that are not known yet */
+    bool portion_over; /* what this run was to take is taken: whoever claims goes home, once nothing
+                          of it is in flight */
 
     /* What settling changes, as counted now; stored with the next commit. */
     struct live {
-        int64_t written, repeats, bad;
+        int64_t written, repeats, bad, skipped;
     } live, live_before, live_staged; /* before: as the group being built began; staged: as the one
                                          being committed began */
     bool touched;                     /* in the group being built */
@@ -127,7 +129,7 @@ enum record_state data_job_set(struct data_job *job, int64_t record, enum record
 void data_job_note_tried(struct data_job *job, int64_t record);
 void data_job_set_attempts(struct data_job *job, int64_t record, int64_t attempts);
 /* One line for the error file. `file` may be NULL: where the record lies is known only of a job's
- * single input. */
+ * single input. `reason_json` may be empty, or is a text or an object of `message` and `type`. */
 void data_job_error_line(const struct data_job *job, struct buf *out, const char *kind,
                          int64_t record, const char *file, int64_t line, const char *reason,
                          struct str reason_json, int64_t attempts, int64_t at_us);

@@ -151,6 +151,28 @@ void claims_time_out(struct engine *e, struct data_job *job);
 /* Puts a job on the list of those with deadlines. */
 void engine_activate(struct engine *e, struct data_job *job);
 
+/* A new lease as the claim asks, NULL when neither it nor the job says how long. */
+struct lease *claim_new_lease(struct engine *e, struct data_job *job, const struct op *op);
+/* Gives back what a claim of the failed group has taken. */
+void claim_revert(struct data_job *job, struct op *op);
+/* Gives a claim's records back as if never served, out of this lease (NULL: there was none). */
+void claim_take_back(struct data_job *job, struct str records, struct lease *lease);
+/* Refuses waiting claims of this lease: it has ended, or claims anew. */
+void claims_end_of(struct data_job *job, const uint8_t token[LEASE_TOKEN_BYTES]);
+
+/* session.c */
+/* The kept lease that a claim adds to; NULL when it has none (any more). */
+struct lease *session_of(const struct data_job *job, const struct op *op);
+/* Finds or makes the lease of a claim that wants a kept one. False when the claim is refused. */
+MUST_CHECK bool session_begin(struct engine *e, struct data_job *job, struct op *op);
+/* Puts the lease into the answer of a claim that wants one. False when it has ended: the claim is
+ * refused. */
+MUST_CHECK bool session_answer(struct engine *e, struct data_job *job, struct op *op);
+/* Nobody hears the claim's answer. */
+void session_abandon(struct engine *e, struct data_job *job, struct op *op);
+/* A sign of life: a kept lease ends not before its span from then. */
+void session_lives(struct data_job *job, struct lease *lease, int64_t from_us);
+
 /* settle.c */
 /* Goes on with the settlements that wait until reading has reached what they name. */
 void settles_go_on(struct engine *e, struct data_job *job);
@@ -158,14 +180,19 @@ void settles_go_on(struct engine *e, struct data_job *job);
 void settles_end(struct data_job *job, const struct err *why);
 /* Takes an op's settlements back after its group failed. */
 void settle_revert(struct engine *e, struct op *op);
-/* Ends leases that are due: one attempt spent for each record still held. */
+/* Puts a record down as failed (with a line in `lines` for the error file; returns true), or to be
+ * tried again. The reason is a text, or JSON where that is not empty. */
+bool settle_fail(struct engine *e, struct data_job *job, int64_t record, bool final,
+                 struct buf *lines, const char *reason, struct str reason_json);
+
+/* lose.c */
+/* Ends leases that are due: their workers are lost. */
 void leases_end_due(struct engine *e, struct data_job *job);
+/* Ends a lease whose worker is gone: what it held is served again. An ordinary lease spends an
+ * attempt of each record. */
+void lease_lose(struct engine *e, struct data_job *job, struct lease *lease);
 /* Gives back all that a lease holds, no attempt spent, and ends it. */
 void lease_give_back(struct data_job *job, struct lease *lease);
-
-/* claim.c */
-/* Gives a claim's records back as if never served; its lease ends. */
-void claim_take_back(struct data_job *job, struct str records, const uint8_t *token);
 
 /* advance.c */
 /* Completes the job if nothing is left, fails it if its program did, closes what is done with. */

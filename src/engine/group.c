@@ -301,8 +301,7 @@ static void take_back(struct engine *e, struct data_job *job, struct op *op, con
     if (op->kind == OP_SETTLE)
         settle_revert(e, op);
     else if (op->kind == OP_CLAIM)
-        claim_take_back(job, buf_str(&op->claim.records),
-                        op->claim.has_lease ? op->claim.token : NULL);
+        claim_revert(job, op);
     op->err = *why;
     op->refusal = REFUSED_OTHERWISE;
     op->refused_record = -1;
@@ -319,6 +318,7 @@ static void take_back_all(struct engine *e, struct data_job *job, const struct e
     }
     job->live.written = job->live_before.written = job->live_staged.written;
     job->live.repeats = job->live_before.repeats = job->live_staged.repeats;
+    job->live.skipped = job->live_before.skipped = job->live_staged.skipped;
     for (size_t i = 0; i < answers->count; i++) {
         struct op *op = answers->items[i];
         if (op->of != job || op->kind != OP_REPORT)

@@ -10,8 +10,10 @@ void op_init(struct op *op, enum op_kind kind)
     memset(op, 0, sizeof *op);
     op->kind = kind;
     op->refused_record = -1;
-    if (kind == OP_CLAIM)
+    if (kind == OP_CLAIM) {
         buf_init(&op->claim.records, BUF_NO_CAP);
+        op->claim.running = op->claim.slots = -1;
+    }
     if (kind == OP_DOCTOR)
         buf_init(&op->doctor.findings, BUF_NO_CAP);
 }
@@ -22,6 +24,9 @@ void job_view_release(struct job_view *view)
     free(view->failure);
     free(view->errors_path);
     free(view->tail);
+    for (size_t i = 0; i < view->worker_count; i++)
+        free(view->workers[i].name);
+    free(view->workers);
     data_spec_release(&view->spec);
     *view = (struct job_view){0};
 }

@@ -83,8 +83,8 @@ struct settle_entry {
     int64_t retry_after_us; /* of a failure: not before so long from now; 0: by the job's delays */
     /* The engine's: */
     bool taken;
-    uint8_t before;      /* enum record_state to go back to when the group fails */
-    struct lease *lease; /* that held it */
+    uint8_t before; /* enum record_state to go back to when the group fails */
+    int64_t lease;  /* number of the one that held it; 0: none */
 };
 
 enum control_verb {
@@ -96,6 +96,13 @@ enum control_verb {
     CONTROL_REPAIR, /* serve everything that is not done or failed (and failed, `with_failed`) again
                      */
     CONTROL_PURGE   /* delete all jobs, and their outputs when `with_output`; no ref */
+};
+
+/* A worker that holds a kept lease. */
+struct worker_view {
+    char *name; /* owned */
+    int64_t holding;
+    int64_t slots; /* how many of them it may run at once; -1: no limit */
 };
 
 /* A job as the surfaces show it. Strings owned. */
@@ -110,12 +117,15 @@ struct job_view {
     char *errors_path; /* where failed records are listed; NULL when there were none */
     int64_t created_at_us, started_at_us, ended_at_us;
     int64_t known;  /* records reading has reached */
-    int64_t served; /* in flight */
+    int64_t served; /* in flight, or waiting to be tried again: */
+    int64_t waiting;
     int64_t done, failed;
     int64_t bad;    /* of the failed: lines that could not be read */
     int64_t unread; /* of the known: waiting to be served (again) */
-    int64_t repeats, written;
+    int64_t repeats, written, skipped;
     int64_t leases;
+    struct worker_view *workers; /* owned: those with a kept lease */
+    size_t worker_count;
     bool exhausted; /* reading has met the end of the input */
     double rate;    /* records settled a second, of late; 0 when idle */
     int64_t total;  /* records in all: exact when exhausted, else estimated by size; -1 unknown */
@@ -180,9 +190,12 @@ struct op {
             bool wait_paused;      /* wait as long as the job is paused, whatever wait_until_us */
             bool keep;             /* the lease stays when it holds nothing, and can be added to */
             bool add;              /* adds to the kept lease `token` (in) */
-            int64_t running;       /* how many records the worker runs now; -1: it did not say */
-            struct str worker;     /* a name for people; may be empty */
-            bool wait_leased; /* with leases: wait while others hold records that may come back */
+            bool has_holds;        /* with `add`: the worker knows of the records `holds` only, */
+            const int64_t *holds;  /* the others that its lease holds are served again */
+            size_t hold_count;
+            int64_t running;   /* how many records the worker runs now; -1: it did not say */
+            struct str worker; /* a name for people; may be empty */
+            bool wait_leased;  /* with leases: wait while others hold records that may come back */
             /* Nobody waits for the answer any more, once it is true; whoever sets it wakes the
              * engine then. NULL: never. It outlives the op. */
             const atomic_bool *given_up;
@@ -195,7 +208,10 @@ struct op {
             int64_t slots;            /* out: how many the worker may run at once; -1: no limit */
             bool paced; /* out: record i starts at first_us + i * every_us, not earlier */
             double first_us, every_us;
-            bool alone; /* out: its one record was in the hands of a worker that died */
+            bool alone;   /* out: its one record was in the hands of a worker that died */
+            int64_t most; /* the engine's: how many it may get now */
+            bool made; /* out: this claim has made its kept lease, the asker does not know it yet */
+            int64_t answer; /* out: number of the answer, for giving it back */
         } claim;
         struct {
             struct settle_entry *entries;
@@ -211,9 +227,11 @@ struct op {
         struct {
             uint8_t token[LEASE_TOKEN_BYTES]; /* with has_lease; else the records of a claim: */
             bool has_lease;
-            bool died;                /* OP_RELEASE: its worker is gone */
-            struct str records;       /* the claim's answer, [[number,record],...] */
-            int64_t lease_us;         /* OP_EXTEND: from now; <= 0: the job's */
+            bool died;          /* OP_RELEASE: its worker is gone */
+            struct str records; /* the claim's answer, [[number,record],...] */
+            bool stays;         /* with `records`: the lease is known to its worker and stays */
+            int64_t answer;     /* with `stays`: the answer's number */
+            int64_t lease_us;   /* OP_EXTEND: from now; <= 0: the job's */
             int64_t lease_ends_at_us; /* out of OP_EXTEND */
         } lease;
         struct {

@@ -1,9 +1,8 @@
-/* settle.c: results and failures come in; what a dead worker held comes back.
+/* settle.c: results and failures come in.
  *
  * An op is looked at whole before any of it is applied: what is refused leaves no trace. Applying
  * marks the ledger at once, so that a second result in the same group is seen as a repeat; each
  * entry keeps what its record was before, so that all can be taken back when the group fails. */
-#include "base/json.h"
 #include "engine/engine_state.h"
 
 #include <assert.h>
@@ -23,7 +22,7 @@ static struct str line_of(const struct op *op, const struct settle_entry *entry)
 static bool has_results(const struct op *op)
 {
     for (size_t i = 0; i < op->settle.count; i++)
-        if (!op->settle.entries[i].failed)
+        if (!op->settle.entries[i].failed && !op->settle.entries[i].skipped)
             return true;
     return false;
 }
@@ -60,6 +59,12 @@ static bool is_settled(const struct data_job *job, int64_t record)
     return state == RECORD_DONE || state == RECORD_FAILED;
 }
 
+/* Whether it is a failure that may have been told before: its record is to be tried again since. */
+static bool was_told(const struct data_job *job, const struct settle_entry *entry)
+{
+    return entry->failed && attempts_get(job->attempts, entry->record) > 0;
+}
+
 /* Whether every entry names a record that exists and that the asker may settle. With a lease that
  * is what it holds, and what is settled already: whoever asks again, since the answer got lost, is
  * no liar. */
@@ -73,7 +78,7 @@ static bool check_records(struct data_job *job, struct op *op, const struct leas
             return false;
         }
         if (op->settle.has_lease && !(lease && lease_holds(lease, record)) &&
-            !is_settled(job, record)) {
+            !is_settled(job, record) && !was_told(job, &op->settle.entries[i])) {
             refuse_record(op, REFUSED_NEVER_SERVED, ERR_CONFLICT, "is not held by this lease",
                           record);
             return false;
@@ -94,16 +99,22 @@ static bool write_result(struct data_job *job, struct op *op, const struct settl
 }
 
 /* Takes a record out of the lease that holds it: the asker's, or on surfaces without tokens
- * whichever does. Returns that lease, NULL when none did. */
-static struct lease *leave_lease(struct data_job *job, struct lease *asker, int64_t record)
+ * whichever does. Returns that lease's number, 0 when none did. */
+static int64_t leave_lease(struct data_job *job, struct lease *asker, int64_t record)
 {
     struct lease *lease = asker;
     if (!lease && leases_count(job->leases))
         lease = leases_holder(job->leases, record);
     if (!lease || !lease_holds(lease, record))
-        return NULL;
+        return 0;
     lease_drop(lease, record);
-    return lease;
+    return lease_number(lease);
+}
+
+static void count_result(struct data_job *job, struct op *op, const struct settle_entry *entry)
+{
+    *(entry->skipped ? &op->settle.skipped : &op->settle.written) += 1;
+    *(entry->skipped ? &job->live.skipped : &job->live.written) += 1;
 }
 
 static bool apply_result(struct data_job *job, struct op *op, struct settle_entry *entry,
@@ -118,7 +129,7 @@ static bool apply_result(struct data_job *job, struct op *op, struct settle_entr
         job->live.repeats++;
         return true;
     }
-    if (!write_result(job, op, entry))
+    if (!entry->skipped && !write_result(job, op, entry))
         return false;
     if (before != RECORD_DONE)
         data_job_set(job, entry->record, RECORD_DONE);
@@ -126,8 +137,7 @@ static bool apply_result(struct data_job *job, struct op *op, struct settle_entr
         entry->lease = leave_lease(job, lease, entry->record);
     entry->before = (uint8_t)before;
     entry->taken = true;
-    op->settle.written++;
-    job->live.written++;
+    count_result(job, op, entry);
     return true;
 }
 
@@ -136,10 +146,8 @@ static struct str reason_of(const struct op *op, const struct settle_entry *entr
     return str_trim(line_of(op, entry));
 }
 
-/* Puts a record down as failed (with a line in `lines` for the error file), or to be tried again.
- */
-static bool fail_record(struct engine *e, struct data_job *job, int64_t record, bool final,
-                        struct buf *lines, const char *reason, struct str reason_json)
+bool settle_fail(struct engine *e, struct data_job *job, int64_t record, bool final,
+                 struct buf *lines, const char *reason, struct str reason_json)
 {
     int64_t attempts = attempts_get(job->attempts, record) + 1;
     data_job_set_attempts(job, record, attempts);
@@ -162,14 +170,15 @@ static bool apply_failure(struct engine *e, struct data_job *job, struct op *op,
     /* What is not in flight has spent its attempt already: this is told a second time, or too late.
      */
     bool in_time = before == RECORD_SERVED || (before == RECORD_UNREAD && op->settle.final);
-    if (!in_time || (op->settle.has_lease && before != RECORD_SERVED)) {
+    bool held = before == RECORD_SERVED && (!lease || lease_holds(lease, entry->record));
+    if (!in_time || (op->settle.has_lease && !held)) {
         op->settle.repeats++;
         return true;
     }
     if (before == RECORD_SERVED)
         entry->lease = leave_lease(job, lease, entry->record);
-    bool failed = fail_record(e, job, entry->record, op->settle.final, &job->failure_lines,
-                              "marked by its worker", reason_of(op, entry));
+    bool failed = settle_fail(e, job, entry->record, op->settle.final || entry->final,
+                              &job->failure_lines, "marked by its worker", reason_of(op, entry));
     entry->before = (uint8_t)before;
     entry->taken = true;
     *(failed ? &op->settle.failed : &op->settle.retried) += 1;
@@ -195,13 +204,19 @@ static void revert_entries(struct data_job *job, struct op *op, size_t count)
         /* Whose result was lost here does not come again by itself when nobody waits for a lease to
          * end: the record is served anew. */
         enum record_state back = (enum record_state)entry->before;
-        bool held = entry->lease && leases_has(job->leases, entry->lease);
-        if (held)
-            lease_add(entry->lease, entry->record);
+        struct lease *lease = entry->lease ? leases_by_number(job->leases, entry->lease) : NULL;
+        if (lease)
+            lease_add(lease, entry->record);
         else if (back == RECORD_SERVED)
             back = RECORD_UNREAD;
         data_job_set(job, entry->record, back);
     }
+}
+
+static void forget_counts(struct op *op)
+{
+    op->settle.written = op->settle.skipped = op->settle.repeats = 0;
+    op->settle.failed = op->settle.retried = 0;
 }
 
 void settle_revert(struct engine *e, struct op *op)
@@ -210,7 +225,7 @@ void settle_revert(struct engine *e, struct op *op)
     e->stats.written -= op->settle.written;
     e->stats.repeats -= op->settle.repeats;
     e->stats.failed -= op->settle.failed;
-    op->settle.written = op->settle.repeats = op->settle.failed = op->settle.retried = 0;
+    forget_counts(op);
 }
 
 /* A read job takes notice of results without writing them: done is done. */
@@ -236,10 +251,9 @@ static bool apply_write(struct engine *e, struct data_job *job, struct op *op,
         op->settle.failed++;
         return true;
     }
-    if (!write_result(job, op, entry))
+    if (!entry->skipped && !write_result(job, op, entry))
         return false;
-    job->live.written++;
-    op->settle.written++;
+    count_result(job, op, entry);
     return true;
 }
 
@@ -274,7 +288,7 @@ static bool apply_all(struct engine *e, struct data_job *job, struct op *op, str
         job->failure_lines.len = failure_bytes;
         if (job->sink)
             sink_rewind(job->sink, mark);
-        op->settle.written = op->settle.repeats = op->settle.failed = op->settle.retried = 0;
+        forget_counts(op);
         return false;
     }
     return true;
@@ -321,7 +335,7 @@ static bool writes_anew(const struct data_job *job, const struct op *op)
     if (job->spec.sink_format == FORMAT_NONE)
         return false;
     for (size_t i = 0; i < op->settle.count; i++)
-        if (!op->settle.entries[i].failed &&
+        if (!op->settle.entries[i].failed && !op->settle.entries[i].skipped &&
             (op->settle.overwrite || job->spec.allow_repeats ||
              ledger_get(job->ledger, op->settle.entries[i].record) != RECORD_DONE))
             return true;
@@ -386,6 +400,7 @@ void settles_end(struct data_job *job, const struct err *why)
 enum op_fate op_settle(struct engine *e, struct op *op)
 {
     struct lease *lease = NULL;
+    int64_t number = 0;
     op->refused_record = -1;
     if (!op_find_job(e, op))
         return FATE_NOW;
@@ -395,111 +410,20 @@ enum op_fate op_settle(struct engine *e, struct op *op)
         wait_for_reading(e, job, op);
     if (fate != FATE_DURABLE)
         return fate;
+    if (lease)
+        number = lease_number(lease);
     if (writes_anew(job, op) && !open_output(e, job, op))
         return FATE_NOW;
     /* A commit on the way may have swept it away, if it held nothing any more. */
-    if (lease && !leases_has(job->leases, lease))
-        lease = NULL;
+    if (lease && (lease = leases_by_number(job->leases, number)))
+        session_lives(job, lease, e->now.mono_us);
     engine_touch(e, job);
     if (!apply_all(e, job, op, lease))
         return FATE_NOW;
-    data_job_count_rate(job, op->settle.written + op->settle.failed, e->now.mono_us);
+    data_job_count_rate(job, op->settle.written + op->settle.skipped + op->settle.failed,
+                        e->now.mono_us);
     e->stats.written += op->settle.written;
     e->stats.repeats += op->settle.repeats;
     e->stats.failed += op->settle.failed;
     return FATE_DURABLE;
-}
-
-enum op_fate op_release_claim(struct engine *e, struct op *op)
-{
-    if (!op_find_job(e, op))
-        return FATE_NOW;
-    struct data_job *job = op->of;
-    if (op->lease.has_lease && !leases_find(job->leases, op->lease.token))
-        return op_refuse(op, REFUSED_LEASE_ENDED, ERR_CONFLICT,
-                         "the lease has ended: its records are served again");
-    if (op->lease.has_lease && !op->lease.records.len)
-        lease_give_back(job, leases_find(job->leases, op->lease.token));
-    else
-        claim_take_back(job, op->lease.records, op->lease.has_lease ? op->lease.token : NULL);
-    if (job->spec.mode == MODE_READ)
-        engine_touch(e, job);
-    claims_feed(e, job);
-    return FATE_DURABLE;
-}
-
-enum op_fate op_extend(struct engine *e, struct op *op)
-{
-    if (!op_find_job(e, op))
-        return FATE_NOW;
-    struct data_job *job = op->of;
-    struct lease *lease = leases_find(job->leases, op->lease.token);
-    if (!lease)
-        return op_refuse(op, REFUSED_LEASE_ENDED, ERR_CONFLICT,
-                         "the lease has ended: its records are served again");
-    int64_t lease_us = op->lease.lease_us > 0 ? op->lease.lease_us : job->spec.lease_us;
-    if (lease_us <= 0)
-        return op_refuse(op, REFUSED_OTHERWISE, ERR_INVALID, "how long? the job has no lease time");
-    lease_extend(job->leases, lease, e->now.mono_us + lease_us);
-    op->lease.lease_ends_at_us = e->now.wall_us + lease_us;
-    return FATE_NOW;
-}
-
-static void give_back_one(void *context, int64_t record)
-{
-    struct data_job *job = context;
-    if (ledger_get(job->ledger, record) == RECORD_SERVED)
-        data_job_set(job, record, RECORD_UNREAD);
-}
-
-void lease_give_back(struct data_job *job, struct lease *lease)
-{
-    lease_each(lease, give_back_one, job);
-    leases_end(job->leases, lease);
-}
-
-struct ending {
-    struct engine *e;
-    struct data_job *job;
-    int64_t back, failed;
-};
-
-static void end_one(void *context, int64_t record)
-{
-    struct ending *ending = context;
-    if (ledger_get(ending->job->ledger, record) != RECORD_SERVED)
-        return;
-    /* Nobody is told of it, so it is never taken back: its line waits among those that stay. */
-    if (fail_record(ending->e, ending->job, record, false, &ending->job->bad_lines,
-                    "its lease ended on the last attempt", (struct str){0}))
-        ending->failed++;
-    else
-        ending->back++;
-}
-
-void leases_end_due(struct engine *e, struct data_job *job)
-{
-    for (struct lease *lease = NULL; (lease = leases_first(job->leases));) {
-        if (lease_ends_us(lease) > e->now.mono_us)
-            return;
-        struct ending ending = {.e = e, .job = job};
-        lease_each(lease, end_one, &ending);
-        leases_end(job->leases, lease);
-        if (ending.back == 0 && ending.failed == 0)
-            continue;
-        e->stats.leases_ended++;
-        e->stats.failed += ending.failed;
-        OWNED_BUF struct buf detail;
-        struct json_out o;
-        buf_init(&detail, 256);
-        json_out_init(&o, &detail);
-        json_out_open(&o, '{');
-        json_out_name(&o, "returned");
-        json_out_i64(&o, ending.back);
-        json_out_name(&o, "failed");
-        json_out_i64(&o, ending.failed);
-        json_out_close(&o, '}');
-        engine_event(e, job, "lease.ended", buf_str(&detail));
-        engine_touch(e, job);
-    }
 }

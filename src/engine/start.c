@@ -419,7 +419,7 @@ bool engine_load_job(struct engine *e, struct job_row *row, struct err *err)
     if (!data_spec_read(str_of(job->row.spec), &job->spec, err))
         return err_add(err, "job %s", job->row.name);
     const struct data_progress *p = &job->row.progress;
-    job->live = (struct live){p->written, p->repeats, p->bad_records};
+    job->live = (struct live){p->written, p->repeats, p->bad_records, p->skipped};
     job->served_before = p->served_below;
     data_job_note_stored(job, &job->row);
     set_errors_path(e, job);

@@ -199,7 +199,7 @@ bool request_ask(struct request *req, route_finish *finish)
 void request_claims(struct request *req)
 {
     assert(req->op_used && req->op.kind == OP_CLAIM);
-    req->holds_claim = req->op.claim.count > 0;
+    req->holds_claim = req->op.claim.count > 0 || req->op.claim.made;
 }
 
 /* A claim's records on their way back. */
@@ -237,6 +237,8 @@ void request_release_claim(struct request *req)
     g->op.lease.records = buf_str(&g->records);
     g->op.lease.has_lease = req->op.claim.has_lease;
     memcpy(g->op.lease.token, req->op.claim.token, LEASE_TOKEN_BYTES);
+    g->op.lease.stays = req->op.claim.add && !req->op.claim.made;
+    g->op.lease.answer = req->op.claim.answer;
     intake_post(req->server->options.intake, &g->op);
 }
 

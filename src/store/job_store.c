@@ -11,11 +11,11 @@ static const char sql_insert[] =
     "INSERT INTO job (name, kind, state, paused, spec, failure, token_hash, created_at_us,"
     " started_at_us, ended_at_us, known, reading_record, reading_bytes, reading_line, served_below,"
     " sink_bytes, sink_columns, errors_bytes, bad_records, repeats, written, source_print,"
-    " source_print_bytes, inputs)"
+    " source_print_bytes, inputs, skipped)"
     " VALUES (:name, :kind, :state, :paused, :spec, :failure, :token_hash, :created_at_us,"
     " :started_at_us, :ended_at_us, :known, :reading_record, :reading_bytes, :reading_line,"
     " :served_below, :sink_bytes, :sink_columns, :errors_bytes, :bad_records, :repeats, :written,"
-    " :source_print, :source_print_bytes, :inputs)"
+    " :source_print, :source_print_bytes, :inputs, :skipped)"
     " ON CONFLICT (name) DO NOTHING";
 
 /* The name is written by itself, for its index would be written along with it each time. */
@@ -26,7 +26,8 @@ static const char sql_save[] =
     " reading_line = :reading_line, served_below = :served_below, sink_bytes = :sink_bytes,"
     " sink_columns = :sink_columns, errors_bytes = :errors_bytes, bad_records = :bad_records,"
     " repeats = :repeats, written = :written, source_print = :source_print,"
-    " source_print_bytes = :source_print_bytes, inputs = :inputs WHERE id = :id";
+    " source_print_bytes = :source_print_bytes, inputs = :inputs,"
+    " skipped = :skipped WHERE id = :id";
 static const char sql_rename[] = "UPDATE job SET name = :name WHERE id = :id AND name <> :name";
 
 /* Pages and attempts go with it (ON DELETE CASCADE). */
@@ -36,7 +37,7 @@ static const char sql_load[] =
     "SELECT id, name, kind, state, paused, spec, failure, token_hash, created_at_us, started_at_us,"
     " ended_at_us, known, reading_record, reading_bytes, reading_line, served_below, sink_bytes,"
     " sink_columns, errors_bytes, bad_records, repeats, written, source_print, source_print_bytes,"
-    " inputs FROM job ORDER BY id";
+    " inputs, skipped FROM job ORDER BY id";
 
 void job_row_release(struct job_row *row)
 {
@@ -61,6 +62,7 @@ static void bind_progress(struct stmt *q, const struct data_progress *p)
     stmt_bind_i64(q, ":bad_records", p->bad_records);
     stmt_bind_i64(q, ":repeats", p->repeats);
     stmt_bind_i64(q, ":written", p->written);
+    stmt_bind_i64(q, ":skipped", p->skipped);
     stmt_bind_text(q, ":source_print", p->source_print);
     stmt_bind_i64(q, ":source_print_bytes", p->source_print_bytes);
 }
@@ -213,6 +215,7 @@ static bool read_row(struct stmt *q, struct job_row *row, struct err *err)
     row->ended_at_us = stmt_i64(q, 10);
     read_progress(q, 11, &row->progress);
     row->inputs = stmt_take_text(q, 24);
+    row->progress.skipped = stmt_i64(q, 25);
     return true;
 }
 

@@ -22,6 +22,7 @@ struct data_progress {
     int64_t bad_records;   /* of the failed ones: lines that could not be read */
     int64_t repeats;       /* results left out because their record was done already */
     int64_t written;       /* records in the output */
+    int64_t skipped;       /* of the done ones: they gave nothing to write */
     char source_print[65]; /* fingerprint of the input's beginning, "" before it was read */
     int64_t source_print_bytes; /* how many bytes it covers */
 };

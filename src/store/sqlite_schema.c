@@ -72,5 +72,7 @@ static const char step_2[] = "ALTER TABLE job ADD COLUMN inputs TEXT;"
                              " record INTEGER NOT NULL,"
                              " line BLOB NOT NULL,"
                              " PRIMARY KEY (job_id, record)) WITHOUT ROWID;";
+/* Records that gave nothing to write. */
+static const char step_3[] = "ALTER TABLE job ADD COLUMN skipped INTEGER NOT NULL DEFAULT 0;";
 
-const char *const sqlite_migrations[SQLITE_SCHEMA_VERSION] = {step_1, step_2};
+const char *const sqlite_migrations[SQLITE_SCHEMA_VERSION] = {step_1, step_2, step_3};

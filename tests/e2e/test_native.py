@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 import pytest
-from harness.native import RECORDS, Native, finish, problem
+from harness.native import RECORDS, Native, finish, nothing, problem
 from harness.wire import Reply
 
 
@@ -156,7 +156,7 @@ def test_a_cancelled_job_is_finished_and_takes_nothing(native: Native) -> None:
     native.start()
     held = native.claim(max=1)
     assert native.ok("POST", "/jobs/~titles/cancel")["state"] == "cancelled"
-    assert native.claim(max=1) == {"lease": None, "records": [], "finished": True}
+    assert native.claim(max=1) == nothing(finished=True)
     body = {"lease": held["lease"]["token"], "results": [[0, 1]]}
     problem(native.call("POST", "/jobs/~titles/settle", body), 409, "conflict")
     problem(native.call("POST", "/jobs/~titles/pause"), 409, "conflict")

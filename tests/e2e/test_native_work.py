@@ -8,7 +8,7 @@ import threading
 from typing import Any
 
 import pytest
-from harness.native import RECORDS, Native, problem
+from harness.native import RECORDS, Native, nothing, problem
 
 
 def test_all_records_are_claimed_settled_and_written_once(native: Native) -> None:
@@ -51,9 +51,9 @@ def test_results_are_written_as_they_came_one_a_line(native: Native) -> None:
 def test_a_claim_of_a_job_with_nothing_now_says_whether_it_is_over(native: Native) -> None:
     native.start()
     held = native.claim(max=100)
-    assert native.claim() == {"lease": None, "records": [], "finished": False}
+    assert native.claim() == nothing(finished=False)
     native.settle(held, [[number, 0] for number, _ in held["records"]])
-    assert native.claim() == {"lease": None, "records": [], "finished": True}
+    assert native.claim() == nothing(finished=True)
 
 
 def test_a_waiting_claim_gets_what_a_failure_gives_back(native: Native) -> None:
@@ -102,6 +102,7 @@ def test_a_settlement_whose_answer_was_lost_can_be_repeated(native: Native) -> N
     held = native.claim(max=2)
     assert native.settle(held, [[0, "a"]]) == {
         "written": 1,
+        "skipped": 0,
         "repeats": 0,
         "failed": 0,
         "retried": 0,

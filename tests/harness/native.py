@@ -23,6 +23,12 @@ def problem(answer: Reply, status: int, code: str) -> dict[str, Any]:
     return dict(told)
 
 
+def nothing(finished: bool) -> dict[str, Any]:
+    """The answer to a claim that got nothing, of a job without limits."""
+    answer = {"lease": None, "records": [], "finished": finished}
+    return {**answer, "slots": None, "starts": None, "alone": False}
+
+
 class Native:
     """Calls to /v1, answers as JSON."""
 

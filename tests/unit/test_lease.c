@@ -36,12 +36,13 @@ static void a_lease_is_found_by_its_token_and_by_what_it_holds(void **state)
     assert_null(leases_holder(all, 6));
     assert_ptr_equal(leases_first(all), two);
     assert_int_equal(leases_count(all), 2);
-    assert_true(leases_has(all, one));
+    assert_ptr_equal(leases_by_number(all, lease_number(one)), one);
+    int64_t number = lease_number(two);
     assert_int_equal(lease_ends_us(one), 100);
     assert_memory_equal(lease_token(two), token_of(2), LEASE_TOKEN_BYTES);
     leases_end(all, two);
     assert_ptr_equal(leases_first(all), one);
-    assert_false(leases_has(all, two));
+    assert_null(leases_by_number(all, number));
     leases_clear(all);
     assert_int_equal(leases_count(all), 0);
 }

@@ -14,6 +14,7 @@ static bool finish_settled(struct request *req, struct op *op, struct reply *rep
         const char *name;
         int64_t count;
     } counts[] = {{"written", op->settle.written},
+                  {"skipped", op->settle.skipped},
                   {"repeats", op->settle.repeats},
                   {"failed", op->settle.failed},
                   {"retried", op->settle.retried}};

@@ -20,9 +20,11 @@ struct settlement {
     struct str lease; /* as it came, a JSON value; empty when there was none */
 };
 
-/* Reads {"lease":..,"results":[[number,result],..],"failures":[[number,reason],..]} out of `body`,
- * which is written to (and is no JSON afterwards) and must outlive the settlement. Errors:
- * ERR_INVALID naming the place, ERR_LIMIT. In any case to be released. */
+/* Reads {"lease":..,"results":[[number,result],..],"skipped":[number,..],
+ * "failures":[[number,reason],..]} out of `body`, a reason being a text, null, or an object of
+ * "message", "type", "final", "retry_after_s" and "throttled". The body is written to (and is no
+ * JSON afterwards) and must outlive the settlement. Errors: ERR_INVALID naming the place,
+ * ERR_LIMIT. In any case to be released. */
 MUST_CHECK bool settlement_read(struct settlement *s, char *body, size_t len, struct err *err);
 void settlement_release(struct settlement *s);
 

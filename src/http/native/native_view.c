@@ -50,8 +50,9 @@ static void write_spec(const struct data_spec *spec, struct json_out *o)
     buf_init(&text, BUF_NO_CAP);
     data_spec_write(spec, &text);
     struct str raw;
-    static const char *const members[] = {"mode",    "source",       "sink",
-                                          "lease_s", "max_attempts", "allow_repeats"};
+    static const char *const members[] = {"mode",         "source",        "sink",   "lease_s",
+                                          "max_attempts", "allow_repeats", "limits", "retry",
+                                          "identity",     "errors"};
     for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
         json_out_name(o, members[i]);
         if (json_find(buf_str(&text), members[i], &raw))
@@ -67,9 +68,12 @@ static void write_counts(const struct job_view *v, struct json_out *o)
         const char *name;
         int64_t count;
     } counts[] = {
-        {"known", v->known},     {"unread", v->unread},   {"served", v->served},
-        {"done", v->done},       {"failed", v->failed},   {"bad", v->bad},
+        {"known", v->known},     {"unread", v->unread},
+        {"served", v->served},   {"done", v->done},
+        {"failed", v->failed},   {"bad", v->bad},
         {"repeats", v->repeats}, {"written", v->written},
+        {"skipped", v->skipped}, {"in_flight", v->served - v->waiting},
+        {"waiting", v->waiting},
     };
     json_out_open(o, '{');
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
@@ -88,6 +92,25 @@ static void write_counts(const struct job_view *v, struct json_out *o)
 static double rounded(double number)
 {
     return round(number * 1000) / 1000;
+}
+
+static void write_workers(const struct job_view *v, struct json_out *o)
+{
+    json_out_open(o, '[');
+    for (size_t i = 0; i < v->worker_count; i++) {
+        json_out_open(o, '{');
+        json_out_name(o, "worker");
+        json_out_text(o, v->workers[i].name);
+        json_out_name(o, "holding");
+        json_out_i64(o, v->workers[i].holding);
+        json_out_name(o, "slots");
+        if (v->workers[i].slots >= 0)
+            json_out_i64(o, v->workers[i].slots);
+        else
+            json_out_null(o);
+        json_out_close(o, '}');
+    }
+    json_out_close(o, ']');
 }
 
 void native_job_write(const struct job_view *v, struct json_out *o)
@@ -110,6 +133,8 @@ void native_job_write(const struct job_view *v, struct json_out *o)
     write_counts(v, o);
     json_out_name(o, "leases");
     json_out_i64(o, v->leases);
+    json_out_name(o, "workers");
+    write_workers(v, o);
     json_out_name(o, "exhausted");
     json_out_bool(o, v->exhausted);
     json_out_name(o, "rate_per_s");

@@ -2,6 +2,7 @@
  *
  * A claim's records are spliced into the answer as the engine read them: they are not parsed or
  * copied here. Should the answer not get through, they are given back (request_claims). */
+#include "core/ledger.h"
 #include "http/native/native.h"
 #include "http/native/native_body.h"
 
@@ -9,7 +10,7 @@
 #define LEASE_MAX_US (86400 * SECOND_US)
 #define WAIT_MAX_US (60 * SECOND_US)
 #define ANSWER_MAX_BYTES (INT64_C(16) << 20)
-enum { CLAIM_DEFAULT = 100, CLAIM_MAX = 100000 };
+enum { CLAIM_DEFAULT = 100, CLAIM_MAX = 100000, RUNNING_MAX = 1000000, WORKER_MAX_BYTES = 200 };
 
 static void write_lease(struct json_out *o, const uint8_t token[LEASE_TOKEN_BYTES], int64_t ends_at)
 {
@@ -23,9 +24,36 @@ static void write_lease(struct json_out *o, const uint8_t token[LEASE_TOKEN_BYTE
     json_out_close(o, '}');
 }
 
+/* What the worker may do now, and the end of the answer. */
+static void write_limits(const struct op *op, struct json_out *o)
+{
+    json_out_name(o, "finished");
+    json_out_bool(o, op->claim.finished);
+    json_out_name(o, "slots");
+    if (op->claim.slots >= 0)
+        json_out_i64(o, op->claim.slots);
+    else
+        json_out_null(o);
+    json_out_name(o, "starts");
+    if (op->claim.paced) {
+        json_out_open(o, '{');
+        json_out_name(o, "first_s");
+        json_out_double(o, op->claim.first_us / 1e6);
+        json_out_name(o, "every_s");
+        json_out_double(o, op->claim.every_us / 1e6);
+        json_out_close(o, '}');
+    } else {
+        json_out_null(o);
+    }
+    json_out_name(o, "alone");
+    json_out_bool(o, op->claim.alone);
+    json_out_close(o, '}');
+}
+
 static bool finish_claimed(struct request *req, struct op *op, struct reply *reply, struct err *err)
 {
     OWNED_BUF struct buf head;
+    OWNED_BUF struct buf tail;
     struct json_out o;
     native_reply_begin(&o, &head);
     json_out_open(&o, '{');
@@ -35,39 +63,95 @@ static bool finish_claimed(struct request *req, struct op *op, struct reply *rep
     else
         json_out_null(&o);
     json_out_name(&o, "records");
-    bool any = op->claim.count > 0;
-    if (any)
+    native_reply_begin(&o, &tail);
+    o.comma = true;
+    write_limits(op, &o);
+    if (op->claim.count > 0 || op->claim.made)
         request_claims(req);
     if (!native_reply_end(reply, &head, err))
         return false;
-    reply_add_borrowed(reply, any ? buf_str(&op->claim.records) : STR("[]"));
-    reply_add_borrowed(reply, op->claim.finished ? STR(",\"finished\":true}")
-                                                 : STR(",\"finished\":false}"));
+    reply_add_borrowed(reply, op->claim.count > 0 ? buf_str(&op->claim.records) : STR("[]"));
+    return native_reply_end(reply, &tail, err);
+}
+
+/* What a claim's body says. */
+struct claim_body {
+    int64_t max, wait_us, lease_us, running;
+    bool keep;
+    char *lease, *worker;
+    struct str holds;
+};
+
+static bool read_claim(struct request *req, struct claim_body *c, struct err *err)
+{
+    const struct member members[] = {
+        {.name = "max", .type = MEMBER_I64, .min = 1, .max = CLAIM_MAX, .out = &c->max},
+        {.name = "wait_s", .type = MEMBER_SECONDS, .max = WAIT_MAX_US, .out = &c->wait_us},
+        {.name = "lease_s",
+         .type = MEMBER_SECONDS,
+         .min = 1,
+         .max = LEASE_MAX_US,
+         .out = &c->lease_us},
+        {.name = "keep", .type = MEMBER_BOOL, .out = &c->keep},
+        {.name = "lease", .type = MEMBER_TEXT, .out = &c->lease},
+        {.name = "worker", .type = MEMBER_TEXT, .out = &c->worker},
+        {.name = "running", .type = MEMBER_I64, .max = RUNNING_MAX, .out = &c->running},
+        {.name = "holds", .type = MEMBER_RAW, .out = &c->holds},
+    };
+    if (!native_body_read(req, members, sizeof members / sizeof *members, err))
+        return false;
+    if (c->worker && strlen(c->worker) > WORKER_MAX_BYTES)
+        return err_set(err, ERR_INVALID, "worker: expected a name of up to %d bytes",
+                       WORKER_MAX_BYTES);
+    if (c->holds.len && !c->lease)
+        return err_set(err, ERR_INVALID, "holds: goes with lease");
+    return true;
+}
+
+/* The numbers that the worker holds, in memory of the request. */
+static bool read_holds(struct request *req, struct str raw, struct op *op, struct err *err)
+{
+    size_t cap = raw.len / 2 + 1; /* a digit and a comma each */
+    int64_t *holds = request_alloc(req, cap * sizeof *holds);
+    struct json j;
+    struct str number;
+    if (!holds)
+        return err_set(err, ERR_BUSY, "memory is out");
+    if (json_type_of(raw) != JSON_ARRAY)
+        return err_set(err, ERR_INVALID, "holds: expected a list of records' numbers");
+    json_open(&j, raw);
+    json_enter(&j, '[');
+    while (json_item(&j) && json_value(&j, &number)) {
+        if (!json_i64(number, 0, LEDGER_RECORDS_MAX - 1, &holds[op->claim.hold_count]))
+            return err_set(err, ERR_INVALID, "holds[%zu]: expected a record's number",
+                           op->claim.hold_count);
+        op->claim.hold_count++;
+    }
+    op->claim.has_holds = true;
+    op->claim.holds = holds;
     return true;
 }
 
 bool native_claim(struct request *req, struct reply *reply, struct err *err)
 {
     (void)reply;
-    int64_t max = CLAIM_DEFAULT, wait_us = 0, lease_us = 0;
-    const struct member members[] = {
-        {.name = "max", .type = MEMBER_I64, .min = 1, .max = CLAIM_MAX, .out = &max},
-        {.name = "wait_s", .type = MEMBER_SECONDS, .max = WAIT_MAX_US, .out = &wait_us},
-        {.name = "lease_s",
-         .type = MEMBER_SECONDS,
-         .min = 1,
-         .max = LEASE_MAX_US,
-         .out = &lease_us},
-    };
-    if (!native_body_read(req, members, sizeof members / sizeof *members, err))
+    struct claim_body c = {.max = CLAIM_DEFAULT, .running = -1};
+    uint8_t token[LEASE_TOKEN_BYTES];
+    if (!read_claim(req, &c, err) || (c.lease && !native_token_read(str_of(c.lease), token, err)))
         return false;
     struct op *op = native_job_op(req, OP_CLAIM, SCOPE_WORK, err);
-    if (!op)
+    if (!op || (c.holds.len && !read_holds(req, c.holds, op, err)))
         return false;
-    op->claim.max_records = max;
+    op->claim.max_records = c.max;
     op->claim.max_bytes = ANSWER_MAX_BYTES;
-    op->claim.wait_until_us = wait_us ? request_at(req).mono_us + wait_us : 0;
-    op->claim.lease_us = lease_us;
+    op->claim.wait_until_us = c.wait_us ? request_at(req).mono_us + c.wait_us : 0;
+    op->claim.lease_us = c.lease_us;
+    op->claim.keep = c.keep;
+    op->claim.add = c.lease != NULL;
+    if (c.lease)
+        memcpy(op->claim.token, token, sizeof token);
+    op->claim.running = c.running;
+    op->claim.worker = str_of(c.worker);
     return request_call(req, finish_claimed);
 }
 
@@ -131,9 +215,15 @@ bool native_release(struct request *req, struct reply *reply, struct err *err)
 {
     (void)reply;
     char *token = NULL;
+    bool died = false;
     const struct member members[] = {
         {.name = "lease", .type = MEMBER_TEXT, .required = true, .out = &token},
+        {.name = "died", .type = MEMBER_BOOL, .out = &died},
     };
-    return native_body_read(req, members, 1, err) && lease_op(req, OP_RELEASE, token, err) &&
-           request_call(req, finish_released);
+    struct op *op = NULL;
+    if (!native_body_read(req, members, sizeof members / sizeof *members, err) ||
+        !(op = lease_op(req, OP_RELEASE, token, err)))
+        return false;
+    op->lease.died = died;
+    return request_call(req, finish_released);
 }
