@@ -5,6 +5,7 @@
  * trusted: the kernel resolves it beneath the folder's descriptor and refuses every way out. */
 #include "io/folder.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -25,7 +26,8 @@ struct folder {
 struct folders {
     struct folder *items;
     size_t count;
-    char *closed; /* real path of the folder that is closed off, NULL */
+    char *closed;  /* real path of the folder that is closed off, NULL */
+    int closed_fd; /* the folder itself, -1 */
 };
 
 /* A path of a request, found to lie in a folder by its text. */
@@ -43,7 +45,9 @@ static void inside_release(struct inside *in)
 
 struct folders *folders_new(void)
 {
-    return xcalloc(1, sizeof(struct folders));
+    struct folders *f = xcalloc(1, sizeof *f);
+    f->closed_fd = -1;
+    return f;
 }
 
 void folders_free(struct folders *f)
@@ -56,6 +60,7 @@ void folders_free(struct folders *f)
         close(f->items[i].fd);
     }
     free(f->items);
+    fd_drop(&f->closed_fd);
     free(f->closed);
     free(f);
 }
@@ -117,11 +122,16 @@ bool folders_add(struct folders *f, const char *path, struct err *err)
 
 bool folders_close_off(struct folders *f, const char *path, struct err *err)
 {
-    char *real = realpath(path, NULL);
+    OWNED_MEM char *real = realpath(path, NULL);
     if (!real)
         return err_errno(err, errno, "folder %s", path);
+    OWNED_FD int fd = open(real, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return err_errno(err, errno, "folder %s", path);
     free(f->closed);
-    f->closed = real;
+    fd_drop(&f->closed_fd);
+    f->closed = TAKE(real);
+    f->closed_fd = TAKE_FD(fd);
     return true;
 }
 
@@ -243,6 +253,45 @@ static bool is_closed_off(const struct folders *f, int fd)
     return strncmp(place, f->closed, closed) == 0 && (!place[closed] || place[closed] == '/');
 }
 
+/* Whether the folder that is closed off has an entry for this very file. */
+static bool has_entry(int dir_fd, const struct stat *file)
+{
+    bool found = false;
+    OWNED_FD int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    if (!dir)
+        return true; /* what cannot be told is not opened */
+    fd = -1;
+    for (const struct dirent *entry; !found && (entry = readdir(dir));) {
+        struct stat st;
+        found = entry->d_ino == file->st_ino &&
+                fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+                st.st_dev == file->st_dev;
+    }
+    closedir(dir);
+    return found;
+}
+
+/* A second name (a hard link) leads to a file of the closed folder from anywhere, and no place
+ * tells. Names are rare enough to look for it among those that are closed off. */
+static bool is_closed_file(const struct folders *f, int fd)
+{
+    struct stat st;
+    if (f->closed_fd < 0)
+        return false;
+    if (fstat(fd, &st))
+        return true;
+    return S_ISREG(st.st_mode) && st.st_nlink > 1 && has_entry(f->closed_fd, &st);
+}
+
+static bool must_be_open(const struct folders *f, int fd, const char *path, struct err *err)
+{
+    if (is_closed_off(f, fd))
+        return err_set(err, ERR_FORBIDDEN, "%s lies in the state folder", path);
+    return !is_closed_file(f, fd) ||
+           err_set(err, ERR_FORBIDDEN, "%s is a file of the state folder by another name", path);
+}
+
 /* Looks before it opens: opening a FIFO or a device can block or set something off. A path that is
  * missing is fine here. */
 static bool look(const struct folders *f, const struct inside *in, const char *path,
@@ -260,9 +309,7 @@ static bool look(const struct folders *f, const struct inside *in, const char *p
     }
     if (fd < 0)
         return open_error(err, errno, path);
-    if (is_closed_off(f, fd))
-        return err_set(err, ERR_FORBIDDEN, "%s lies in the state folder", path);
-    return missing || must_be_file(fd, path, err);
+    return must_be_open(f, fd, path, err) && (missing || must_be_file(fd, path, err));
 }
 
 /* The name of what is open beneath the folder, and of `base` in it when that is not NULL. Links are
@@ -292,7 +339,8 @@ bool folders_open(const struct folders *f, const char *path, int flags, int *fd,
     OWNED_FD int opened = open_beneath(in.folder->fd, in.path, flags | O_NONBLOCK | O_NOCTTY);
     if (opened < 0)
         return open_error(err, errno, path);
-    if (!must_be_file(opened, path, err) || (name && !inside_name(&in, opened, NULL, name, err)))
+    if (!must_be_file(opened, path, err) || !must_be_open(f, opened, path, err) ||
+        (name && !inside_name(&in, opened, NULL, name, err)))
         return false;
     *fd = TAKE_FD(opened);
     return true;

@@ -19,9 +19,9 @@ void folders_free(struct folders *f);
 DEFINE_OWNED(folders)
 /* Adds an existing folder. ERR_NOT_FOUND, ERR_INVALID when it is no folder, ERR_IO. */
 MUST_CHECK bool folders_add(struct folders *f, const char *path, struct err *err);
-/* Closes an existing folder off, wherever it lies: nothing in it can be named, not by a link
- * either (ERR_FORBIDDEN). For the state folder, which may well lie in a data folder. ERR_NOT_FOUND,
- * ERR_IO. */
+/* Closes an existing folder off, wherever it lies: nothing in it can be named, not by a symbolic
+ * or hard link either (ERR_FORBIDDEN). For the state folder, which may well lie in a data folder.
+ * ERR_NOT_FOUND, ERR_IO. */
 MUST_CHECK bool folders_close_off(struct folders *f, const char *path, struct err *err);
 /* Opens a file. `flags` as for open(2), O_CLOEXEC is added, new files get mode 0644. *name (may be
  * NULL) becomes the normal form, "<folder>/<path without links, . and //>", to be freed: two paths

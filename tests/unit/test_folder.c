@@ -76,6 +76,26 @@ static void a_folder_closed_off_is_refused_by_any_way_in(void **state)
     assert_opens(t, "statement/in.jsonl", "statement/in.jsonl");
 }
 
+static void a_second_name_of_a_closed_file_is_refused_and_others_not(void **state)
+{
+    struct temp *t = *state;
+    mkdir(temp_path(t, "state"), 0755);
+    temp_write(t, "state/store.db", "secret");
+    temp_write(t, "in.jsonl", "1\n");
+    OWNED_MEM char *store = xstrdup(temp_path(t, "state/store.db"));
+    OWNED_MEM char *in = xstrdup(temp_path(t, "in.jsonl"));
+    assert_int_equal(link(store, temp_path(t, "innocent.jsonl")), 0);
+    assert_int_equal(link(in, temp_path(t, "second.jsonl")), 0);
+    assert_true(folders_close_off(t->folders, temp_path(t, "state"), &t->err));
+    assert_refused(t, "innocent.jsonl", ERR_FORBIDDEN);
+    assert_error(t, ERR_FORBIDDEN, "by another name");
+    char *name = NULL;
+    assert_false(folders_name(t->folders, "innocent.jsonl", &name, &t->err));
+    assert_opens(t, "second.jsonl", "second.jsonl");
+    assert_int_equal(unlink(store), 0); /* it is a file of the state folder no longer */
+    assert_opens(t, "innocent.jsonl", "innocent.jsonl");
+}
+
 static void links_that_lead_out_are_refused_and_others_not(void **state)
 {
     struct temp *t = *state;
@@ -238,6 +258,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         UNIT(a_file_has_one_normal_form),
         UNIT(paths_outside_are_refused),
+        UNIT(a_second_name_of_a_closed_file_is_refused_and_others_not),
         UNIT(links_that_lead_out_are_refused_and_others_not),
         UNIT(a_folder_closed_off_is_refused_by_any_way_in),
         UNIT(what_is_no_file_is_refused_without_blocking),
