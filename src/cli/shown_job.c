@@ -36,11 +36,19 @@ static const struct member members[] = {
     {0},
 };
 static const struct member record_members[] = {
-    {"known", MEMBER_I64, AT(known)},     {"total", MEMBER_I64, AT(total)},
-    {"unread", MEMBER_I64, AT(unread)},   {"served", MEMBER_I64, AT(served)},
-    {"done", MEMBER_I64, AT(done)},       {"failed", MEMBER_I64, AT(failed)},
-    {"bad", MEMBER_I64, AT(bad)},         {"repeats", MEMBER_I64, AT(repeats)},
-    {"written", MEMBER_I64, AT(written)}, {0},
+    {"known", MEMBER_I64, AT(known)},
+    {"total", MEMBER_I64, AT(total)},
+    {"unread", MEMBER_I64, AT(unread)},
+    {"served", MEMBER_I64, AT(served)},
+    {"done", MEMBER_I64, AT(done)},
+    {"failed", MEMBER_I64, AT(failed)},
+    {"bad", MEMBER_I64, AT(bad)},
+    {"repeats", MEMBER_I64, AT(repeats)},
+    {"written", MEMBER_I64, AT(written)},
+    {"skipped", MEMBER_I64, AT(skipped)},
+    {"in_flight", MEMBER_I64, AT(in_flight)},
+    {"waiting", MEMBER_I64, AT(waiting)},
+    {0},
 };
 
 /* What is null or not there keeps its value. */

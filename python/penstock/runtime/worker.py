@@ -61,6 +61,8 @@ class Worker:
         self._context: dict[str, Any] | None = None
         self._http_session: Any = None
         self._failed = False
+        #: It could not begin, or not go on: there is no bye.
+        self._unfit = False
         self._said_lease: str | None = None
         self._claimed = 0
         self._last_claim = FIRST_CLAIM
@@ -82,23 +84,25 @@ class Worker:
             self._channel.room,
             self._runner.current_record,
         )
-        keeper: asyncio.Task[None] | None = None
+        keepers: list[asyncio.Task[None]] = []
         try:
             await self._session.open()
-            keeper = asyncio.get_running_loop().create_task(self._keep_lease())
+            loop = asyncio.get_running_loop()
+            keepers.append(loop.create_task(self._keep_lease()))
+            keepers.append(loop.create_task(self._say_alive(float(self._go.get("alive_s") or 0))))
             await self._work()
             await self._drain()
         except PenstockError as error:
-            self._failed = True
+            self._failed = self._unfit = True
             self._channel.say(error={"text": f"{error.code}: {error}", "traceback": ""})
         finally:
-            if keeper is not None:
+            for keeper in keepers:
                 keeper.cancel()
             with contextlib.suppress(PenstockError):
                 await asyncio.wait_for(self._session.release(), CANCEL_WAIT_S)
             await self._shut_down()
             self._session.close()
-        if not self._failed:
+        if not self._unfit:
             self._channel.say(bye={"ran": self._desk.settled, "reason": self._reason})
         await self._channel.close()
         return 1 if self._failed else 0
@@ -217,6 +221,12 @@ class Worker:
                 text = f"the lease cannot be extended: {error}"
                 self._channel.say(log={"level": "warning", "text": text})
 
+    async def _say_alive(self, every_s: float) -> None:
+        """Tells the supervisor that the loop turns: a function may block it for ever."""
+        while every_s > 0:
+            self._channel.say(alive={})
+            await asyncio.sleep(every_s)
+
     # ---- ending
 
     def _on_message(self, message: Message) -> None:
@@ -309,6 +319,7 @@ class Worker:
             except BaseException as error:
                 self._context = {}
                 self._tell_failed(error, "on_startup")
+                self._unfit = True
                 self._end("stopped", 0)
                 raise asyncio.CancelledError from error
         self._context = {} if context is None else context

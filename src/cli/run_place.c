@@ -1,0 +1,156 @@
+/* run_place.c: see run_place.h. */
+#include "cli/run_place.h"
+
+#include "cli/engine_host.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A socket's address has room for so many bytes of path. */
+enum { SOCKET_PATH_MAX = 107 };
+
+struct run_place {
+    struct folders *folders;
+    struct engine_host *host;
+    char *dir, *url;
+};
+
+static bool unwritable(const char *path, int number, struct err *err)
+{
+    err_errno(err, number, "%s cannot be written", path);
+    /* What was asked for is not possible: that is for the person to change. */
+    if (err->code == ERR_IO || err->code == ERR_NOT_FOUND)
+        err->code = ERR_INVALID;
+    return false;
+}
+
+bool run_make_folders(const char *path, struct err *err)
+{
+    OWNED_MEM char *folder = xstrdup(path);
+    for (char *slash = folder + 1; *folder && (slash = strchr(slash, '/')); *slash++ = '/') {
+        *slash = '\0';
+        if (mkdir(folder, 0777) != 0 && errno != EEXIST)
+            return unwritable(path, errno, err);
+    }
+    return true;
+}
+
+bool run_path_of_input(const char *path, char **out, struct err *err)
+{
+    if (strcmp(path, "-") == 0) {
+        *out = xstrdup(path);
+        return true;
+    }
+    char *whole = realpath(path, NULL);
+    if (!whole) {
+        int number = errno;
+        err_errno(err, number, "input %s cannot be read", path);
+        return err_set(err, ERR_INVALID, "input %s: %s", path, strerror(number));
+    }
+    struct stat st;
+    if (stat(whole, &st) == 0 && S_ISDIR(st.st_mode)) {
+        free(whole);
+        return err_set(err, ERR_INVALID,
+                       "input %s is a folder; name its files, or a pattern such "
+                       "as '%s/*.jsonl'",
+                       path, path);
+    }
+    if (access(whole, R_OK) != 0) {
+        int number = errno;
+        free(whole);
+        return err_set(err, ERR_INVALID, "input %s: %s", path, strerror(number));
+    }
+    *out = whole;
+    return true;
+}
+
+bool run_path_of_output(const char *path, const char *what, char **out, struct err *err)
+{
+    const char *slash = strrchr(path, '/');
+    const char *base = slash ? slash + 1 : path;
+    struct stat st;
+    if (strcmp(path, "-") == 0) {
+        *out = xstrdup(path);
+        return true;
+    }
+    if (!*base || (stat(path, &st) == 0 && S_ISDIR(st.st_mode)))
+        return err_set(err, ERR_INVALID, "%s %s is a folder; name a file", what, path);
+    OWNED_MEM char *whole = realpath(path, NULL);
+    if (whole) {
+        *out = TAKE(whole);
+        return true;
+    }
+    OWNED_MEM char *named = slash ? xstrndup(path, (size_t)(slash - path) + 1) : xstrdup(".");
+    OWNED_MEM char *folder = realpath(named, NULL);
+    if (!folder)
+        return unwritable(path, errno, err) || err_add(err, "%s", what);
+    *out = xasprintf("%s/%s", strcmp(folder, "/") == 0 ? "" : folder, base);
+    return true;
+}
+
+/* Only processes of this user come here: the folder is closed to others. By way of our descriptor
+ * the address is short, whatever the path. */
+static char *url_of(const struct run_place *p)
+{
+    OWNED_MEM char *path = xasprintf("%s/penstock.sock", p->dir);
+    if (strlen(path) <= SOCKET_PATH_MAX)
+        return xasprintf("unix://%s", path);
+    return xasprintf("unix:///proc/%ld/fd/%d/penstock.sock", (long)getpid(),
+                     engine_host_state_fd(p->host));
+}
+
+static bool open_engine(struct run_place *p, const char *output, struct err *err)
+{
+    const struct engine_options options = {.state_dir = p->dir, .folders = p->folders};
+    struct server_options http;
+    if (!engine_host_open(&options, &p->host, err)) {
+        if (err->code == ERR_BUSY)
+            err_add(err, "another run works on %s", output);
+        return false;
+    }
+    server_options_init(&http);
+    return engine_host_serve(p->host, &http, err);
+}
+
+bool run_place_open(const char *output, struct run_place **out, struct err *err)
+{
+    OWNED(run_place) struct run_place *p = xcalloc(1, sizeof *p);
+    OWNED_MEM char *whole = NULL;
+    if (!run_make_folders(output, err) || !run_path_of_output(output, "output", &whole, err))
+        return false;
+    p->dir = xasprintf("%s.penstock", whole);
+    if (mkdir(p->dir, 0700) != 0 && errno != EEXIST)
+        return unwritable(output, errno, err);
+    /* Whoever runs the command may name any file of theirs; nobody else can ask for one. */
+    p->folders = folders_new();
+    if (!folders_add(p->folders, "/", err) || !folders_close_off(p->folders, p->dir, err) ||
+        !open_engine(p, output, err))
+        return false;
+    p->url = url_of(p);
+    *out = TAKE(p);
+    return true;
+}
+
+void run_place_free(struct run_place *p)
+{
+    if (!p)
+        return;
+    engine_host_free(p->host);
+    folders_free(p->folders);
+    free(p->dir);
+    free(p->url);
+    free(p);
+}
+
+const char *run_place_dir(const struct run_place *p)
+{
+    return p->dir;
+}
+
+const char *run_place_url(const struct run_place *p)
+{
+    return p->url;
+}
