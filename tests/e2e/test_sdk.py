@@ -18,9 +18,9 @@ from harness.server_process import ROOT, ServerProcess
 
 sys.path.insert(0, str(ROOT / "python"))  # this tree's, installed or not
 import penstock
-from penstock import connection as penstock_connection
 from penstock import errors as penstock_errors
 from penstock import event as penstock_event
+from penstock import wire as penstock_wire
 
 RECORDS = 25
 
@@ -379,7 +379,7 @@ def test_odd_answers_are_errors_not_accidents() -> None:
         client = penstock.Client(scripted.url, patience_s=0)
         with pytest.raises(penstock.ConnectionLostError):
             client.health()
-    long_head = Scripted(b"HTTP/1.1 200 OK\r\nX: " + b"x" * penstock_connection.HEAD_MAX_BYTES * 2)
+    long_head = Scripted(b"HTTP/1.1 200 OK\r\nX: " + b"x" * penstock_wire.HEAD_MAX_BYTES * 2)
     with pytest.raises((penstock.LimitError, penstock.ConnectionLostError)):
         penstock.Client(long_head.url, patience_s=0).health()
 
