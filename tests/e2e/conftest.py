@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from harness.native import Native
 from harness.planchet_peer import FLAVOURS, PlanchetPeer
+from harness.runtime_case import RuntimeCase
 from harness.server_process import ServerProcess
 from harness.wire import Wire
 
@@ -58,3 +59,11 @@ def client(server: ServerProcess, peer_process: PlanchetPeer) -> PlanchetPeer:
     """The real PlanchetClient on `server`: once with the current requests, once with the old."""
     peer_process.url = server.url
     return peer_process
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Iterator[RuntimeCase]:
+    """Worker processes over an engine that does what the test wants."""
+    made = RuntimeCase(tmp_path)
+    yield made
+    made.close()

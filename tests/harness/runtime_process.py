@@ -35,6 +35,7 @@ class RuntimeProcess:
                     **os.environ,
                     "PYTHONPATH": str(ROOT / "python"),
                     "PENSTOCK_CONTROL_FD": str(theirs.fileno()),
+                    "PYTHONSAFEPATH": "1",
                     **env,
                 },
                 stdin=subprocess.DEVNULL,
