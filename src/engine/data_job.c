@@ -2,6 +2,7 @@
 #include "engine/data_job.h"
 
 #include "base/json.h"
+#include "base/log.h"
 #include "engine/engine_state.h"
 #include "engine/error_file.h"
 
@@ -67,6 +68,7 @@ void data_job_free(struct data_job *job)
     attempts_free(job->attempts);
     data_spec_release(&job->spec);
     job_row_release(&job->row);
+    free(job->unreadable);
     free(job->out_name);
     free(job->errors_path);
     free(job->errors_name);
@@ -75,6 +77,21 @@ void data_job_free(struct data_job *job)
     free(job->tried);
     free(job->stored.sink_columns);
     free(job);
+}
+
+void data_job_give_up(struct data_job *job, const char *why)
+{
+    free(job->unreadable);
+    free(job->row.failure);
+    job->unreadable = xstrdup(why);
+    job->row.failure = xasprintf("what is stored of the job cannot be read: %s", why);
+    job->row.state = JOB_FAILED;
+    ledger_clear(job->ledger);
+    attempts_clear(job->attempts);
+    struct log_line *line = log_begin(LOG_ERROR, "job.unreadable");
+    log_value(line, "job", "%s", job->row.name);
+    log_value(line, "reason", "%s", why);
+    log_end(line);
 }
 
 bool data_job_allows(const struct data_job *job, const struct op_right *right)
@@ -634,7 +651,7 @@ void data_job_view(const struct data_job *job, struct instant now, struct job_vi
     };
     data_spec_copy(&out->spec, &job->spec);
     view_workers(job, out);
-    if (out->failed || job->bad_lines.len || row->progress.errors_bytes > 0)
+    if (!job->unreadable && (out->failed || job->bad_lines.len || row->progress.errors_bytes > 0))
         out->errors_path = xstrdup(job->errors_path);
     out->rate = rate_now(job, now.mono_us);
     if (out->total >= 0 && out->rate > 0)

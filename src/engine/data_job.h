@@ -16,6 +16,9 @@ struct engine;
 struct data_job {
     struct job_row row; /* as stored, but for what `live` and the ledger know better */
     struct data_spec spec;
+    char *unreadable;  /* what the store says of it cannot be understood, and why; NULL. It is shown
+                          as failed and can be deleted or started clean; nothing is stored of it
+                          before, so that a program that understands it finds it as it was */
     char *out_name;    /* normal form of the output's path: no two jobs share it; NULL */
     char *errors_path; /* of the error file */
     char *errors_name; /* its normal form; NULL: not in a data folder, or not there */
@@ -75,6 +78,8 @@ struct data_job *data_job_new(void);
 void data_job_free(struct data_job *job);
 DEFINE_OWNED(data_job)
 
+/* The store's word of it cannot be used. Its ledger is forgotten, not what is stored of it. */
+void data_job_give_up(struct data_job *job, const char *why);
 /* Whether the asker may act on the job. */
 bool data_job_allows(const struct data_job *job, const struct op_right *right);
 

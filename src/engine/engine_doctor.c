@@ -87,6 +87,10 @@ enum op_fate op_doctor(struct engine *e, struct op *op)
     check_store(e, &f);
     for (size_t i = 0; i < e->jobs.count; i++) {
         struct data_job *job = e->jobs.jobs[i];
+        if (job->unreadable) {
+            find(&f, true, job, "job", job->row.failure);
+            continue;
+        }
         check_ledger(job, &f);
         check_input(e, job, &f);
         check_output(e, job, &f);

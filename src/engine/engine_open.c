@@ -76,16 +76,16 @@ static bool open_state(struct engine *e, struct err *err)
 
 static bool load_row(void *context, struct job_row *row, struct err *err)
 {
-    return engine_load_job(context, row, err);
+    (void)err;
+    engine_load_job(context, row);
+    return true;
 }
 
 static bool load_page(void *context, const struct ledger_page *page, struct err *err)
 {
     struct data_job *job = context;
     return ledger_load_page(job->ledger, page) ||
-           err_set(err, ERR_STORE,
-                   "ledger page %lld of job %s is damaged: restore the state folder",
-                   (long long)page->number, job->row.name);
+           err_set(err, ERR_INVALID, "page %lld of its ledger is damaged", (long long)page->number);
 }
 
 static bool load_attempt(void *context, const struct attempt_row *row, struct err *err)
@@ -101,9 +101,18 @@ static bool load_ledger(struct tx *tx, struct data_job *job, struct err *err)
     if (!ledger_store_load(tx, job->row.id, load_page, job, err) ||
         !attempt_store_load(tx, job->row.id, load_attempt, job, err))
         return false;
-    if (!ledger_load_known(job->ledger, job->row.progress.known))
-        return err_set(err, ERR_STORE, "the ledger of job %s is damaged: restore the state folder",
-                       job->row.name);
+    return ledger_load_known(job->ledger, job->row.progress.known) ||
+           err_set(err, ERR_INVALID, "its ledger is damaged");
+}
+
+/* A job whose ledger makes no sense keeps nobody from the others. */
+static bool must_load_ledger(struct tx *tx, struct data_job *job, struct err *err)
+{
+    if (job->unreadable || load_ledger(tx, job, err))
+        return true;
+    if (err->code != ERR_INVALID)
+        return false;
+    data_job_give_up(job, err->text);
     return true;
 }
 
@@ -114,7 +123,7 @@ static bool load_jobs(struct engine *e, struct err *err)
         !event_store_last(tx, &e->last_event, err) || !event_store_trim(tx, EVENTS_KEPT, err))
         return false;
     for (size_t i = 0; i < e->jobs.count; i++)
-        if (!load_ledger(tx, e->jobs.jobs[i], err))
+        if (!must_load_ledger(tx, e->jobs.jobs[i], err))
             return false;
     return tx_commit(tx, err);
 }

@@ -199,8 +199,9 @@ void lease_give_back(struct data_job *job, struct lease *lease);
 void job_advance(struct engine *e, struct data_job *job);
 
 /* start.c */
-/* Puts a stored job back into the table; takes the row over. */
-MUST_CHECK bool engine_load_job(struct engine *e, struct job_row *row, struct err *err);
+/* Puts a stored job back into the table; takes the row over. One that cannot be read is there, too,
+ * as unreadable: it keeps nobody from the others. */
+void engine_load_job(struct engine *e, struct job_row *row);
 /* Serves everything again that is not done (nor failed, unless `with_failed`). Touches the job. */
 void engine_reopen(struct engine *e, struct data_job *job, bool with_failed);
 void engine_remove_spools(const struct engine *e, const struct data_job *job);

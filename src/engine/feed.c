@@ -118,8 +118,8 @@ static bool is_live(struct subscription *s)
     return live;
 }
 
-/* Whether everybody may see what the event tells beyond its kind. Of a job that is gone nobody knows
- * whether it had a token. */
+/* Whether everybody may see what the event tells beyond its kind. Of a job that is gone nobody
+ * knows whether it had a token. */
 static bool is_open(const struct engine *e, const struct event *event)
 {
     const struct data_job *job = job_table_by_id(&e->jobs, event->job_id);

@@ -106,6 +106,14 @@ bool op_find_job(struct engine *e, struct op *op)
         op_refuse(op, REFUSED_TOKEN, ERR_FORBIDDEN, "job %s needs its token", job->row.name);
         return false;
     }
+    bool shown = op->kind == OP_REPORT || op->kind == OP_SUBSCRIBE;
+    bool deleted = op->kind == OP_CONTROL && op->control.verb == CONTROL_DELETE;
+    if (job->unreadable && !shown && !deleted) {
+        op_refuse(op, REFUSED_OTHERWISE, ERR_CONFLICT,
+                  "what is stored of job %s cannot be read: %.120s; delete it or start it clean",
+                  job->row.name, job->unreadable);
+        return false;
+    }
     op->of = job;
     /* Whoever does something with it is told when it still cannot be stored. */
     if (job->owed && op->kind != OP_REPORT)

@@ -3,6 +3,7 @@
  * Everything is looked at before anything is changed: the input is opened, the output's path
  * resolved and compared with those of the other jobs. The change itself is one store transaction;
  * memory follows it. */
+#include "base/json.h"
 #include "base/log.h"
 #include "engine/engine_state.h"
 #include "engine/error_file.h"
@@ -214,6 +215,7 @@ static void adopt(struct engine *e, struct data_job *job, const struct op *op, s
         memcpy(job->row.token_hash, op->start.token_hash, TOKEN_HASH_BYTES);
     }
     set_errors_path(e, job);
+    free(TAKE(job->unreadable));
 }
 
 /* A job whose output was taken over never writes to it again. */
@@ -387,6 +389,10 @@ enum op_fate op_start(struct engine *e, struct op *op)
     bool again = op->start.clean_start || op->start.repair;
     if (old && again && !data_job_allows(old, &op->right))
         return op_refuse(op, REFUSED_TOKEN, ERR_FORBIDDEN, "job %s needs its token", old->row.name);
+    if (old && old->unreadable && op->start.repair)
+        return op_refuse(op, REFUSED_OTHERWISE, ERR_CONFLICT,
+                         "what is stored of job %s cannot be read: %.120s; start it clean",
+                         old->row.name, old->unreadable);
     struct ends ends = {0};
     enum op_fate fate = FATE_NOW;
     if (look_at_input(e, op, &ends) && look_at_output(e, op, old, &ends)) {
@@ -410,18 +416,35 @@ static bool owns_output(const struct data_job *earlier, const struct data_job *l
     return job_state_is_final(later->row.state) && !job_state_is_final(earlier->row.state);
 }
 
-bool engine_load_job(struct engine *e, struct job_row *row, struct err *err)
+/* Of a job that cannot be read one thing is kept if it can be found: which file nobody else may
+ * write to. */
+static void keep_output(struct data_job *job)
+{
+    struct str spec = str_of(job->row.spec), sink, path;
+    data_spec_release(&job->spec);
+    if (!spec.len || *spec.ptr != '{' || !json_check(spec, NULL, NULL) ||
+        !json_find(spec, "sink", &sink) || *sink.ptr != '{' || !json_find(sink, "path", &path))
+        return;
+    job->spec.sink_path = json_take_text(path);
+}
+
+void engine_load_job(struct engine *e, struct job_row *row)
 {
     OWNED(data_job) struct data_job *job = data_job_new();
     free(job->row.progress.sink_columns);
     job->row = *row;
     *row = (struct job_row){0};
-    if (!data_spec_read(str_of(job->row.spec), &job->spec, err))
-        return err_add(err, "job %s", job->row.name);
+    struct err fault;
     const struct data_progress *p = &job->row.progress;
     job->live = (struct live){p->written, p->repeats, p->bad_records, p->skipped};
     job->served_before = p->served_below;
     data_job_note_stored(job, &job->row);
+    if (job->row.damaged)
+        data_job_give_up(job, "its kind, state or token is none that is known");
+    else if (!data_spec_read(str_of(job->row.spec), &job->spec, &fault))
+        data_job_give_up(job, fault.text);
+    if (job->unreadable)
+        keep_output(job);
     set_errors_path(e, job);
     /* A folder that is gone does not keep the others from being served. */
     struct err gone;
@@ -435,5 +458,4 @@ bool engine_load_job(struct engine *e, struct job_row *row, struct err *err)
     e->programs += uses_programs(&job->spec);
     struct data_job *added = TAKE(job);
     job_table_add(&e->jobs, added);
-    return true;
 }

@@ -195,20 +195,21 @@ static void read_progress(struct stmt *q, int at, struct data_progress *p)
     p->source_print_bytes = stmt_i64(q, at);
 }
 
-/* The row at hand into a zeroed `row`; on failure it holds what was read so far. */
-static bool read_row(struct stmt *q, struct job_row *row, struct err *err)
+/* The row at hand into a zeroed `row`. */
+static void read_row(struct stmt *q, struct job_row *row)
 {
     row->id = stmt_i64(q, 0);
     row->name = stmt_take_text(q, 1);
     struct str kind = stmt_text(q, 2), state = stmt_text(q, 3), hash = stmt_blob(q, 7);
-    if (!read_kind(kind, &row->kind) || !job_state_parse(state, &row->state) ||
-        (hash.ptr && hash.len != TOKEN_HASH_BYTES))
-        return err_set(err, ERR_STORE, "job %" PRId64 " is damaged in the store", row->id);
+    row->damaged = !read_kind(kind, &row->kind) || !job_state_parse(state, &row->state) ||
+                   (hash.ptr && hash.len != TOKEN_HASH_BYTES);
+    if (row->damaged)
+        row->state = JOB_FAILED;
     row->paused = stmt_i64(q, 4) != 0;
     row->spec = stmt_take_text(q, 5);
     row->failure = stmt_take_text(q, 6);
     row->has_token = hash.ptr != NULL;
-    if (row->has_token)
+    if (row->has_token && hash.len == TOKEN_HASH_BYTES)
         memcpy(row->token_hash, hash.ptr, TOKEN_HASH_BYTES);
     row->created_at_us = stmt_i64(q, 8);
     row->started_at_us = stmt_i64(q, 9);
@@ -216,7 +217,6 @@ static bool read_row(struct stmt *q, struct job_row *row, struct err *err)
     read_progress(q, 11, &row->progress);
     row->inputs = stmt_take_text(q, 24);
     row->progress.skipped = stmt_i64(q, 25);
-    return true;
 }
 
 bool job_store_load(struct tx *tx,
@@ -229,10 +229,7 @@ bool job_store_load(struct tx *tx,
     enum row got = ROW_FAILED;
     while ((got = stmt_step(q, err)) == ROW_HERE) {
         struct job_row row = {0};
-        if (!read_row(q, &row, err)) {
-            job_row_release(&row);
-            return false;
-        }
+        read_row(q, &row);
         if (!each(context, &row, err))
             return false;
     }

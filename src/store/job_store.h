@@ -38,6 +38,8 @@ struct job_row {
     char *failure; /* why it failed, NULL */
     bool has_token;
     uint8_t token_hash[TOKEN_HASH_BYTES];
+    bool damaged; /* loaded, and the store's kind, state or token is none: it counts as failed, and
+                     no token opens it */
     int64_t created_at_us, started_at_us, ended_at_us; /* 0: not yet */
     struct data_progress progress;
 };

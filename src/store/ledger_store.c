@@ -58,7 +58,7 @@ bool ledger_store_load(struct tx *tx, int64_t job_id,
         page.place = (struct place){stmt_i64(q, 1), stmt_i64(q, 2), stmt_i64(q, 3)};
         struct str bits = stmt_blob(q, 4);
         if (bits.len != sizeof page.bits)
-            return err_set(err, ERR_STORE,
+            return err_set(err, ERR_INVALID,
                            "page %" PRId64 " of the ledger of job %" PRId64
                            " is damaged in the store: it has %zu bytes",
                            page.number, job_id, bits.len);

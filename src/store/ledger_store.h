@@ -9,7 +9,7 @@
 /* Writes pages, new ones and ones that are there. ERR_NOT_FOUND without such a job: roll back. */
 MUST_CHECK bool ledger_store_save(struct tx *tx, int64_t job_id, const struct ledger_page *pages,
                                   size_t count, struct err *err);
-/* All pages of a job in order of their numbers. */
+/* All pages of a job in order of their numbers. ERR_INVALID when one is damaged. */
 MUST_CHECK bool ledger_store_load(struct tx *tx, int64_t job_id,
                                   bool (*each)(void *context, const struct ledger_page *page,
                                                struct err *err),
