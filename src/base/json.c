@@ -166,18 +166,54 @@ size_t json_fault_at(const struct json *j)
     return (size_t)(j->at - j->start);
 }
 
+/* True at the end of a sound text, else tells what is wrong with it. */
+static bool check_end(struct json *j, size_t *fault_at, const char **fault)
+{
+    if (json_end(j))
+        return true;
+    if (fault_at)
+        *fault_at = json_fault_at(j);
+    if (fault)
+        *fault = j->fault;
+    return false;
+}
+
 bool json_check(struct str text, size_t *fault_at, const char **fault)
 {
     struct json j;
     struct str raw;
     json_open(&j, text);
-    if (json_value(&j, &raw) && json_end(&j))
+    (void)json_value(&j, &raw);
+    return check_end(&j, fault_at, fault);
+}
+
+/* Names are seldom written with escapes. */
+static bool is_wanted(struct str raw_name, const struct json_wanted *wanted)
+{
+    if (raw_name.len == wanted->name_len + 2 &&
+        memcmp(raw_name.ptr + 1, wanted->name, wanted->name_len) == 0)
         return true;
-    if (fault_at)
-        *fault_at = json_fault_at(&j);
-    if (fault)
-        *fault = j.fault;
-    return false;
+    return memchr(raw_name.ptr, '\\', raw_name.len) && json_name_is(raw_name, wanted->name);
+}
+
+bool json_check_members(struct str text, struct json_wanted *wanted, size_t count, size_t *fault_at,
+                        const char **fault)
+{
+    struct json j;
+    struct str name, raw;
+    for (size_t i = 0; i < count; i++)
+        wanted[i].value = (struct str){NULL, 0};
+    json_open(&j, text);
+    if (json_peek(&j) != JSON_OBJECT) {
+        (void)json_value(&j, &raw);
+        return check_end(&j, fault_at, fault);
+    }
+    (void)json_enter(&j, '{');
+    while (json_member(&j, &name) && json_value(&j, &raw))
+        for (size_t i = 0; i < count; i++)
+            if (is_wanted(name, &wanted[i]))
+                wanted[i].value = raw;
+    return check_end(&j, fault_at, fault);
 }
 
 enum json_type json_type_of(struct str raw)

@@ -77,6 +77,16 @@ size_t json_fault_at(const struct json *j);
  * may be NULL) say where and why. */
 bool json_check(struct str text, size_t *fault_at, const char **fault);
 
+/* The same, and of an object the raw values of the members that are wanted, in one pass: the last
+ * one where a name is doubled, an empty one with a NULL pointer where there is none. */
+struct json_wanted {
+    const char *name;
+    size_t name_len;
+    struct str value;
+};
+bool json_check_members(struct str text, struct json_wanted *wanted, size_t count, size_t *fault_at,
+                        const char **fault);
+
 /* The following take a raw value as json_value gave it, hence valid. */
 enum json_type json_type_of(struct str raw);
 /* Whether a name, or any string, means `name` once its escapes are undone. */

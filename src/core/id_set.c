@@ -1,0 +1,241 @@
+/* id_set.c: see id_set.h.
+ *
+ * A slot is 16 bytes: the hash with its lowest bits given to the flags. Each table is filled to
+ * three quarters and then made a third larger: that keeps the whole within 16 / 0.56 bytes an id,
+ * and all tables, being chosen by the hash, grow at about the same time, one after the other. */
+#include "core/id_set.h"
+
+#include "base/json.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <xxhash.h>
+
+enum {
+    SHARD_BITS = 10,
+    SHARDS = 1 << SHARD_BITS,
+    FLAG_BITS = 7,
+    FLAG_USED = 64, /* the slot holds an id, even one without any flag left */
+    FLAG_MASK = (1 << FLAG_BITS) - 1,
+    CAP_MIN = 16
+};
+/* Whole numbers below 10^18 are hashed as such, larger ones by their digits. */
+#define SMALL_DIGITS 18
+#define DOUBLE_DIGITS 320
+
+/* Values of different kinds never meet, whatever their bytes. */
+enum { KIND_TEXT = 1, KIND_WHOLE, KIND_DIGITS, KIND_FRACTION, KIND_OURS };
+
+static struct id hash(const void *bytes, size_t len, int kind, const struct id_form *form)
+{
+    XXH128_hash_t h =
+        XXH3_128bits_withSeed(bytes, len, form->seed + (uint64_t)kind * 0x9e3779b97f4a7c15u);
+    return (struct id){h.high64, h.low64 & ~(uint64_t)FLAG_MASK};
+}
+
+static struct id whole(int64_t number, const struct id_form *form)
+{
+    return hash(&number, sizeof number, KIND_WHOLE, form);
+}
+
+/* A whole number by its digits, without leading zeros. */
+static struct id by_digits(struct str digits, bool negative, const struct id_form *form)
+{
+    if (digits.len <= SMALL_DIGITS) {
+        int64_t number = 0;
+        for (size_t i = 0; i < digits.len; i++)
+            number = number * 10 + (digits.ptr[i] - '0');
+        return whole(negative ? -number : number, form);
+    }
+    return hash(digits.ptr, digits.len, KIND_DIGITS + (negative ? 16 : 0), form);
+}
+
+/* With a fraction or an exponent it is a double, as in Python; one that is whole equals the whole
+ * number. */
+static struct id by_value(struct str raw, const struct id_form *form)
+{
+    char digits[DOUBLE_DIGITS];
+    OWNED_MEM char *text = xstrndup(raw.ptr, raw.len);
+    double value = strtod(text, NULL);
+    if (!isfinite(value) || value != floor(value))
+        return hash(&value, sizeof value, KIND_FRACTION, form);
+    int len = snprintf(digits, sizeof digits, "%.0f", fabs(value));
+    return by_digits((struct str){digits, (size_t)len}, value < 0, form);
+}
+
+static struct id of_number(struct str raw, const struct id_form *form)
+{
+    bool negative = raw.ptr[0] == '-';
+    struct str digits = {raw.ptr + negative, raw.len - negative};
+    for (size_t i = 0; i < digits.len; i++)
+        if (digits.ptr[i] < '0' || digits.ptr[i] > '9')
+            return by_value(raw, form);
+    return by_digits(digits, negative, form);
+}
+
+static struct id of_plain_text(struct str text, const struct id_form *form)
+{
+    if (form->by_text) {
+        if (str_is(text, "True") || str_is(text, "False"))
+            return whole(text.len == 4, form);
+        bool number = text.len && (text.ptr[0] == '-' || (text.ptr[0] >= '0' && text.ptr[0] <= '9'));
+        if (number && json_check(text, NULL, NULL))
+            return of_number(text, form);
+    }
+    return hash(text.ptr, text.len, KIND_TEXT, form);
+}
+
+static struct id of_text(struct str raw, const struct id_form *form)
+{
+    struct str inside = {raw.ptr + 1, raw.len - 2};
+    if (!memchr(inside.ptr, '\\', inside.len))
+        return of_plain_text(inside, form);
+    OWNED_BUF struct buf text;
+    buf_init(&text, BUF_NO_CAP);
+    json_text(raw, &text);
+    return of_plain_text(buf_str(&text), form);
+}
+
+bool id_of(struct str raw, const struct id_form *form, struct id *out)
+{
+    switch (json_type_of(raw)) {
+    case JSON_STRING:
+        *out = of_text(raw, form);
+        return true;
+    case JSON_NUMBER:
+        *out = of_number(raw, form);
+        return true;
+    case JSON_TRUE:
+    case JSON_FALSE:
+        *out = whole(raw.ptr[0] == 't', form);
+        return true;
+    case JSON_NONE:
+    case JSON_NULL:
+    case JSON_ARRAY:
+    case JSON_OBJECT:
+        break;
+    }
+    return false;
+}
+
+struct id id_of_number(int64_t number, const struct id_form *form)
+{
+    return hash(&number, sizeof number, KIND_OURS, form);
+}
+
+bool id_same(struct id a, struct id b)
+{
+    return a.high == b.high && a.low == b.low;
+}
+
+/* --- the set --- */
+
+struct slot {
+    uint64_t high, low; /* the id, flags in the lowest bits; 0: free */
+};
+
+struct shard {
+    struct slot *slots;
+    uint32_t cap, used;
+};
+
+struct id_set {
+    struct shard shards[SHARDS];
+    int64_t count;
+};
+
+struct id_set *id_set_new(void)
+{
+    return xcalloc(1, sizeof(struct id_set));
+}
+
+void id_set_free(struct id_set *s)
+{
+    if (!s)
+        return;
+    for (size_t i = 0; i < SHARDS; i++)
+        free(s->shards[i].slots);
+    free(s);
+}
+
+static size_t shard_of(struct id id)
+{
+    return id.high >> (64 - SHARD_BITS);
+}
+
+/* Where it is looked for first: the bits below those that chose the table, spread over it. */
+static uint32_t home(const struct shard *t, struct id id)
+{
+    uint64_t bits = id.high >> (32 - SHARD_BITS) & UINT32_MAX;
+    return (uint32_t)(bits * t->cap >> 32);
+}
+
+/* The id's slot, or the free one where it would be. The table has a free one. */
+static struct slot *slot_of(const struct shard *t, struct id id)
+{
+    for (uint32_t i = home(t, id);; i = i + 1 == t->cap ? 0 : i + 1) {
+        struct slot *slot = &t->slots[i];
+        if (!(slot->low & FLAG_USED) ||
+            (slot->high == id.high && ((slot->low ^ id.low) & ~(uint64_t)FLAG_MASK) == 0))
+            return slot;
+    }
+}
+
+static void grow(struct shard *t)
+{
+    struct shard wider = {.cap = t->cap ? t->cap + t->cap / 3 + 1 : CAP_MIN, .used = t->used};
+    wider.slots = xcalloc(wider.cap, sizeof *wider.slots);
+    for (uint32_t i = 0; i < t->cap; i++) {
+        const struct slot *old = &t->slots[i];
+        if (old->low & FLAG_USED)
+            *slot_of(&wider, (struct id){old->high, old->low}) = *old;
+    }
+    free(t->slots);
+    *t = wider;
+}
+
+unsigned id_set_get(const struct id_set *s, struct id id)
+{
+    const struct shard *t = &s->shards[shard_of(id)];
+    if (!t->cap)
+        return 0;
+    return (unsigned)(slot_of(t, id)->low & (FLAG_MASK & ~FLAG_USED));
+}
+
+unsigned id_set_mark(struct id_set *s, struct id id, unsigned flags)
+{
+    struct shard *t = &s->shards[shard_of(id)];
+    assert(flags && !(flags & ~(unsigned)(FLAG_MASK & ~FLAG_USED)));
+    if ((uint64_t)t->used * 4 >= (uint64_t)t->cap * 3)
+        grow(t);
+    struct slot *slot = slot_of(t, id);
+    unsigned before = (unsigned)(slot->low & FLAG_MASK);
+    if (!before) {
+        *slot = (struct slot){id.high, (id.low & ~(uint64_t)FLAG_MASK) | FLAG_USED};
+        t->used++;
+        s->count++;
+    }
+    slot->low |= flags;
+    return before & ~(unsigned)FLAG_USED;
+}
+
+void id_set_unmark(struct id_set *s, struct id id, unsigned flags)
+{
+    struct shard *t = &s->shards[shard_of(id)];
+    if (t->cap)
+        slot_of(t, id)->low &= ~(uint64_t)(flags & (FLAG_MASK & ~FLAG_USED));
+}
+
+void id_set_prefetch(const struct id_set *s, struct id id)
+{
+    const struct shard *t = &s->shards[shard_of(id)];
+    if (t->cap)
+        __builtin_prefetch(&t->slots[home(t, id)], 1);
+}
+
+int64_t id_set_count(const struct id_set *s)
+{
+    return s->count;
+}
