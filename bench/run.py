@@ -20,21 +20,20 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-BUILD = ROOT / "build"
-INPUTS = BUILD / "bench-data"
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "bench")]
-os.environ["PENSTOCK_BIN"] = str(BUILD / "penstock")
 
 import machine  # noqa: E402
+import run_bench  # noqa: E402
+from figure import BUILD, INPUTS, RECORD_BYTES, Bench, Figure, input_file, table  # noqa: E402
 from harness.server_process import ServerProcess  # noqa: E402
 from harness.wire import Wire  # noqa: E402
 
-RECORD_BYTES = 250
+os.environ["PENSTOCK_BIN"] = str(BUILD / "penstock")
 # Of Planchet 0.4.0 with the versions it pins, on a machine of the same kind; medians. Its server is
 # not on PyPI, so it cannot be started here beside ours.
 PEER = {
@@ -44,50 +43,6 @@ PEER = {
     "restart": 149.0,
     "memory": 316.0,
 }
-
-
-@dataclass
-class Figure:
-    name: str
-    value: float
-    unit: str
-    goal: float | None = None
-    peer: float | None = None
-    ratio: float | None = None
-    limit: float | None = None
-    note: str = ""
-
-    def __post_init__(self) -> None:
-        if self.peer and self.ratio is None:
-            self.ratio = self.value / self.peer
-
-
-@dataclass
-class Bench:
-    folder: Path
-    rounds: int
-
-
-def record_line(n: int) -> str:
-    """One record of RECORD_BYTES with its line end, different from all others."""
-    title = f"record number {n * 7919 % 1000003}"
-    head = f'{{"id": {n}, "title": "{title}", "score": {n % 997 / 8}, "text": "'
-    words = "water turbine gate reservoir pipe flow " * 8
-    return head + words[: RECORD_BYTES - len(head) - 3] + '"}\n'
-
-
-def input_file(count: int) -> Path:
-    """The input of so many records, made once."""
-    path = INPUTS / f"{count}.jsonl"
-    if not path.exists():
-        print(f"bench: making an input of {count:,} records", flush=True)
-        INPUTS.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        with part.open("w") as f:
-            for first in range(0, count, 10_000):
-                f.writelines(record_line(n) for n in range(first, min(count, first + 10_000)))
-        part.rename(path)
-    return path
 
 
 @contextmanager
@@ -335,29 +290,8 @@ MEASURES: dict[str, Callable[[Bench], list[Figure]]] = {
     "client": measure_client,
     "ten_million": measure_ten_million,
     "idle": measure_idle,
+    **run_bench.MEASURES,
 }
-
-
-def shown(number: float | None) -> str:
-    if number is None:
-        return ""
-    return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"
-
-
-def table(figures: list[Figure]) -> str:
-    """The figures as a table in Markdown."""
-    head = ["what", "value", "unit", "promised", "peer", "ratio", "limit", ""]
-    rows = [
-        [f.name, shown(f.value), f.unit, shown(f.goal), shown(f.peer), shown(f.ratio),
-         shown(f.limit), f.note]
-        for f in figures
-    ]  # fmt: skip
-    wide = [max(len(row[n]) for row in [head, *rows]) for n in range(len(head))]
-    lines = [head, ["-" * w for w in wide], *rows]
-    return "\n".join(
-        "| " + " | ".join(cell.ljust(w) for cell, w in zip(line, wide, strict=True)) + " |"
-        for line in lines
-    )
 
 
 BEGIN, END = "<!-- table: make bench writes it -->", "<!-- end of the table -->"
@@ -384,12 +318,16 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(MEASURES))
     parser.add_argument("--rounds", type=int, default=3, help="of each measure")
     parser.add_argument("--update-readme", action="store_true")
+    parser.add_argument("--jsonlbatch", type=Path, metavar="DIR", help="a copy of the original")
+    parser.add_argument(
+        "--peer-python", default="python3", metavar="PYTHON", help="that has what it imports"
+    )
     args = parser.parse_args()
     unknown = set(args.names) - set(MEASURES)
     if unknown:
         parser.error(f"no measure {', '.join(unknown)}; there are: {', '.join(MEASURES)}")
     INPUTS.mkdir(parents=True, exist_ok=True)
-    bench = Bench(INPUTS, args.rounds)
+    bench = Bench(INPUTS, args.rounds, args.jsonlbatch, args.peer_python)
     figures: list[Figure] = []
     for name, measure in MEASURES.items():
         if args.names and name not in args.names:
