@@ -75,34 +75,35 @@ static struct id of_number(struct str raw, const struct id_form *form)
     return by_digits(digits, negative, form);
 }
 
-static struct id of_plain_text(struct str text, const struct id_form *form)
+struct id id_of_text(struct str text, const struct id_form *form)
 {
     if (form->by_text) {
         if (str_is(text, "True") || str_is(text, "False"))
             return whole(text.len == 4, form);
-        bool number = text.len && (text.ptr[0] == '-' || (text.ptr[0] >= '0' && text.ptr[0] <= '9'));
+        bool number =
+            text.len && (text.ptr[0] == '-' || (text.ptr[0] >= '0' && text.ptr[0] <= '9'));
         if (number && json_check(text, NULL, NULL))
             return of_number(text, form);
     }
     return hash(text.ptr, text.len, KIND_TEXT, form);
 }
 
-static struct id of_text(struct str raw, const struct id_form *form)
+static struct id of_string(struct str raw, const struct id_form *form)
 {
     struct str inside = {raw.ptr + 1, raw.len - 2};
     if (!memchr(inside.ptr, '\\', inside.len))
-        return of_plain_text(inside, form);
+        return id_of_text(inside, form);
     OWNED_BUF struct buf text;
     buf_init(&text, BUF_NO_CAP);
     json_text(raw, &text);
-    return of_plain_text(buf_str(&text), form);
+    return id_of_text(buf_str(&text), form);
 }
 
 bool id_of(struct str raw, const struct id_form *form, struct id *out)
 {
     switch (json_type_of(raw)) {
     case JSON_STRING:
-        *out = of_text(raw, form);
+        *out = of_string(raw, form);
         return true;
     case JSON_NUMBER:
         *out = of_number(raw, form);

@@ -24,6 +24,8 @@ struct id_form {
 
 /* The id that a raw, valid JSON value is; false when it is none. */
 bool id_of(struct str raw, const struct id_form *form, struct id *out);
+/* The id that a text is, as a cell of a CSV has it. */
+struct id id_of_text(struct str text, const struct id_form *form);
 /* The id of a number of ours (a record, a line), which never is one of a value. */
 struct id id_of_number(int64_t number, const struct id_form *form);
 bool id_same(struct id a, struct id b);

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-static void fail_job(struct engine *e, struct data_job *job, const char *what, const char *why)
+void job_fail(struct engine *e, struct data_job *job, const char *what, const char *why)
 {
     struct err ignored;
     free(job->row.failure);
@@ -26,7 +26,7 @@ static bool input_ended(struct engine *e, struct data_job *job)
     case PROGRAM_RUNNING:
         return false;
     case PROGRAM_FAILED:
-        fail_job(e, job, "reader", program_failure(job->feed_in));
+        job_fail(e, job, "reader", program_failure(job->feed_in));
         return false;
     case PROGRAM_ENDED:
         break;
@@ -44,7 +44,7 @@ static bool output_ended(struct engine *e, struct data_job *job)
     case PROGRAM_RUNNING:
         return false;
     case PROGRAM_FAILED:
-        fail_job(e, job, "writer", program_failure(job->feed_out));
+        job_fail(e, job, "writer", program_failure(job->feed_out));
         return false;
     case PROGRAM_ENDED:
         break;
@@ -70,7 +70,7 @@ void job_advance(struct engine *e, struct data_job *job)
     if (job_state_is_final(job->row.state))
         return;
     if (job->feed_out && program_state(job->feed_out) == PROGRAM_FAILED) {
-        fail_job(e, job, "writer", program_failure(job->feed_out));
+        job_fail(e, job, "writer", program_failure(job->feed_out));
         return;
     }
     if (job->spec.mode == MODE_WRITE) /* more may always come */

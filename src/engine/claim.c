@@ -5,6 +5,8 @@
  * claim that raises the stored bound of what may be in somebody's hands. */
 #include "base/json.h"
 #include "engine/engine_state.h"
+#include "engine/identity.h"
+#include "engine/resume.h"
 
 #include <assert.h>
 
@@ -114,9 +116,19 @@ static enum found take_new(struct engine *e, struct data_job *job, struct op *op
     return FOUND;
 }
 
+/* What is done must be known before anything is served. */
+static enum found look_through(struct engine *e, struct data_job *job)
+{
+    if (!job->resume)
+        resume_begin(e, job, false);
+    return FOUND_PAUSE;
+}
+
 static enum found look(struct engine *e, struct data_job *job, struct op *op, struct lease *lease,
                        struct err *err)
 {
+    if (!identity_ready(job) && !job_state_is_final(job->row.state))
+        return look_through(e, job);
     data_job_begin_slice(e, job);
     enum found found = take_returned(e, job, op, lease, err);
     if (found != FOUND_END)
@@ -127,6 +139,8 @@ static enum found look(struct engine *e, struct data_job *job, struct op *op, st
         return FOUND_ERROR;
     if (ended)
         return found_or(op, FOUND_END);
+    if (!identity_ready(job))
+        return op->claim.count ? FOUND : look_through(e, job);
     if (!job->reader)
         return found_or(op, FOUND_PAUSE);
     int64_t known = ledger_known(job->ledger);
@@ -309,6 +323,11 @@ static enum op_fate claim_now(struct engine *e, struct data_job *job, struct op 
         wait_for_records(e, job, op);
         return FATE_WAITS;
     }
+    if (job->resume) {
+        job->again_now = true;
+        wait_for_records(e, job, op);
+        return FATE_WAITS;
+    }
     if (!data_job_need_programs(e, job, &op->err))
         return FATE_NOW;
     /* Asked before the look: it may print its last lines and end behind it. */
@@ -321,7 +340,7 @@ static enum op_fate claim_now(struct engine *e, struct data_job *job, struct op 
         return claimed(e, job, op) ? FATE_DURABLE : FATE_NOW;
     if (found == FOUND_ERROR)
         return FATE_NOW;
-    bool later = e->in_commit && found == FOUND_END;
+    bool later = (e->in_commit && found == FOUND_END) || job->resume;
     job->again_now = found == FOUND_PAUSE || later;
     if (later) {
         wait_for_records(e, job, op);
@@ -347,7 +366,8 @@ void claims_look_for_end(struct engine *e, struct data_job *job)
     bool begun = job->row.state == JOB_RUNNING ||
                  (job->row.state == JOB_PENDING && ledger_known(job->ledger) > 0);
     job->looks_for_end = false;
-    if (!begun || !job->spec.source_path || ledger_count(job->ledger, RECORD_UNREAD))
+    if (!begun || !job->spec.source_path || !identity_ready(job) || job->resume ||
+        ledger_count(job->ledger, RECORD_UNREAD))
         return;
     struct op op;
     struct err ignored;
@@ -439,7 +459,7 @@ void claims_end(struct data_job *job, const struct err *why)
 
 bool claim_is_held(const struct data_job *job, const struct op *op)
 {
-    return (op->claim.wait_paused && job->row.paused) ||
+    return (op->claim.wait_paused && job->row.paused) || job->resume ||
            (op->claim.wait_leased && leases_count(job->leases) > 0) || may_print_more(job);
 }
 

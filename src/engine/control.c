@@ -22,7 +22,7 @@ static bool remove_output(struct engine *e, struct data_job *job, struct err *er
     job->live.written = 0; /* it tells of the output that is there */
     if (engine_store(e, job, err)) {
         (void)FAULT("output.forgotten");
-        return data_job_need_sink(e, job, err) && sink_remove(job->sink, err);
+        return data_job_open_sink(e, job, err) && sink_remove(job->sink, err);
     }
     p->sink_bytes = job->stored.sink_bytes;
     p->sink_columns = xstrdup_or_null(job->stored.sink_columns);

@@ -5,6 +5,8 @@
 #include "base/log.h"
 #include "engine/engine_state.h"
 #include "engine/error_file.h"
+#include "engine/identity.h"
+#include "engine/resume.h"
 
 #include <assert.h>
 #include <fcntl.h>
@@ -31,6 +33,9 @@ struct data_job *data_job_new(void)
     job->ledger = ledger_new();
     job->leases = leases_new();
     job->attempts = attempts_new();
+    job->in_hand = in_hand_new();
+    for (int kind = 0; kind < NOTE_KIND_COUNT; kind++)
+        buf_init(&job->notes[kind], BUF_NO_CAP);
     job->waiting_end = &job->waiting;
     job->reaching_end = &job->reaching;
     job->again_to = -1;
@@ -55,6 +60,10 @@ void data_job_rest(struct data_job *job)
     sink_free(TAKE(job->errors));
     program_free(TAKE(job->feed_in));
     program_free(TAKE(job->feed_out));
+    /* A set that is not whole is of no use, and that of a job that has ended is large. */
+    if (job->resume || job_state_is_final(job->row.state))
+        id_set_free(TAKE(job->ids));
+    resume_free(TAKE(job->resume));
 }
 
 void data_job_free(struct data_job *job)
@@ -66,6 +75,10 @@ void data_job_free(struct data_job *job)
     ledger_free(job->ledger);
     leases_free(job->leases);
     attempts_free(job->attempts);
+    in_hand_free(job->in_hand);
+    id_set_free(job->ids);
+    for (int kind = 0; kind < NOTE_KIND_COUNT; kind++)
+        buf_release(&job->notes[kind]);
     data_spec_release(&job->spec);
     job_row_release(&job->row);
     free(job->unreadable);
@@ -137,8 +150,8 @@ static const struct folders *folders_of(const struct engine *e, enum data_format
     return format == FORMAT_PROGRAM ? e->state_folders : e->options.folders;
 }
 
-static bool open_source(struct engine *e, struct data_job *job, struct source **out,
-                        struct err *err)
+bool data_job_open_source(struct engine *e, struct data_job *job, struct source **out,
+                          struct err *err)
 {
     struct data_spec spec;
     data_job_source_spec(e, job, &spec);
@@ -168,7 +181,7 @@ static bool open_source(struct engine *e, struct data_job *job, struct source **
     return true;
 }
 
-static int64_t slice_bytes(const struct engine *e)
+int64_t data_job_slice_bytes(const struct engine *e)
 {
     return e->options.slice_bytes > 0 ? e->options.slice_bytes : SLICE_BYTES;
 }
@@ -178,7 +191,7 @@ void data_job_begin_slice(struct engine *e, struct data_job *job)
     struct source *const sources[] = {job->reader, job->coming, job->again};
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++)
         if (sources[i])
-            source_allow(sources[i], slice_bytes(e));
+            source_allow(sources[i], data_job_slice_bytes(e));
 }
 
 /* Moves the coming reader on by what is left of the slice. */
@@ -202,9 +215,9 @@ bool data_job_need_reader(struct engine *e, struct data_job *job, struct err *er
     if (job->reader)
         return true;
     if (!job->coming) {
-        if (!open_source(e, job, &job->coming, err))
+        if (!data_job_open_source(e, job, &job->coming, err))
             return false;
-        source_allow(job->coming, slice_bytes(e));
+        source_allow(job->coming, data_job_slice_bytes(e));
         job->coming_seeked = false;
     }
     if (come_nearer(job, err))
@@ -220,7 +233,7 @@ bool data_job_still_ended(struct engine *e, struct data_job *job, bool *ended, s
     if (job->row.state != JOB_COMPLETED || job->reader || job->end_bytes < 0)
         return true;
     OWNED(source) struct source *source = NULL;
-    if (!open_source(e, job, &source, err))
+    if (!data_job_open_source(e, job, &source, err))
         return false;
     *ended = source_extent(source, &size, &at) && size == job->end_bytes;
     return true;
@@ -229,7 +242,7 @@ bool data_job_still_ended(struct engine *e, struct data_job *job, bool *ended, s
 bool data_job_check_input(struct engine *e, struct data_job *job, struct err *err)
 {
     OWNED(source) struct source *source = NULL;
-    return open_source(e, job, &source, err);
+    return data_job_open_source(e, job, &source, err);
 }
 
 bool data_job_must_list(const struct data_job *job)
@@ -270,6 +283,16 @@ bool data_job_need_programs(struct engine *e, struct data_job *job, struct err *
 
 bool data_job_need_sink(struct engine *e, struct data_job *job, struct err *err)
 {
+    if (identity_ready(job) && !job->resume)
+        return data_job_open_sink(e, job, err);
+    if (!job->resume)
+        resume_begin(e, job, false);
+    return err_set(err, ERR_BUSY, "the output of job %s is being looked through: try again",
+                   job->row.name);
+}
+
+bool data_job_open_sink(struct engine *e, struct data_job *job, struct err *err)
+{
     if (job->sink)
         return true;
     if (job->spec.sink_path && !job->out_name)
@@ -291,7 +314,9 @@ bool data_job_need_sink(struct engine *e, struct data_job *job, struct err *err)
 /* The error file stands beside the output, or, when there is none, in the state folder. */
 static const struct folders *errors_folders(const struct engine *e, const struct data_spec *spec)
 {
-    bool beside_output = spec->sink_format == FORMAT_JSONL || spec->sink_format == FORMAT_CSV;
+    bool named = spec->errors_path;
+    bool beside_output =
+        named || spec->sink_format == FORMAT_JSONL || spec->sink_format == FORMAT_CSV;
     return beside_output ? e->options.folders : e->state_folders;
 }
 
@@ -397,9 +422,10 @@ void data_job_error_line(const struct data_job *job, struct buf *out, const char
     buf_add_char(out, '\n');
 }
 
-static void note_bad(const struct engine *e, struct data_job *job,
-                     const struct source_record *record)
+void data_job_note_bad(const struct engine *e, struct data_job *job,
+                       const struct source_record *record, const char *type)
 {
+    (void)type;
     job->live.bad++;
     data_job_error_line(job, &job->bad_lines, "unreadable", record->number, record->file,
                         record->line, record->reason, (struct str){0}, 0, e->now.wall_us);
@@ -429,17 +455,23 @@ enum source_got data_job_read(struct engine *e, struct data_job *job, enum recor
         place = source_place(job->reader);
     enum source_got got = source_next(job->reader, out, err);
     job->at_end = got == SOURCE_END || got == SOURCE_TAIL;
-    if (got == SOURCE_RECORD && state == RECORD_SERVED)
-        source_allow_more(job->reader, cost_of(out));
     if (got == SOURCE_RECORD || got == SOURCE_BAD) {
         assert(out->number == ledger_known(job->ledger));
-        ledger_append(job->ledger, place, got == SOURCE_BAD ? RECORD_FAILED : state);
+        if (got == SOURCE_BAD) {
+            state = RECORD_FAILED;
+            data_job_note_bad(e, job, out, "unreadable");
+        } else if (job->ids) {
+            got = identity_judge(e, job, out, &state);
+        }
+        ledger_append(job->ledger, place, state);
         job->exhausted = false;
         job->tail[0] = '\0';
         raise_served_below(job);
     }
-    if (got == SOURCE_BAD)
-        note_bad(e, job, out);
+    if (got == SOURCE_RECORD && state == RECORD_SERVED) {
+        source_allow_more(job->reader, cost_of(out));
+        identity_remember(job, out);
+    }
     if (got == SOURCE_TAIL)
         snprintf(job->tail, sizeof job->tail, "line %lld: %s", (long long)out->line, out->reason);
     return got;
@@ -472,9 +504,9 @@ enum source_got data_job_read_again(struct engine *e, struct data_job *job, int6
 {
     struct place place = ledger_place(job->ledger, record);
     if (!job->again) {
-        if (!open_source(e, job, &job->again, err))
+        if (!data_job_open_source(e, job, &job->again, err))
             return SOURCE_FAILED;
-        source_allow(job->again, slice_bytes(e));
+        source_allow(job->again, data_job_slice_bytes(e));
         job->again_next = INT64_MAX;
         job->again_to = -1;
     }
@@ -495,7 +527,9 @@ enum source_got data_job_read_again(struct engine *e, struct data_job *job, int6
     source_allow_more(job->again, cost_of(out));
     if (got == SOURCE_BAD) {
         data_job_set(job, record, RECORD_FAILED);
-        note_bad(e, job, out);
+        data_job_note_bad(e, job, out, "unreadable");
+    } else {
+        identity_remember(job, out);
     }
     return got;
 }
@@ -643,6 +677,10 @@ void data_job_view(const struct data_job *job, struct instant now, struct job_vi
         .repeats = job->live.repeats,
         .written = job->live.written,
         .skipped = job->live.skipped,
+        .done_before = row->progress.done_before,
+        .duplicates = row->progress.duplicates,
+        .left_out = row->progress.left_out,
+        .no_id = row->progress.no_id,
         .leases = leases_count(job->leases),
         .exhausted = job->exhausted,
         .total = estimate_total(job),

@@ -4,12 +4,14 @@
 #define PENSTOCK_ENGINE_DATA_JOB_H
 
 #include "core/attempts.h"
+#include "core/in_hand.h"
 #include "core/lease.h"
 #include "core/ledger.h"
 #include "engine/op.h"
 #include "io/program.h"
 #include "io/sink.h"
 #include "io/source.h"
+#include "store/note_store.h"
 
 struct engine;
 
@@ -26,6 +28,13 @@ struct data_job {
     struct ledger *ledger;
     struct leases *leases;
     struct attempts *attempts;
+    struct in_hand *in_hand; /* of records in flight: ids and bytes, where they will be needed */
+
+    /* Of a job whose records have ids (identity.h): */
+    struct id_set *ids; /* NULL: its output was not looked through yet */
+    struct id_form id_form;
+    struct resume *resume;             /* looks its output through; NULL when nothing does */
+    struct buf notes[NOTE_KIND_COUNT]; /* for the store: what this group's results do not tell */
 
     struct source *reader; /* reads what is not known yet; NULL until needed */
     struct source *coming; /* becomes the reader when it has got to where that stands; NULL */
@@ -97,7 +106,10 @@ void data_job_begin_slice(struct engine *e, struct data_job *job);
  * NULL when it could not get there in this slice. ERR_CONFLICT when the input is another one than
  * the job was started on. */
 MUST_CHECK bool data_job_need_reader(struct engine *e, struct data_job *job, struct err *err);
+/* ERR_BUSY while the output has to be looked through. */
 MUST_CHECK bool data_job_need_sink(struct engine *e, struct data_job *job, struct err *err);
+/* The same whatever has to be done before it is written to. */
+MUST_CHECK bool data_job_open_sink(struct engine *e, struct data_job *job, struct err *err);
 MUST_CHECK bool data_job_need_errors(struct engine *e, struct data_job *job, struct err *err);
 /* Starts the operator's programs of the job, if it has any and they do not run. */
 MUST_CHECK bool data_job_need_programs(struct engine *e, struct data_job *job, struct err *err);
@@ -115,6 +127,11 @@ bool data_job_must_list(const struct data_job *job);
 /* Closes reader, re-reader, sinks and programs (the job ended, or is about to change). */
 void data_job_rest(struct data_job *job);
 
+/* So much is read in one go. */
+int64_t data_job_slice_bytes(const struct engine *e);
+/* Opens the input, compared with what the job was started on. */
+MUST_CHECK bool data_job_open_source(struct engine *e, struct data_job *job, struct source **out,
+                                     struct err *err);
 /* Reads ahead without serving until `record` is known or the input ends for now; *paused when
  * neither has come in this slice. */
 MUST_CHECK bool data_job_reach(struct engine *e, struct data_job *job, int64_t record, bool *paused,
@@ -130,6 +147,10 @@ enum source_got data_job_read_again(struct engine *e, struct data_job *job, int6
 
 /* Sets a record's state and keeps unread_from. Returns what it was. */
 enum record_state data_job_set(struct data_job *job, int64_t record, enum record_state state);
+/* A record that cannot be served: one line for the error file. `type` names what is wrong with it
+ * beside record->reason. */
+void data_job_note_bad(const struct engine *e, struct data_job *job,
+                       const struct source_record *record, const char *type);
 /* The record's attempts go into the next commit. */
 void data_job_note_tried(struct data_job *job, int64_t record);
 void data_job_set_attempts(struct data_job *job, int64_t record, int64_t attempts);

@@ -4,6 +4,7 @@
 #include "engine/engine.h"
 
 #include "engine/engine_state.h"
+#include "engine/resume.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -108,14 +109,16 @@ static void look_at_deadlines(struct engine *e)
     for (size_t i = 0; i < e->active.count; i++) {
         struct data_job *job = e->active.items[i];
         leases_end_due(e, job);
+        if (job->resume)
+            resume_step(e, job);
         settles_go_on(e, job);
         if (job->looks_for_end)
             claims_look_for_end(e, job);
         if (is_worth_a_look(job))
             claims_feed(e, job);
         claims_time_out(e, job);
-        job->active =
-            job->waiting || job->reaching || job->looks_for_end || leases_count(job->leases);
+        job->active = job->waiting || job->reaching || job->looks_for_end || job->resume ||
+                      leases_count(job->leases);
         if (job->active)
             e->active.items[kept++] = job;
     }
@@ -254,7 +257,7 @@ int64_t engine_next_us(const struct engine *e)
         const struct lease *first = leases_first(job->leases);
         if (first && lease_ends_us(first) < next)
             next = lease_ends_us(first);
-        if ((job->again_now && job->waiting && !job->row.paused) || job->reaching ||
+        if ((job->again_now && job->waiting && !job->row.paused) || job->reaching || job->resume ||
             job->looks_for_end)
             return 0;
         for (const struct op *op = job->waiting; op; op = op->next)

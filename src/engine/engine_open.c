@@ -133,7 +133,9 @@ static bool load_jobs(struct engine *e, struct err *err)
 static void recover_job(struct engine *e, struct data_job *job)
 {
     struct err err = {0};
-    if (job_state_is_final(job->row.state))
+    /* Of ids the output is the truth, and it may have been changed since: it is not cut but looked
+     * through, when the job goes on. */
+    if (job_state_is_final(job->row.state) || job->spec.id_key)
         return;
     bool ok = job->row.progress.sink_bytes < 0 || data_job_need_sink(e, job, &err);
     ok = ok && (job->row.progress.errors_bytes < 0 || data_job_need_errors(e, job, &err));

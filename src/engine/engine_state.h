@@ -34,6 +34,7 @@ struct staged {
     struct attempt_row *attempts;
     size_t attempt_count;
     struct buf bad_lines, failure_lines; /* for the error file */
+    struct buf notes[NOTE_KIND_COUNT];   /* for the store */
     struct err err;                      /* why this part failed */
 };
 
@@ -197,6 +198,8 @@ void lease_give_back(struct data_job *job, struct lease *lease);
 /* advance.c */
 /* Completes the job if nothing is left, fails it if its program did, closes what is done with. */
 void job_advance(struct engine *e, struct data_job *job);
+/* The job cannot go on: what of it, and why. */
+void job_fail(struct engine *e, struct data_job *job, const char *what, const char *why);
 
 /* start.c */
 /* Puts a stored job back into the table; takes the row over. One that cannot be read is there, too,

@@ -69,7 +69,7 @@ static void take_up_output(struct engine *e, struct data_job *job)
 {
     struct err err;
     bool moved = false;
-    if (job->row.progress.sink_bytes < 0)
+    if (job->row.progress.sink_bytes < 0 || job->spec.id_key)
         return;
     /* Who writes to it will be told why not. */
     if (!data_job_need_sink(e, job, &err) || !sink_begin(job->sink, &moved, &err))
@@ -146,6 +146,8 @@ static void stage_job(struct engine *e, struct data_job *job, struct staged *sta
     stage_attempts(job, staged);
     staged->bad_lines = take_lines(&job->bad_lines);
     staged->failure_lines = take_lines(&job->failure_lines);
+    for (int kind = 0; kind < NOTE_KIND_COUNT; kind++)
+        staged->notes[kind] = take_lines(&job->notes[kind]);
     if ((staged->bad_lines.len || staged->failure_lines.len) &&
         !data_job_need_errors(e, job, &staged->err))
         assert(staged->err.code != ERR_NONE);
@@ -241,6 +243,15 @@ static void write_outputs(struct engine *e, struct staged *staged)
         staged->row.progress.errors_bytes = sink_length(staged->job->errors);
 }
 
+static bool store_notes(struct tx *tx, const struct staged *staged, struct err *err)
+{
+    for (int kind = 0; kind < NOTE_KIND_COUNT; kind++)
+        if (staged->notes[kind].len && !note_store_add(tx, staged->row.id, (enum note_kind)kind,
+                                                       buf_str(&staged->notes[kind]), err))
+            return false;
+    return true;
+}
+
 /* Step 2. */
 static bool store_group(struct engine *e, struct group *g, struct err *err)
 {
@@ -255,7 +266,8 @@ static bool store_group(struct engine *e, struct group *g, struct err *err)
             continue;
         if (!job_store_save(tx, &row, 1, err) ||
             !ledger_store_save(tx, id, staged->pages, staged->page_count, err) ||
-            !attempt_store_save(tx, id, staged->attempts, staged->attempt_count, err))
+            !attempt_store_save(tx, id, staged->attempts, staged->attempt_count, err) ||
+            !store_notes(tx, staged, err))
             return false;
     }
     return (g->event_count == 0 || event_store_add(tx, g->events, g->event_count, err)) &&
@@ -421,6 +433,8 @@ void group_release(struct group *g)
         free(g->staged[i].attempts);
         buf_release(&g->staged[i].bad_lines);
         buf_release(&g->staged[i].failure_lines);
+        for (int kind = 0; kind < NOTE_KIND_COUNT; kind++)
+            buf_release(&g->staged[i].notes[kind]);
     }
     for (size_t i = 0; i < g->texts.count; i++)
         free(g->texts.items[i]);

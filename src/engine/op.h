@@ -123,6 +123,11 @@ struct job_view {
     int64_t bad;    /* of the failed: lines that could not be read */
     int64_t unread; /* of the known: waiting to be served (again) */
     int64_t repeats, written, skipped;
+    /* Since the job was last started, where its records have ids or it takes a portion: */
+    int64_t done_before; /* of the done: passed over, the output has them already */
+    int64_t duplicates;  /* of the done: passed over, an earlier record has their id */
+    int64_t left_out;    /* of the done: passed over, not of the portion */
+    int64_t no_id;       /* of the bad: records without an id */
     int64_t leases;
     struct worker_view *workers; /* owned: those with a kept lease */
     size_t worker_count;

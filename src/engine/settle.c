@@ -4,6 +4,7 @@
  * marks the ledger at once, so that a second result in the same group is seen as a repeat; each
  * entry keeps what its record was before, so that all can be taken back when the group fails. */
 #include "engine/engine_state.h"
+#include "engine/identity.h"
 
 #include <assert.h>
 
@@ -131,6 +132,7 @@ static bool apply_result(struct data_job *job, struct op *op, struct settle_entr
     }
     if (!entry->skipped && !write_result(job, op, entry))
         return false;
+    identity_settled(job, entry->record, line_of(op, entry));
     if (before != RECORD_DONE)
         data_job_set(job, entry->record, RECORD_DONE);
     if (before == RECORD_SERVED)
@@ -276,7 +278,9 @@ static bool apply_all(struct engine *e, struct data_job *job, struct op *op, str
 {
     size_t mark = job->sink ? sink_mark(job->sink) : 0;
     struct live before = job->live;
-    size_t failure_bytes = job->failure_lines.len;
+    size_t failure_bytes = job->failure_lines.len, note_bytes[NOTE_KIND_COUNT];
+    for (int kind = 0; kind < NOTE_KIND_COUNT; kind++)
+        note_bytes[kind] = job->notes[kind].len;
     for (size_t i = 0; i < op->settle.count; i++) {
         if (apply_entry(e, job, op, &op->settle.entries[i], lease))
             continue;
@@ -286,6 +290,8 @@ static bool apply_all(struct engine *e, struct data_job *job, struct op *op, str
         revert_entries(job, op, i);
         job->live = before;
         job->failure_lines.len = failure_bytes;
+        for (int kind = 0; kind < NOTE_KIND_COUNT; kind++)
+            job->notes[kind].len = note_bytes[kind];
         if (job->sink)
             sink_rewind(job->sink, mark);
         forget_counts(op);

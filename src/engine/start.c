@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "engine/engine_state.h"
 #include "engine/error_file.h"
+#include "engine/resume.h"
 #include "store/ledger_store.h"
 
 #include <fcntl.h>
@@ -81,6 +82,8 @@ static struct data_job *writer_of(const struct engine *e, const char *sink_path,
 
 static char *errors_path_of(const struct data_spec *spec)
 {
+    if (spec->errors_path)
+        return xstrdup(spec->errors_path);
     return xasprintf("%s.errors.jsonl", spec->sink_path);
 }
 
@@ -158,7 +161,7 @@ static bool look_at_output(struct engine *e, struct op *op, const struct data_jo
         !check_errors_apart(e, op, old, ends->out_name))
         return false;
     struct data_job *writer = writer_of(e, spec->sink_path, ends->out_name, NULL);
-    bool again = op->start.clean_start || op->start.repair;
+    bool again = op->start.clean_start || op->start.repair || op->start.resume;
     /* Its own output is no obstacle to a job; that its name is taken comes after. */
     if (!writer || (writer == old && (again || op->start.force_overwrite)))
         return true;
@@ -182,7 +185,7 @@ static void set_errors_path(struct engine *e, struct data_job *job)
     struct err unreachable;
     free(job->errors_path);
     free(TAKE(job->errors_name));
-    if (job->spec.sink_path) {
+    if (job->spec.sink_path || job->spec.errors_path) {
         job->errors_path = errors_path_of(&job->spec);
         /* A folder that is gone has no error file that somebody could write to. */
         (void)!folders_name(e->options.folders, job->errors_path, &job->errors_name, &unreachable);
@@ -269,6 +272,8 @@ static enum op_fate start_new(struct engine *e, struct op *op, struct ends *ends
     job_table_add(&e->jobs, added);
     e->programs += uses_programs(&added->spec);
     take_output_over(e, added);
+    if (added->spec.id_key)
+        resume_begin(e, added, true);
     engine_event(e, added, "job.created", str_of(added->row.spec));
     LOG1(LOG_INFO, "job.created", "job", "%s", added->row.name);
     return FATE_DURABLE;
@@ -301,6 +306,7 @@ void engine_reopen(struct engine *e, struct data_job *job, bool with_failed)
     struct err ignored;
     ledger_unserve(job->ledger);
     leases_clear(job->leases);
+    in_hand_clear(job->in_hand);
     if (with_failed) {
         for (int64_t record = 0; record < ledger_known(job->ledger); record++)
             if (attempts_get(job->attempts, record))
@@ -316,24 +322,39 @@ void engine_reopen(struct engine *e, struct data_job *job, bool with_failed)
         LOG1(LOG_WARN, "job.not-reopened", "reason", "%s", ignored.text);
 }
 
-static bool forget_records(struct engine *e, struct data_job *job, struct err *err)
+static bool forget_notes(struct tx *tx, int64_t job_id, struct err *err)
+{
+    for (int kind = 0; kind < NOTE_KIND_COUNT; kind++)
+        if (!note_store_clear(tx, job_id, (enum note_kind)kind, err))
+            return false;
+    return true;
+}
+
+/* All that is known of the records; with `go_on` not what stands in the output, nor the notes. */
+static bool forget_records(struct engine *e, struct data_job *job, bool go_on, struct err *err)
 {
     OWNED(tx) struct tx *tx = NULL;
-    if (!tx_begin(e->store, &tx, err) || !ledger_store_clear(tx, job->row.id, err))
+    if (!tx_begin(e->store, &tx, err) || !ledger_store_clear(tx, job->row.id, err) ||
+        (!go_on && !forget_notes(tx, job->row.id, err)))
         return false;
+    data_job_rest(job);
     struct data_progress fresh = {.reading = {0, 0, 1}, .sink_bytes = -1, .errors_bytes = -1};
+    if (go_on) {
+        fresh.sink_bytes = job->row.progress.sink_bytes;
+        fresh.sink_columns = TAKE(job->row.progress.sink_columns);
+    }
     struct job_row row = job->row;
     row.progress = fresh;
     const struct job_row *rows = &row;
     if (!job_store_save(tx, &rows, 1, err) || !tx_commit(tx, err))
         return false;
-    data_job_rest(job);
     free(job->row.progress.sink_columns);
     job->row.progress = fresh;
     data_job_note_stored(job, &job->row);
     ledger_clear(job->ledger);
     attempts_clear(job->attempts);
     leases_clear(job->leases);
+    in_hand_clear(job->in_hand);
     job->live = (struct live){0};
     job->bad_lines.len = 0;
     job->tried_count = 0;
@@ -345,14 +366,36 @@ static bool forget_records(struct engine *e, struct data_job *job, struct err *e
     return true;
 }
 
+/* Who asks for a job to go on wants it to go on. */
+static void unpause(struct engine *e, struct data_job *job)
+{
+    if (!job->row.paused)
+        return;
+    job->row.paused = false;
+    engine_touch(e, job);
+    engine_event(e, job, "job.resumed", (struct str){0});
+}
+
+/* It is being worked on, be it for another who asked the same: that goes on. */
+static enum op_fate join(struct engine *e, struct data_job *job, struct op *op)
+{
+    unpause(e, job);
+    op->start.job_id = job->row.id;
+    op->of = job;
+    claims_feed(e, job);
+    return FATE_DURABLE;
+}
+
 static enum op_fate start_again(struct engine *e, struct data_job *job, struct op *op,
                                 struct ends *ends)
 {
     if (!engine_flush(e, &op->err))
         return FATE_NOW;
     bool moved = !job->out_name || !ends->out_name || strcmp(job->out_name, ends->out_name) != 0;
-    if (op->start.clean_start) {
-        if (!forget_records(e, job, &op->err))
+    bool by_ids = op->start.spec->id_key && op->start.resume;
+    bool afresh = op->start.clean_start || by_ids;
+    if (afresh) {
+        if (!forget_records(e, job, by_ids && !moved, &op->err))
             return FATE_NOW;
     } else {
         if (!same_input(e, job, op, ends, &op->err))
@@ -370,8 +413,12 @@ static enum op_fate start_again(struct engine *e, struct data_job *job, struct o
     e->programs -= uses_programs(&job->spec);
     adopt(e, job, op, ends);
     e->programs += uses_programs(&job->spec);
-    engine_reopen(e, job, false);
+    engine_reopen(e, job, op->start.resume);
     take_output_over(e, job);
+    if (op->start.resume)
+        unpause(e, job);
+    if (job->spec.id_key && afresh)
+        resume_begin(e, job, true);
     op->start.job_id = job->row.id;
     op->of = job;
     if (job->spec.source_format == FORMAT_NONE)
@@ -386,7 +433,7 @@ enum op_fate op_start(struct engine *e, struct op *op)
     if (!data_spec_check(op->start.spec, &op->err) || !job_name_check(op->job.name, &op->err))
         return FATE_NOW;
     struct data_job *old = job_table_by_name(&e->jobs, op->job.name);
-    bool again = op->start.clean_start || op->start.repair;
+    bool again = op->start.clean_start || op->start.repair || op->start.resume;
     if (old && again && !data_job_allows(old, &op->right))
         return op_refuse(op, REFUSED_TOKEN, ERR_FORBIDDEN, "job %s needs its token", old->row.name);
     if (old && old->unreadable && op->start.repair)
@@ -401,7 +448,10 @@ enum op_fate op_start(struct engine *e, struct op *op)
         if (old && !again)
             op_refuse(op, REFUSED_NAME_TAKEN, ERR_CONFLICT, "job %s exists already", old->row.name);
         else
-            fate = old ? start_again(e, old, op, &ends) : start_new(e, op, &ends);
+            fate = !old ? start_new(e, op, &ends)
+                   : op->start.resume && ledger_count(old->ledger, RECORD_SERVED)
+                       ? join(e, old, op)
+                       : start_again(e, old, op, &ends);
     }
     ends_release(&ends);
     return fate;

@@ -11,11 +11,12 @@ static const char sql_insert[] =
     "INSERT INTO job (name, kind, state, paused, spec, failure, token_hash, created_at_us,"
     " started_at_us, ended_at_us, known, reading_record, reading_bytes, reading_line, served_below,"
     " sink_bytes, sink_columns, errors_bytes, bad_records, repeats, written, source_print,"
-    " source_print_bytes, inputs, skipped)"
+    " source_print_bytes, done_before, duplicates, skipped, no_id, left_out, portion, inputs)"
     " VALUES (:name, :kind, :state, :paused, :spec, :failure, :token_hash, :created_at_us,"
     " :started_at_us, :ended_at_us, :known, :reading_record, :reading_bytes, :reading_line,"
     " :served_below, :sink_bytes, :sink_columns, :errors_bytes, :bad_records, :repeats, :written,"
-    " :source_print, :source_print_bytes, :inputs, :skipped)"
+    " :source_print, :source_print_bytes,"
+    " :done_before, :duplicates, :skipped, :no_id, :left_out, :portion, :inputs)"
     " ON CONFLICT (name) DO NOTHING";
 
 /* The name is written by itself, for its index would be written along with it each time. */
@@ -26,8 +27,9 @@ static const char sql_save[] =
     " reading_line = :reading_line, served_below = :served_below, sink_bytes = :sink_bytes,"
     " sink_columns = :sink_columns, errors_bytes = :errors_bytes, bad_records = :bad_records,"
     " repeats = :repeats, written = :written, source_print = :source_print,"
-    " source_print_bytes = :source_print_bytes, inputs = :inputs,"
-    " skipped = :skipped WHERE id = :id";
+    " source_print_bytes = :source_print_bytes, done_before = :done_before,"
+    " duplicates = :duplicates, skipped = :skipped, no_id = :no_id, left_out = :left_out,"
+    " portion = :portion, inputs = :inputs WHERE id = :id";
 static const char sql_rename[] = "UPDATE job SET name = :name WHERE id = :id AND name <> :name";
 
 /* Pages and attempts go with it (ON DELETE CASCADE). */
@@ -37,7 +39,7 @@ static const char sql_load[] =
     "SELECT id, name, kind, state, paused, spec, failure, token_hash, created_at_us, started_at_us,"
     " ended_at_us, known, reading_record, reading_bytes, reading_line, served_below, sink_bytes,"
     " sink_columns, errors_bytes, bad_records, repeats, written, source_print, source_print_bytes,"
-    " inputs, skipped FROM job ORDER BY id";
+    " done_before, duplicates, skipped, no_id, left_out, portion, inputs FROM job ORDER BY id";
 
 void job_row_release(struct job_row *row)
 {
@@ -45,6 +47,7 @@ void job_row_release(struct job_row *row)
     free(row->spec);
     free(row->inputs);
     free(row->failure);
+    free(row->portion);
     free(row->progress.sink_columns);
     *row = (struct job_row){0};
 }
@@ -62,9 +65,13 @@ static void bind_progress(struct stmt *q, const struct data_progress *p)
     stmt_bind_i64(q, ":bad_records", p->bad_records);
     stmt_bind_i64(q, ":repeats", p->repeats);
     stmt_bind_i64(q, ":written", p->written);
-    stmt_bind_i64(q, ":skipped", p->skipped);
     stmt_bind_text(q, ":source_print", p->source_print);
     stmt_bind_i64(q, ":source_print_bytes", p->source_print_bytes);
+    stmt_bind_i64(q, ":done_before", p->done_before);
+    stmt_bind_i64(q, ":duplicates", p->duplicates);
+    stmt_bind_i64(q, ":skipped", p->skipped);
+    stmt_bind_i64(q, ":no_id", p->no_id);
+    stmt_bind_i64(q, ":left_out", p->left_out);
 }
 
 /* What both insert and save write. */
@@ -75,6 +82,7 @@ static void bind_common(struct stmt *q, const struct job_row *row)
     stmt_bind_text(q, ":spec", row->spec ? row->spec : "");
     stmt_bind_text(q, ":inputs", row->inputs);
     stmt_bind_text(q, ":failure", row->failure);
+    stmt_bind_text(q, ":portion", row->portion);
     stmt_bind_blob(q, ":token_hash", row->has_token ? row->token_hash : NULL, TOKEN_HASH_BYTES);
     stmt_bind_i64(q, ":started_at_us", row->started_at_us);
     stmt_bind_i64(q, ":ended_at_us", row->ended_at_us);
@@ -176,7 +184,8 @@ static bool read_kind(struct str text, enum job_kind *out)
     return false;
 }
 
-static void read_progress(struct stmt *q, int at, struct data_progress *p)
+/* Answers the column behind. */
+static int read_progress(struct stmt *q, int at, struct data_progress *p)
 {
     p->known = stmt_i64(q, at++);
     p->reading.record = stmt_i64(q, at++);
@@ -192,7 +201,13 @@ static void read_progress(struct stmt *q, int at, struct data_progress *p)
     struct str print = stmt_text(q, at++);
     size_t len = print.len < sizeof p->source_print ? print.len : sizeof p->source_print - 1;
     memcpy(p->source_print, print.ptr, len);
-    p->source_print_bytes = stmt_i64(q, at);
+    p->source_print_bytes = stmt_i64(q, at++);
+    p->done_before = stmt_i64(q, at++);
+    p->duplicates = stmt_i64(q, at++);
+    p->skipped = stmt_i64(q, at++);
+    p->no_id = stmt_i64(q, at++);
+    p->left_out = stmt_i64(q, at++);
+    return at;
 }
 
 /* The row at hand into a zeroed `row`. */
@@ -214,9 +229,9 @@ static void read_row(struct stmt *q, struct job_row *row)
     row->created_at_us = stmt_i64(q, 8);
     row->started_at_us = stmt_i64(q, 9);
     row->ended_at_us = stmt_i64(q, 10);
-    read_progress(q, 11, &row->progress);
-    row->inputs = stmt_take_text(q, 24);
-    row->progress.skipped = stmt_i64(q, 25);
+    int at = read_progress(q, 11, &row->progress);
+    row->portion = stmt_take_text(q, at++);
+    row->inputs = stmt_take_text(q, at);
 }
 
 bool job_store_load(struct tx *tx,

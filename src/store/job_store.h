@@ -25,6 +25,11 @@ struct data_progress {
     int64_t skipped;       /* of the done ones: they gave nothing to write */
     char source_print[65]; /* fingerprint of the input's beginning, "" before it was read */
     int64_t source_print_bytes; /* how many bytes it covers */
+    /* Of a job whose records have ids, or that takes a portion; since it was last started: */
+    int64_t done_before; /* records passed over: they were done already */
+    int64_t duplicates;  /* records passed over: an earlier one has their id */
+    int64_t no_id;       /* of the bad ones: records without an id */
+    int64_t left_out;    /* records passed over: not of the portion */
 };
 
 struct job_row {
@@ -36,6 +41,7 @@ struct job_row {
     char *spec;    /* JSON, see data_spec_write */
     char *inputs;  /* what tells several inputs from others (source_inputs), NULL */
     char *failure; /* why it failed, NULL */
+    char *portion; /* JSON, see portion_write: what of the input this run takes; NULL: all */
     bool has_token;
     uint8_t token_hash[TOKEN_HASH_BYTES];
     bool damaged; /* loaded, and the store's kind, state or token is none: it counts as failed, and

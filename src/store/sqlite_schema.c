@@ -75,4 +75,17 @@ static const char step_2[] = "ALTER TABLE job ADD COLUMN inputs TEXT;"
 /* Records that gave nothing to write. */
 static const char step_3[] = "ALTER TABLE job ADD COLUMN skipped INTEGER NOT NULL DEFAULT 0;";
 
-const char *const sqlite_migrations[SQLITE_SCHEMA_VERSION] = {step_1, step_2, step_3};
+/* Records with ids, portions of an input. */
+static const char step_4[] = "ALTER TABLE job ADD COLUMN done_before INTEGER NOT NULL DEFAULT 0;"
+                             "ALTER TABLE job ADD COLUMN duplicates INTEGER NOT NULL DEFAULT 0;"
+                             "ALTER TABLE job ADD COLUMN no_id INTEGER NOT NULL DEFAULT 0;"
+                             "ALTER TABLE job ADD COLUMN left_out INTEGER NOT NULL DEFAULT 0;"
+                             "ALTER TABLE job ADD COLUMN portion TEXT;"
+                             "CREATE TABLE note ("
+                             " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+                             " job_id INTEGER NOT NULL REFERENCES job (id) ON DELETE CASCADE,"
+                             " kind INTEGER NOT NULL,"
+                             " notes BLOB NOT NULL);"
+                             "CREATE INDEX note_of_job ON note (job_id);";
+
+const char *const sqlite_migrations[SQLITE_SCHEMA_VERSION] = {step_1, step_2, step_3, step_4};

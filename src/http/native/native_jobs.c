@@ -47,7 +47,7 @@ static bool ask_for_job(struct request *req, struct job_ref ref, struct op_right
 struct new_job {
     struct data_spec spec;
     char *name, *token;
-    bool clean_start, repair, force_overwrite;
+    bool clean_start, repair, resume, force_overwrite;
     struct err refused; /* what the engine said first, see finish_started */
 };
 
@@ -65,6 +65,7 @@ static bool read_new_job(struct request *req, struct new_job *job, struct err *e
         {.name = "token", .type = MEMBER_TEXT, .out = &job->token},
         {.name = "clean_start", .type = MEMBER_BOOL, .out = &job->clean_start},
         {.name = "repair", .type = MEMBER_BOOL, .out = &job->repair},
+        {.name = "resume", .type = MEMBER_BOOL, .out = &job->resume},
         {.name = "force_overwrite", .type = MEMBER_BOOL, .out = &job->force_overwrite},
     };
     OWNED_BUF struct buf spec;
@@ -130,7 +131,7 @@ static bool finish_started(struct request *req, struct op *op, struct reply *rep
     if (op->err.code == ERR_NONE)
         return ask_for_job(req, (struct job_ref){.id = op->start.job_id}, op->right,
                            finish_created);
-    if (op->refusal != REFUSED_OUTPUT_TAKEN || job->clean_start || job->repair) {
+    if (op->refusal != REFUSED_OUTPUT_TAKEN || job->clean_start || job->repair || job->resume) {
         *err = op->err;
         return false;
     }
@@ -154,8 +155,8 @@ bool native_jobs_create(struct request *req, struct reply *reply, struct err *er
     job->spec.max_attempts = ATTEMPTS_DEFAULT;
     if (!read_new_job(req, job, err))
         return false;
-    if (job->clean_start && job->repair)
-        return err_set(err, ERR_INVALID, "clean_start and repair exclude each other");
+    if (job->clean_start + job->repair + job->resume > 1)
+        return err_set(err, ERR_INVALID, "clean_start, repair and resume exclude each other");
     if (!job->name && !(job->name = made_up_name(req)))
         return err_set(err, ERR_BUSY, "memory is out");
     struct str name = str_of(job->name);
@@ -168,6 +169,7 @@ bool native_jobs_create(struct request *req, struct reply *reply, struct err *er
     op->start.spec = &job->spec;
     op->start.clean_start = job->clean_start;
     op->start.repair = job->repair;
+    op->start.resume = job->resume;
     op->start.force_overwrite = job->force_overwrite;
     op->start.set_token = job->token != NULL;
     if (job->token)

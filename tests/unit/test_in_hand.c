@@ -1,0 +1,71 @@
+/* What is remembered of records in workers' hands. core/in_hand.c. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core/in_hand.h"
+
+#include <stdlib.h>
+
+static const struct id none;
+
+static bool is_small(void *context, int64_t number)
+{
+    return number < *(int64_t *)context;
+}
+
+static void what_is_put_in_is_found_until_it_is_swept(void **state)
+{
+    (void)state;
+    int64_t bound = 5;
+    OWNED(in_hand) struct in_hand *h = in_hand_new();
+    assert_null(in_hand_find(h, 0));
+    in_hand_sweep(h, is_small, &bound);
+    in_hand_put(h, 0, (struct id){1, 2}, STR("{\"a\":1}"));
+    in_hand_put(h, 5, (struct id){3, 4}, (struct str){NULL, 0});
+    const struct held_record *held = in_hand_find(h, 0);
+    assert_non_null(held);
+    assert_int_equal(held->id.high, 1);
+    assert_int_equal(held->len, 7);
+    assert_memory_equal(held->bytes, "{\"a\":1}", 7);
+    assert_null(in_hand_find(h, 5)->bytes);
+    in_hand_put(h, 0, none, STR("x"));
+    assert_int_equal(in_hand_find(h, 0)->len, 1);
+    assert_int_equal(in_hand_count(h), 2);
+    in_hand_sweep(h, is_small, &bound);
+    assert_null(in_hand_find(h, 5));
+    assert_int_equal(in_hand_find(h, 0)->len, 1);
+    in_hand_clear(h);
+    assert_null(in_hand_find(h, 0));
+    assert_int_equal(in_hand_count(h), 0);
+}
+
+static void many_come_and_go(void **state)
+{
+    (void)state;
+    enum { COUNT = 20000 };
+    OWNED(in_hand) struct in_hand *h = in_hand_new();
+    for (int64_t i = 0; i < COUNT; i++)
+        in_hand_put(h, i * 4096, (struct id){(uint64_t)i, 0}, STR("r"));
+    for (int64_t left = COUNT; left > 0; left /= 3) {
+        int64_t bound = left * 4096;
+        in_hand_sweep(h, is_small, &bound);
+        assert_int_equal(in_hand_count(h), left);
+        for (int64_t i = 0; i < COUNT; i += 7) {
+            const struct held_record *held = in_hand_find(h, i * 4096);
+            assert_true(i < left ? held && held->id.high == (uint64_t)i : !held);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_put_in_is_found_until_it_is_swept),
+        cmocka_unit_test(many_come_and_go),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
