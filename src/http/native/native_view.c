@@ -68,12 +68,14 @@ static void write_counts(const struct job_view *v, struct json_out *o)
         const char *name;
         int64_t count;
     } counts[] = {
-        {"known", v->known},     {"unread", v->unread},
-        {"served", v->served},   {"done", v->done},
-        {"failed", v->failed},   {"bad", v->bad},
-        {"repeats", v->repeats}, {"written", v->written},
-        {"skipped", v->skipped}, {"in_flight", v->served - v->waiting},
-        {"waiting", v->waiting},
+        {"known", v->known},           {"unread", v->unread},
+        {"served", v->served},         {"done", v->done},
+        {"failed", v->failed},         {"bad", v->bad},
+        {"repeats", v->repeats},       {"written", v->written},
+        {"skipped", v->skipped},       {"in_flight", v->served - v->waiting},
+        {"waiting", v->waiting},       {"done_before", v->done_before},
+        {"duplicates", v->duplicates}, {"left_out", v->left_out},
+        {"no_id", v->no_id},
     };
     json_out_open(o, '{');
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
