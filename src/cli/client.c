@@ -12,6 +12,9 @@ const struct option client_options[] = {
      "API key, or @FILE that holds it; needed over the network when the server asks "
      "for keys",
      "PENSTOCK_KEY", false},
+    {"token", "TOKEN",
+     "token of the job, or @FILE that holds it; for who has no key over the network",
+     "PENSTOCK_TOKEN", false},
     {"ca", "FILE", "certificates to trust instead of the system's, for https", NULL, false},
     {0},
 };
@@ -20,6 +23,7 @@ bool client_open(const struct options *options, struct client **out, struct err 
 {
     const char *state = options_text(options, "state");
     struct client_target target = {.key = options_text(options, "key"),
+                                   .token = options_text(options, "token"),
                                    .ca = options_text(options, "ca")};
     if (options_has(options, "server") && options_has(options, "state"))
         return err_set(err, ERR_INVALID, "--server and --state name two servers; give one");

@@ -5,7 +5,7 @@
 #include "cli/option.h"
 #include "run/http_client.h"
 
-/* --server, --state, --key, --ca: rows for every command that talks to a server. */
+/* --server, --state, --key, --token, --ca: rows for every command that talks to a server. */
 extern const struct option client_options[];
 
 /* The state folder when none is named. */

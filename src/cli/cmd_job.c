@@ -1,5 +1,6 @@
 /* cmd_job.c: `penstock job list|show|pause|resume|cancel|repair|clean|delete`: one request each. */
 #include "base/json.h"
+#include "cli/answer_list.h"
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/shown_job.h"
@@ -200,8 +201,13 @@ static const struct option filter_options[] = {
 static const struct option *const list_tables[] = {filter_options, json_options, client_options,
                                                    NULL};
 
-static void add_row(struct table *table, const struct shown_job *job)
+static bool add_row(void *context, struct str json, struct err *err)
 {
+    struct table *table = context;
+    OWNED_SHOWN_JOB struct shown_job shown = {0};
+    const struct shown_job *job = &shown;
+    if (!shown_job_read(json, &shown, err))
+        return false;
     struct buf text;
     buf_init(&text, 512);
     shown_job_progress(job, &text);
@@ -211,30 +217,6 @@ static void add_row(struct table *table, const struct shown_job *job)
     table_cell(table, str_of(job->name), COLOUR_NONE);
     table_cell(table, str_of(shown_job_word(job)), shown_job_colour(job));
     table_cell(table, str_of(progress), COLOUR_NONE);
-}
-
-/* One page: into the table, or out as lines of JSON. *next is the path of the next, NULL at the
- * end. */
-static bool take_page(struct str page, struct table *table, char **next, struct err *err)
-{
-    struct str jobs, value, item;
-    if (!json_check(page, NULL, NULL) || !json_find(page, "jobs", &jobs))
-        return err_set(err, ERR_INTERNAL, "the server's answer is no list of jobs");
-    struct json j;
-    json_open(&j, jobs);
-    if (!json_enter(&j, '['))
-        return err_set(err, ERR_INTERNAL, "the server's answer is no list of jobs");
-    while (json_item(&j) && json_value(&j, &item)) {
-        if (!table) {
-            printf("%.*s\n", (int)item.len, item.ptr);
-            continue;
-        }
-        OWNED_SHOWN_JOB struct shown_job job = {0};
-        if (!shown_job_read(item, &job, err))
-            return false;
-        add_row(table, &job);
-    }
-    *next = json_find(page, "next", &value) ? json_take_text(value) : NULL;
     return true;
 }
 
@@ -256,13 +238,14 @@ static bool list_run(const struct options *options, struct err *err)
     OWNED_MEM char *path = buf_take(&first);
     while (path) {
         OWNED_BUF struct buf answer;
-        OWNED_MEM char *next = NULL;
+        struct str next;
         buf_init(&answer, 64 << 20);
         if (!client_ask(client, "GET", path, STR(""), &answer, err) ||
-            !take_page(buf_str(&answer), table, &next, err))
+            !answer_list_each(buf_str(&answer), "jobs", table ? add_row : answer_list_print, table,
+                              err))
             return false;
         mem_drop(&path);
-        path = TAKE(next);
+        path = json_find(buf_str(&answer), "next", &next) ? json_take_text(next) : NULL;
     }
     if (table)
         table_print(table, stdout);

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/rng.h"
 #include "base/terminal.h"
+#include "cli/answer_list.h"
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/local_engine.h"
@@ -243,8 +244,10 @@ static char *scopes_of(struct str list)
     return buf_take(&words);
 }
 
-static void add_row(struct table *table, struct str key)
+static bool add_row(void *context, struct str key, struct err *err)
 {
+    (void)err;
+    struct table *table = context;
     struct str name = {0}, scopes = {0}, created = {0}, revoked = {0};
     json_find(key, "name", &name);
     json_find(key, "scopes", &scopes);
@@ -259,6 +262,17 @@ static void add_row(struct table *table, struct str key)
     table_cell(table, str_of(created_text), COLOUR_FAINT);
     table_cell(table, str_of(revoked_text ? revoked_text : "-"),
                revoked_text ? COLOUR_WARN : COLOUR_FAINT);
+    return true;
+}
+
+/* All in one list, as they are few. */
+static bool print_keys(struct str answer, struct err *err)
+{
+    struct str keys;
+    if (!json_check(answer, NULL, NULL) || !json_find(answer, "keys", &keys))
+        return err_set(err, ERR_INTERNAL, "the server's answer is no list of keys");
+    printf("%.*s\n", (int)keys.len, keys.ptr);
+    return true;
 }
 
 static bool list_run(const struct options *options, struct err *err)
@@ -267,25 +281,17 @@ static bool list_run(const struct options *options, struct err *err)
     OWNED_BUF struct buf answer;
     OWNED(client) struct client *client = NULL;
     OWNED(local_engine) struct local_engine *local = NULL;
-    struct str keys, item;
-    struct json j;
     buf_init(&answer, answer_max_bytes);
     if (!local_or_client(options, false, &local, &client, err))
         return false;
     if (local ? !list_here(local, &answer, err)
               : !client_ask(client, "GET", "/v1/keys", STR(""), &answer, err))
         return false;
-    if (!json_check(buf_str(&answer), NULL, NULL) || !json_find(buf_str(&answer), "keys", &keys))
-        return err_set(err, ERR_INTERNAL, "the server's answer is no list of keys");
-    if (options_has(options, "json")) {
-        printf("%.*s\n", (int)keys.len, keys.ptr);
-        return true;
-    }
+    if (options_has(options, "json"))
+        return print_keys(buf_str(&answer), err);
     OWNED(table) struct table *table = table_new(titles);
-    json_open(&j, keys);
-    if (json_enter(&j, '['))
-        while (json_item(&j) && json_value(&j, &item))
-            add_row(table, item);
+    if (!answer_list_each(buf_str(&answer), "keys", add_row, table, err))
+        return false;
     table_print(table, stdout);
     return true;
 }

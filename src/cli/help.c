@@ -22,6 +22,7 @@ static const struct entry variables[] = {
     {"PENSTOCK_SERVER", "URL of the server that commands talk to, as --server"},
     {"PENSTOCK_STATE", "state folder, as --state"},
     {"PENSTOCK_KEY", "API key, as --key"},
+    {"PENSTOCK_TOKEN", "token of a job, as --token"},
     {"PENSTOCK_MASTER_TOKEN",
      "for serve: the token that opens every job with a token, and guards /purge"},
     {"NO_COLOR", "when set, no colours on a terminal"},

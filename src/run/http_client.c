@@ -12,21 +12,24 @@
 
 enum { CONNECT_TIMEOUT_S = 10, KEY_MAX_BYTES = 4096 };
 
-/* The key itself, or what the file after '@' holds. */
-static bool read_key(const char *given, char **header, struct err *err)
+/* The key or token itself, or what the file after '@' holds, as a line of a header. */
+static bool read_secret(const char *option, const char *given, const char *name, char **header,
+                        struct err *err)
 {
     OWNED_BUF struct buf text;
     buf_init(&text, KEY_MAX_BYTES);
     if (given[0] == '@') {
         if (!file_read_all(given + 1, KEY_MAX_BYTES, &text, err))
-            return err_add(err, "--key");
+            return err_add(err, "%s", option);
     } else
         buf_add_text(&text, given);
     struct str key = str_trim(buf_str(&text));
     for (size_t i = 0; i < key.len; i++)
         if ((unsigned char)key.ptr[i] <= ' ' || (unsigned char)key.ptr[i] >= 0x7f)
-            return err_set(err, ERR_INVALID, "--key: a key is one word of plain letters");
-    *header = xasprintf("Authorization: Bearer %.*s", (int)key.len, key.ptr);
+            return err_set(err, ERR_INVALID, "%s: expected one word of plain letters", option);
+    *header = xasprintf("%s%.*s", name, (int)key.len, key.ptr);
+    if (text.data)
+        explicit_bzero(text.data, text.len);
     return true;
 }
 
@@ -80,7 +83,9 @@ bool client_new(const struct client_target *target, struct client **out, struct 
     c->dir_fd = -1;
     c->due_us = NEVER_US;
     c->ca = xstrdup_or_null(target->ca);
-    if (target->key && !read_key(target->key, &c->key, err))
+    if (target->key && !read_secret("--key", target->key, "Authorization: Bearer ", &c->key, err))
+        return false;
+    if (target->token && !read_secret("--token", target->token, "Penstock-Token: ", &c->token, err))
         return false;
     if (target->url) {
         if (!use_url(c, target->url, err))
@@ -104,9 +109,12 @@ void client_free(struct client *c)
     free(c->socket);
     free(c->place);
     free(c->shown);
-    if (c->key)
-        explicit_bzero(c->key, strlen(c->key));
-    free(c->key);
+    char *const secrets[] = {c->key, c->token};
+    for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++) {
+        if (secrets[i])
+            explicit_bzero(secrets[i], strlen(secrets[i]));
+        free(secrets[i]);
+    }
     free(c->ca);
     if (c->dir_fd >= 0)
         close(c->dir_fd);
@@ -162,12 +170,15 @@ bool client_refused(const struct client *c, long status, struct str body, struct
 {
     struct str detail;
     OWNED_MEM char *text = NULL;
-    if (status == 401 && !c->key)
-        return err_set(err, ERR_UNAUTHORIZED,
-                       "%s asks for a key: give one by --key or PENSTOCK_KEY", c->shown);
     if (json_check(body, NULL, NULL) &&
         (json_find(body, "detail", &detail) || json_find(body, "title", &detail)))
         text = json_take_text(detail);
+    if (status == 401 && text && strstr(text, "token"))
+        return err_set(err, ERR_UNAUTHORIZED,
+                       "%s: give the token by --token or PENSTOCK_TOKEN, a key by --key", text);
+    if (status == 401 && !c->key)
+        return err_set(err, ERR_UNAUTHORIZED,
+                       "%s asks for a key: give one by --key or PENSTOCK_KEY", c->shown);
     if (text)
         return err_set(err, code_of_status(status), "%s", text);
     return err_set(err, code_of_status(status), "%s answered %ld", c->shown, status);
@@ -182,14 +193,21 @@ bool client_unreachable(const struct client *c, CURLcode code, const char *why, 
                    "%s cannot be reached: %s", c->shown, *why ? why : curl_easy_strerror(code));
 }
 
+struct curl_slist *client_add_secrets(const struct client *c, struct curl_slist *headers)
+{
+    if (c->key)
+        headers = curl_slist_append(headers, c->key);
+    if (c->token)
+        headers = curl_slist_append(headers, c->token);
+    return headers;
+}
+
 struct curl_slist *client_headers(const struct client *c)
 {
     struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
     /* Without this curl waits for a go-ahead before it sends a larger body. */
     headers = curl_slist_append(headers, "Expect:");
-    if (c->key)
-        headers = curl_slist_append(headers, c->key);
-    return headers;
+    return client_add_secrets(c, headers);
 }
 
 void client_prepare_body(CURL *curl, const char *method, struct str body, struct buf *got,

@@ -17,7 +17,8 @@ struct client;
 struct client_target {
     const char *url;       /* http://host:port, https://…, unix:///path/of/the.sock */
     const char *state_dir; /* instead of `url`: the folder of a server on this machine */
-    const char *key;       /* API key or token, or @FILE that holds it; NULL */
+    const char *key;       /* API key, or @FILE that holds it; NULL */
+    const char *token;     /* token of the job that is meant, likewise; NULL */
     const char *ca;        /* certificates to trust instead of the system's; NULL */
 };
 

@@ -16,6 +16,7 @@ struct client {
     char *place;  /* the state folder or socket, as it was named */
     char *shown;  /* how to name the server to people */
     char *key;    /* header line, NULL */
+    char *token;  /* the same of a job's token */
     char *ca;
     int dir_fd; /* the folder of the socket; -1 */
 
@@ -35,6 +36,8 @@ bool client_refused(const struct client *c, long status, struct str body, struct
 bool client_unreachable(const struct client *c, CURLcode code, const char *why, struct err *err);
 /* libcurl's write function: appends to the struct buf. */
 size_t client_take_bytes(char *bytes, size_t one, size_t count, void *buf);
+/* With the key and the token behind them. */
+struct curl_slist *client_add_secrets(const struct client *c, struct curl_slist *headers);
 /* The headers of a request with a JSON body; NULL when memory is out. */
 struct curl_slist *client_headers(const struct client *c);
 /* Sets the handle up for one such request. */

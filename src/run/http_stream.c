@@ -35,8 +35,7 @@ struct client_stream *client_follow(struct client *c, const char *path, int64_t 
     if (!s->multi || !s->curl)
         return s;
     s->headers = curl_slist_append(s->headers, "Accept: text/event-stream");
-    if (c->key)
-        s->headers = curl_slist_append(s->headers, c->key);
+    s->headers = client_add_secrets(c, s->headers);
     if (after >= 0) {
         OWNED_MEM char *last = xasprintf("Last-Event-ID: %lld", (long long)after);
         s->headers = curl_slist_append(s->headers, last);

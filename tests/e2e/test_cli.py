@@ -13,8 +13,11 @@ from pathlib import Path
 
 import pytest
 from harness.server_process import ServerProcess, binary
+from harness.wire import Wire
 
 Made = Callable[..., ServerProcess]
+
+HEAD = ["RECORD", "LINE", "ATTEMPTS", "REASON"]
 
 
 def run(*args: str, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
@@ -51,8 +54,6 @@ def start(server: ServerProcess, *args: str, count: int = 10) -> None:
 
 def finish(server: ServerProcess) -> None:
     """Works the job off through the Planchet surface."""
-    from harness.wire import Wire
-
     wire = Wire(server.url)
     while items := wire.call("POST", "/serve", {"job_name": "t", "batch_size": 1000}).json():
         wire.call("POST", "/receive", {"job_name": "t", "overwrite": "false"}, body=items)
@@ -312,6 +313,57 @@ def test_list_is_a_table_for_people_and_lines_for_programs(server: ServerProcess
     assert table[0].split() == ["ID", "NAME", "STATE", "PROGRESS"]
     assert "\x1b" not in "".join(table)
     assert server.run_cli("job", "list", "--only", "failed", "--json").stdout == ""
+
+
+def test_failed_records_are_listed(server: ServerProcess) -> None:
+    lines = ['{"n": 0}', "bad", '{"n": 2}']
+    (server.data / "in.jsonl").write_text("\n".join(lines) + "\n")
+    words = ["--input", "in.jsonl", "--output", "out.jsonl", "--max-attempts", "1"]
+    assert server.run_cli("job", "start", "--name", "t", *words).returncode == 0
+    assert server.run_cli("job", "errors", "t").stdout.split() == HEAD
+    wire = Wire(server.url)
+    claim = wire.call("POST", "/v1/jobs/~t/claim", body={"max": 9}).json()
+    body = {"lease": claim["lease"]["token"], "failures": [[0, "no\x1b[31m\nsuch book"], [2, "x"]]}
+    assert wire.call("POST", "/v1/jobs/~t/settle", body=body).status == 200
+    shown = server.run_cli("job", "errors", "t").stdout
+    assert "\x1b" not in shown
+    rows = [line.split(None, 3) for line in shown.splitlines()]
+    assert rows[0] == HEAD
+    assert [row[0] for row in rows[1:]] == ["1", "0", "2"]
+    assert rows[1][1:3] == ["2", "-"]
+    assert rows[2][2:] == ["1", "no [31m such book"]
+    told = server.run_cli("job", "errors", "t", "--json").stdout.splitlines()
+    listed = (server.data / "out.jsonl.errors.jsonl").read_text().splitlines()
+    assert told == listed
+    few = server.run_cli("job", "errors", "t", "--json", "--limit", "2").stdout.splitlines()
+    assert few == listed[:2]
+    assert server.run_cli("job", "errors", "t", "--limit", "0").returncode == 2
+    assert server.run_cli("job", "errors", "nobody").returncode == 1
+
+
+def test_many_failed_records_come_page_by_page(server: ServerProcess) -> None:
+    (server.data / "in.jsonl").write_text("bad\n" * 2500 + "1\n")
+    words = ["--input", "in.jsonl", "--output", "out.jsonl"]
+    assert server.run_cli("job", "start", "--name", "t", *words).returncode == 0
+    Wire(server.url).call("POST", "/v1/jobs/~t/claim", body={"max": 9})
+    told = server.run_cli("job", "errors", "t", "--json").stdout.splitlines()
+    assert [json.loads(line)["record"] for line in told] == list(range(2500))
+    assert len(server.run_cli("job", "errors", "t").stdout.splitlines()) == 2501
+
+
+def test_a_token_opens_its_job_over_the_network(server: ServerProcess) -> None:
+    body = {"name": "t", "mode": "write", "sink": {"path": "o.jsonl"}, "token": "s3cret"}
+    assert Wire(server.url).call("POST", "/v1/jobs", body=body).status == 201
+    there = ["--server", server.url]
+    assert run("job", "show", "t", *there).returncode == 0
+    for verb in ("errors", "watch", "cancel"):
+        shut = run("job", verb, "t", *there)
+        assert shut.returncode == 1
+        assert "give the token by --token" in shut.stderr, shut.stderr
+    assert run("job", "errors", "t", *there, "--token", "x").returncode == 1
+    assert run("job", "errors", "t", *there, "--token", "s3cret").returncode == 0
+    assert run("job", "cancel", "t", *there, PENSTOCK_TOKEN="s3cret").returncode == 0
+    assert run("job", "watch", "t", *there, PENSTOCK_TOKEN="s3cret").returncode == 1
 
 
 def test_watch_tells_a_cancelled_job_by_its_status(server: ServerProcess) -> None:
