@@ -13,8 +13,6 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-LEASE = "lease-1"
-
 
 class Refusal(Exception):
     """Answer with this status and code."""
@@ -43,6 +41,7 @@ class FakeEngine:
         #: Called first with verb and body; may raise Refusal or return an answer.
         self.before: Callable[[str, Any], dict[str, Any] | None] = lambda verb, body: None
         self.most = 1000
+        self.lease = "lease-1"
         self.lease_s = 30.0
         engine = self
 
@@ -83,19 +82,26 @@ class FakeEngine:
     def claim(self, body: Any, _: str) -> str:
         give_up_at = time.monotonic() + body.get("wait_s", 0)
         with self.lock:
+            self.check_lease(body)
             while not self.todo and self.held:
                 if not self.lock.wait(give_up_at - time.monotonic()):
                     break
+            self.check_lease(body)
             numbers = list(self.todo)[: min(body["max"], self.most)]
             taken = {number: self.todo.pop(number) for number in numbers}
             self.held.update(taken)
             finished = not self.todo and not self.held
-        rest = {"lease": {"token": LEASE, "ends_at": None}, "finished": finished, **self.answer}
+        rest = {
+            "lease": {"token": self.lease, "ends_at": None},
+            "finished": finished,
+            **self.answer,
+        }
         records = ",".join(f"[{number},{text}]" for number, text in taken.items())
         return f'{{"records":[{records}],{json.dumps(rest)[1:]}'
 
     def settle(self, body: Any, raw: str) -> dict[str, Any]:
         with self.lock:
+            self.check_lease(body)
             for number, result in body["results"]:
                 del self.held[number]
                 self.results[number] = result
@@ -109,7 +115,8 @@ class FakeEngine:
         return {"written": 0, "repeats": 0, "failed": 0, "retried": 0, "skipped": 0}
 
     def extend(self, body: Any, _: str) -> dict[str, Any]:
-        return {"token": LEASE, "ends_at": None}
+        self.check_lease(body)
+        return {"token": self.lease, "ends_at": None}
 
     def release(self, body: Any, _: str) -> dict[str, Any]:
         with self.lock:
@@ -117,6 +124,15 @@ class FakeEngine:
             self.held.clear()
             self.lock.notify_all()
         return {}
+
+    def end_lease(self) -> None:
+        """As if its time was over."""
+        self.release({}, "")
+        self.lease = f"lease-{int(self.lease[6:]) + 1}"
+
+    def check_lease(self, body: Any) -> None:
+        if body.get("lease", self.lease) != self.lease:
+            raise Refusal(409, "lease-ended")
 
     def close(self) -> None:
         self.http.shutdown()

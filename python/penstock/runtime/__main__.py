@@ -7,6 +7,8 @@ import asyncio
 import os
 import signal
 import sys
+import threading
+import time
 import traceback
 
 from .channel import VARIABLE, Channel, Message
@@ -14,6 +16,8 @@ from .target import Target, TargetError, load
 from .worker import Worker
 
 USAGE = 2
+# How long the threads and the exit functions of a task may take when all is done.
+END_WITHIN_S = 5.0
 
 
 def main() -> int:
@@ -63,7 +67,14 @@ def _run(channel: Channel, target: Target, go: Message) -> int:
         os._exit(status)
     loop.run_until_complete(loop.shutdown_asyncgens())
     loop.close()
+    # A thread of the task's that never ends would be waited for without end.
+    threading.Thread(target=_end_soon, args=(status,), daemon=True).start()
     return status
+
+
+def _end_soon(status: int) -> None:
+    time.sleep(END_WITHIN_S)
+    os._exit(status)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ class Desk:
         session: Session,
         channel: Channel,
         on_sent: Callable[[], None],
-        on_lost: Callable[[], None],
+        on_lost: Callable[[str | None], None],
     ) -> None:
         #: Pairs [number, result]; runners append.
         self.done: list[Pair] = []
@@ -54,6 +54,7 @@ class Desk:
         self._on_lost = on_lost
         self._sending: asyncio.Task[None] | None = None
         self._being_sent = 0
+        self._lease: str | None = None
         self._batch = 256
         self._timer: asyncio.TimerHandle | None = None
 
@@ -101,6 +102,7 @@ class Desk:
                 if not count:
                     return
                 self._being_sent = count
+                self._lease = self._session.lease
                 await self._settle(results, skipped, failures)
                 self._being_sent = 0
                 self.settled += count
@@ -109,7 +111,7 @@ class Desk:
                     break
         except LeaseEndedError:
             self._being_sent = 0
-            self._on_lost()
+            self._on_lost(self._lease)
         finally:
             self._being_sent = 0
             self._sending = None
@@ -131,7 +133,7 @@ class Desk:
         pause_s = 0.1
         while True:
             try:
-                await self._session.settle(body, skipped, orjson.dumps(failures))
+                await self._session.settle(self._lease, body, skipped, orjson.dumps(failures))
                 return
             except LeaseEndedError:
                 raise

@@ -92,10 +92,12 @@ class Session:
             len(answer.body),
         )
 
-    async def settle(self, results: bytes, skipped: list[int], failures: bytes) -> None:
-        """Reports outcomes; durable on return. LeaseEndedError."""
+    async def settle(
+        self, lease: str | None, results: bytes, skipped: list[int], failures: bytes
+    ) -> None:
+        """Reports outcomes of that lease; durable on return. LeaseEndedError."""
         body = b'{"lease":%b,"results":%b,"skipped":%b,"failures":%b}' % (
-            orjson.dumps(self.lease),
+            orjson.dumps(lease),
             results,
             orjson.dumps(skipped),
             failures,

@@ -63,6 +63,7 @@ class Worker:
         self._failed = False
         #: It could not begin, or not go on: there is no bye.
         self._unfit = False
+        self._forced = False
         self._said_lease: str | None = None
         self._claimed = 0
         self._last_claim = FIRST_CLAIM
@@ -74,7 +75,7 @@ class Worker:
     @property
     def stuck(self) -> bool:
         """Something goes on that cannot be stopped: only the end of the process ends it."""
-        return self._runner.stuck
+        return self._runner.stuck or self._forced
 
     async def run(self) -> int:
         """All of it; the process's exit status."""
@@ -131,16 +132,18 @@ class Worker:
         while True:
             await self._until(lambda: self._wanted() > 0)
             asked_s = time.monotonic()
+            lease = self._session.lease
             try:
                 running = self._supply.live * (self._target.batch_size or 1)
                 claimed = await self._session.claim(self._wanted(), running, self._session.wait_s)
             except LeaseEndedError:
-                self._lost()
+                self._lost(lease)
                 continue
             await self._take(claimed)
             if claimed.finished and not claimed.records:
                 return
-            if self._recycles():
+            if self._max_records and self._claimed >= self._max_records:
+                self._reason = "recycle"
                 return
             if not claimed.records and time.monotonic() - asked_s < EMPTY_PAUSE_S:
                 await asyncio.sleep(EMPTY_PAUSE_S)
@@ -200,8 +203,10 @@ class Worker:
             self._rate = rate if rate > self._rate else (self._rate * 3 + rate) / 4
             self._rate_from = (now, ended)
 
-    def _lost(self) -> None:
-        """The lease is gone: all that it held is in other hands."""
+    def _lost(self, lease: str | None) -> None:
+        """That lease is gone: all that it held is in other hands."""
+        if self._session.lease != lease:
+            return  # known, and there may be a new one
         self._session.lease = None
         text = "the lease has ended: what was being worked on is served again"
         self._channel.say(log={"level": "warning", "text": text})
@@ -213,10 +218,11 @@ class Worker:
         """Moves the lease's deadline on while nothing else does."""
         while True:
             await asyncio.sleep(self._session.extend_every_s / 2)
+            lease = self._session.lease
             try:
                 await self._session.extend_when_due()
             except LeaseEndedError:
-                self._lost()
+                self._lost(lease)
             except PenstockError as error:
                 text = f"the lease cannot be extended: {error}"
                 self._channel.say(log={"level": "warning", "text": text})
@@ -233,29 +239,20 @@ class Worker:
         stop = message.get("stop")
         if stop is None:
             return
-        self._end("stopped", float(stop.get("grace_s") or 0))
+        grace_s = float(stop.get("grace_s") or 0)
+        text = f"stopping: {self._supply.live} are running and have {grace_s:g} s"
+        self._channel.say(log={"level": "info", "text": text})
+        self._end("stopped", grace_s)
 
     def _on_end(self) -> None:
         """The supervisor is gone."""
-        if not self._stopping.is_set():
-            self._end("stopped", 0)
+        self._end("stopped", 0)
 
     def _end(self, reason: str, grace_s: float) -> None:
         self._reason = reason
         self._grace_ends_s = min(self._grace_ends_s, time.monotonic() + grace_s)
         self._stopping.set()
         self._changed.set()
-
-    def _recycles(self) -> bool:
-        """Whether it has run so much, or grown so large, that a fresh process is to go on."""
-        if self._max_records and self._claimed >= self._max_records:
-            self._reason = "recycle"
-            return True
-        if self._runner.stuck or self._grown():
-            self._supply.drop()
-            self._reason = "recycle"
-            return True
-        return False
 
     def _grown(self) -> bool:
         now = time.monotonic()
@@ -266,7 +263,7 @@ class Worker:
 
     async def _drain(self) -> None:
         """Lets what runs end, as long as the grace lasts, and settles it."""
-        if self._reason == "stopped":
+        if self._stopping.is_set():
             self._session.close_claims()
             self._supply.drop()
         while not self._quiet():
@@ -275,6 +272,7 @@ class Worker:
                 break
             await self._until(lambda: self._quiet() or self._grace_over(), left_s)
         if not self._quiet():
+            self._forced = True
             self._supply.drop()
             self._runner.cancel_all("stop")
             with contextlib.suppress(asyncio.TimeoutError):
@@ -293,7 +291,10 @@ class Worker:
         self._runner.kick()
 
     def _change(self) -> None:
+        """Something has ended. Also the moment to see whether a fresh process should go on."""
         self._changed.set()
+        if not self._stopping.is_set() and (self._runner.stuck or self._grown()):
+            self._end("recycle", float("inf"))
 
     async def _until(self, true: Callable[[], bool], within_s: float = float("inf")) -> None:
         """Waits until something has made it true, or so long."""
