@@ -1,9 +1,11 @@
 /* cmd_worker.c: `penstock worker`: hands for a job of a server, from any machine; and the process
  * that such hands are, when a supervisor of ours started it. */
 #include "base/clock.h"
+#include "base/parse.h"
 #include "cli/command.h"
 #include "cli/run_server.h"
 #include "cli/run_session.h"
+#include "run/exec_worker.h"
 #include "run/worker_message.h"
 
 #include <signal.h>
@@ -73,8 +75,24 @@ static bool judge(const struct worker *w, struct err *err)
            err_set(err, ERR_IO, "on_shutdown failed: %s", run_session_shutdown_failure(w->session));
 }
 
+/* A process that a supervisor of ours started: it gives the orders. */
+static bool work_as_told(const struct options *options, const char *descriptor, struct err *err)
+{
+    struct exec_worker_options exec = {.command = options_text(options, "exec")};
+    int64_t fd = 0;
+    if (!exec.command || !parse_i64(str_of(descriptor), 3, INT32_MAX, &fd, err))
+        return err_set(err, ERR_INVALID, WORKER_CONTROL_VARIABLE " is set: only --exec works then");
+    struct err told; /* the supervisor, which tells the person */
+    exec.control_fd = (int)fd;
+    (void)!exec_worker_run(&exec, &told);
+    return true;
+}
+
 static bool worker_run(const struct options *options, struct err *err)
 {
+    const char *descriptor = getenv(WORKER_CONTROL_VARIABLE);
+    if (descriptor)
+        return work_as_told(options, descriptor, err);
     __attribute__((cleanup(worker_release))) struct worker w = {0};
     if (!options_text(options, "server"))
         return err_set(err, ERR_INVALID, "worker needs --server");

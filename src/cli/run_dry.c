@@ -133,8 +133,10 @@ bool run_dry(const struct run_settings *s, const char *errors, struct err *err)
     if (s->log)
         line("log", "%s", s->log);
     line("id", "%s", s->id_key ? s->id_key : "the place in the input");
-    line("concurrency", "%lld in %lld process%s", (long long)s->concurrency,
-         (long long)s->processes, s->processes == 1 ? "" : "es");
+    OWNED_MEM char *at_once =
+        s->concurrency ? xasprintf("%lld", (long long)s->concurrency) : xstrdup("no limit");
+    line("concurrency", "%s in %lld process%s", at_once, (long long)s->processes,
+         s->processes == 1 ? "" : "es");
     if (s->retries > 0)
         line("retries", "%lld, the first after %g s", (long long)s->retries,
              (double)s->retry_delay_us / 1e6);

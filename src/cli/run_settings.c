@@ -72,7 +72,8 @@ const struct option run_job_options[] = {
      .help = "a line of the output that has this member is done again, and replaced"},
     {.name = "concurrency",
      .value = "N",
-     .help = "records that are worked on at once, over all processes (default: 100)"},
+     .help = "records that are worked on at once, over all processes (default: 100; with --exec "
+             "as many as the program reads ahead)"},
     {.name = "rpm",
      .value = "X",
      .help = "at most X starts a minute, evenly, retries included (default: no limit)"},
@@ -257,8 +258,9 @@ static bool read_job(const struct options *options, struct run_settings *s, stru
     if (rpm && !parse_rpm(rpm, &s->rpm))
         return err_set(err, ERR_INVALID, "--rpm: \"%s\" is no number from 0 to %.0f", rpm,
                        DATA_RPM_MAX);
-    return options_i64(options, "concurrency", 1, DATA_CONCURRENCY_MAX, CONCURRENCY_DEFAULT,
-                       &s->concurrency, err) &&
+    /* A program takes one line after the other; what counts is that it never waits for one. */
+    return options_i64(options, "concurrency", 1, DATA_CONCURRENCY_MAX,
+                       s->exec ? 0 : CONCURRENCY_DEFAULT, &s->concurrency, err) &&
            options_i64(options, "retries", 0, RETRIES_MAX, 0, &s->retries, err) &&
            read_seconds(options, "retry-delay", DATA_RETRY_DELAY_MAX_US, &s->retry_delay_us, err) &&
            read_portion(options, s, err);

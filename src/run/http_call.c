@@ -153,6 +153,7 @@ bool call_end(struct call *call, long *status, struct buf *answer, struct err *e
         return client_refused(call->client, *status, buf_str(&call->got), err);
     struct buf taken = call->got;
     call->got = *answer;
+    call->got.max = CLIENT_ANSWER_MAX_BYTES;
     *answer = taken;
     return true;
 }
@@ -192,16 +193,8 @@ static bool move_calls(struct client *c, const struct pollfd *ready, size_t coun
     return true;
 }
 
-static int wait_left_ms(const struct client *c, int wait_ms)
-{
-    if (c->due_us == NEVER_US)
-        return wait_ms;
-    int64_t left_us = c->due_us - clock_now().mono_us;
-    int64_t left_ms = left_us <= 0 ? 0 : (left_us + 999) / 1000;
-    return wait_ms < 0 || left_ms < wait_ms ? (int)left_ms : wait_ms;
-}
-
-bool client_wait(struct client *c, struct pollfd *fds, size_t count, int wait_ms, struct err *err)
+bool client_wait(struct client *c, struct pollfd *fds, size_t count, int64_t wait_us,
+                 struct err *err)
 {
     struct pollfd all[WAIT_FDS_MAX + CLIENT_SOCKETS_MAX];
     assert(count <= WAIT_FDS_MAX);
@@ -212,7 +205,12 @@ bool client_wait(struct client *c, struct pollfd *fds, size_t count, int wait_ms
         all[count + i] = c->sockets[i];
     for (size_t i = 0; i < count + sockets; i++)
         all[i].revents = 0;
-    int n = poll(all, count + sockets, wait_left_ms(c, wait_ms));
+    int64_t now_us = clock_now().mono_us;
+    int64_t left_us = c->due_us == NEVER_US ? NEVER_US : c->due_us - now_us;
+    left_us = left_us < wait_us ? left_us : wait_us;
+    left_us = left_us > 0 ? left_us : 0;
+    struct timespec wait = {.tv_sec = left_us / 1000000, .tv_nsec = left_us % 1000000 * 1000};
+    int n = ppoll(all, count + sockets, left_us == NEVER_US ? NULL : &wait, NULL);
     if (n < 0 && errno != EINTR)
         return err_errno(err, errno, "poll");
     for (size_t i = 0; i < count; i++)

@@ -51,9 +51,9 @@ bool call_ended(const struct call *call);
  * none came. `answer`, initialised, is exchanged for the body, so that nothing is copied; what it
  * held is dropped and its room used again. */
 MUST_CHECK bool call_end(struct call *call, long *status, struct buf *answer, struct err *err);
-/* Moves what can be moved on all calls; waits up to `wait_ms` for that or for one of `fds` (their
- * revents are set). ERR_INTERNAL. */
-MUST_CHECK bool client_wait(struct client *c, struct pollfd *fds, size_t count, int wait_ms,
+/* Moves what can be moved on all calls; waits up to `wait_us` (NEVER_US: no limit) for that or for
+ * one of `fds` (their revents are set). ERR_INTERNAL. */
+MUST_CHECK bool client_wait(struct client *c, struct pollfd *fds, size_t count, int64_t wait_us,
                             struct err *err);
 
 /* The path of a job as the user names it ("titles", or "@17" by its id), with `rest` behind. */

@@ -1,0 +1,578 @@
+/* exec_life.c: see exec_life.h. */
+#include "run/exec_life.h"
+
+#include "base/clock.h"
+#include "run/exec_answer.h"
+#include "run/line_program.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+enum {
+    WHY_MAX_BYTES = 64 << 10,
+    FLUSH_US = 300000, /* silence after which an input that nothing is left for is closed */
+    FLUSH_LIMITED_US = 5000000, /* the same when limits keep records back */
+    FLUSH_PROVEN_US = 60000000, /* the same when it has answered without being asked to */
+    LEAVE_US = 10000000,        /* from the end of its input, or its last answer, to its own end */
+    LAST_WORDS_US = 1000000,    /* from the end of its output to its own end */
+    AGAIN_FIRST_US = 100000,    /* waits before it is started again: the first */
+    AGAIN_MOST_US = 10000000,   /* and the longest */
+    MEMORY_LOOK_US = 1000000,
+    FRUITLESS_MAX = 5, /* so many records failed and never an answer: it does not work at all */
+    READS_AT_ONCE = 8,
+    FAILURES_TOLD = 1000,
+    STDIO_BLOCK = 512, /* buffers of output are multiples of this */
+    NOT_RUN = 126,
+    NOT_FOUND = 127 /* what a shell says of a command */
+};
+#define UNSETTLED_MAX                                                                              \
+    ((size_t)32 << 20) /* answers that wait to be settled: listen no more above                    \
+                        */
+
+struct exec_life {
+    struct exec_life_plan plan;
+    struct line_program *program; /* NULL: none runs */
+    int64_t slots;
+    bool winding_up;
+    enum exec_supply supply;
+
+    /* Of this life. */
+    bool input_closed;  /* by us: all it was given was given whole */
+    bool input_refused; /* by the program */
+    bool pipe_full;
+    int64_t begun, answered;
+    int64_t quiet_us;       /* since when it has said nothing, while it had something to say */
+    int64_t fed_us;         /* when it was given something last */
+    int64_t silent_us;      /* since when its output is closed; 0: it is not */
+    int64_t memory_us;      /* when to look at its memory */
+    const char *killed_for; /* why we killed it; NULL: we did not */
+
+    /* Of all lives. */
+    size_t suspects; /* so many records from the queue's head on may kill it; 0: none is known to */
+    size_t ration;   /* so many of them this life is given */
+    bool proven;     /* it answers without being asked to */
+    bool told;       /* that it does not */
+    int64_t ran, ever_answered, fruitless, failures_told;
+    struct buf why; /* the last failure's reason */
+    int64_t again_us, again_wait_us;
+    double start_us; /* the last paced start, as it was due */
+    int64_t due_us;  /* the next paced start; NEVER_US */
+};
+
+struct exec_life *exec_life_new(const struct exec_life_plan *plan)
+{
+    struct exec_life *l = xcalloc(1, sizeof *l);
+    l->plan = *plan;
+    l->slots = -1;
+    l->again_wait_us = AGAIN_FIRST_US;
+    l->due_us = NEVER_US;
+    buf_init(&l->why, WHY_MAX_BYTES);
+    return l;
+}
+
+void exec_life_free(struct exec_life *l)
+{
+    if (!l)
+        return;
+    line_program_free(l->program);
+    buf_release(&l->why);
+    free(l);
+}
+
+void exec_life_set_slots(struct exec_life *l, int64_t slots)
+{
+    l->slots = slots;
+}
+
+bool exec_life_is_on(const struct exec_life *l)
+{
+    return l->program != NULL;
+}
+
+int64_t exec_life_ran(const struct exec_life *l)
+{
+    return l->ran;
+}
+
+/* A record that was written in part is in its hands, too. */
+size_t exec_life_running(const struct exec_life *l)
+{
+    return record_queue_fed(l->plan.queue) + record_queue_is_torn(l->plan.queue);
+}
+
+static void close_input(struct exec_life *l, int64_t now_us)
+{
+    assert(!record_queue_is_torn(l->plan.queue));
+    line_program_close_input(l->program);
+    l->input_closed = true;
+    l->quiet_us = now_us;
+}
+
+static void end_life(struct exec_life *l)
+{
+    line_program_free(TAKE(l->program));
+    record_queue_rewind(l->plan.queue);
+    l->input_closed = l->input_refused = l->pipe_full = false;
+    l->killed_for = NULL;
+    l->begun = l->answered = l->silent_us = 0;
+    l->due_us = NEVER_US;
+}
+
+void exec_life_kill(struct exec_life *l)
+{
+    end_life(l);
+}
+
+/* ---- feeding ---- */
+
+/* How many records it may be given now, and when the next one may start if that is a matter of
+ * time. A record that was begun is always finished. */
+static size_t allowance(struct exec_life *l, int64_t now_us)
+{
+    const struct queued_record *next = record_queue_next(l->plan.queue);
+    const struct queued_record *head = record_queue_head(l->plan.queue);
+    size_t running = exec_life_running(l), most = SIZE_MAX;
+    l->due_us = NEVER_US;
+    if (record_queue_is_torn(l->plan.queue))
+        return 1;
+    if (l->winding_up || !next || (running > 0 && (next->alone || head->alone)))
+        return 0;
+    if (l->slots >= 0)
+        most = (size_t)l->slots > running ? (size_t)l->slots - running : 0;
+    if (l->suspects && l->ration - (size_t)l->begun < most)
+        most = l->ration - (size_t)l->begun;
+    if (l->plan.max_records && (size_t)(l->plan.max_records - l->begun) < most)
+        most = (size_t)(l->plan.max_records - l->begun);
+    if (next->not_before_us && most > 0) {
+        double due = l->start_us + 0.995 * next->every_us;
+        if (due < (double)next->not_before_us)
+            due = (double)next->not_before_us;
+        if (due > (double)now_us) {
+            l->due_us = (int64_t)due + 1;
+            return 0;
+        }
+        /* A start that was a little late does not move those behind it, or the rate would never be
+         * reached; one that was very late does, or they would come in a crowd. */
+        double late = (double)now_us - 0.1 * next->every_us;
+        l->start_us = due > late ? due : late;
+        most = 1;
+    }
+    return most;
+}
+
+/* Whether this life has got all it is to get. */
+static bool is_full_life(const struct exec_life *l)
+{
+    const struct queued_record *head = record_queue_head(l->plan.queue);
+    if (l->begun == 0 || record_queue_is_torn(l->plan.queue))
+        return false;
+    return l->winding_up || (l->suspects && (size_t)l->begun >= l->ration) ||
+           (l->plan.max_records && l->begun >= l->plan.max_records) ||
+           (head && head->alone && !l->proven);
+}
+
+static void feed(struct exec_life *l, int64_t now_us)
+{
+    l->pipe_full = false;
+    while (!l->input_closed && !l->input_refused) {
+        size_t most = allowance(l, now_us), wrote = 0;
+        struct str piece = most ? record_queue_piece(l->plan.queue, most) : (struct str){0};
+        if (!piece.len)
+            break;
+        size_t running = exec_life_running(l);
+        l->input_refused = !line_program_write(l->program, piece, now_us, &wrote);
+        l->begun += (int64_t)record_queue_wrote(l->plan.queue, wrote);
+        if (wrote > 0)
+            l->fed_us = now_us;
+        if (wrote > 0 && running == 0)
+            l->quiet_us = now_us;
+        if (l->input_refused)
+            l->quiet_us = now_us;
+        l->pipe_full = wrote < piece.len;
+        if (l->pipe_full)
+            break;
+    }
+    if (!l->input_closed && !l->input_refused && is_full_life(l))
+        close_input(l, now_us);
+}
+
+/* ---- listening ---- */
+
+/* With thousands of failures, the list of them is the place to look. */
+static void tell_failure(struct exec_life *l, int64_t record, struct str why)
+{
+    if (l->failures_told++ < FAILURES_TOLD)
+        worker_control_log_record(l->plan.control, record, "error", why);
+}
+
+static bool too_many(struct exec_life *l, struct str line, struct err *err)
+{
+    int shown = line.len > 80 ? 80 : (int)line.len;
+    return err_set(err, ERR_INVALID,
+                   "the program printed more lines than it was given records (%lld and one more: "
+                   "\"%.*s\"): it must print one line for each, and answers it gave before may "
+                   "stand with the wrong records",
+                   (long long)l->answered, shown, line.ptr);
+}
+
+static bool take_answer(struct exec_life *l, struct str line, int64_t now_us, struct err *err)
+{
+    if (record_queue_fed(l->plan.queue) == 0)
+        return too_many(l, line, err);
+    int64_t record = record_queue_head(l->plan.queue)->number;
+    if (!exec_answer_take(line, record, l->plan.outcomes, &l->why))
+        tell_failure(l, record, buf_str(&l->why));
+    record_queue_pop(l->plan.queue);
+    l->answered++;
+    l->ran++;
+    l->ever_answered++;
+    l->quiet_us = now_us;
+    if (l->suspects)
+        l->suspects--;
+    return true;
+}
+
+static bool take_answers(struct exec_life *l, int64_t now_us, struct err *err)
+{
+    struct str line;
+    while (line_program_line(l->program, &line))
+        if (!take_answer(l, line, now_us, err))
+            return false;
+    if (l->answered) {
+        l->again_wait_us = AGAIN_FIRST_US;
+        l->fruitless = 0;
+    }
+    /* A full buffer that happens to end where we stopped feeding is no proof. */
+    if (l->answered && exec_life_running(l) == 0 && !l->input_closed &&
+        line_program_printed(l->program) % STDIO_BLOCK != 0)
+        l->proven = true;
+    return true;
+}
+
+/* Whether its answers come faster than they are taken: it has to wait. */
+static bool is_behind(const struct exec_life *l)
+{
+    return outcomes_bytes(l->plan.outcomes) > UNSETTLED_MAX;
+}
+
+static bool listen_to(struct exec_life *l, int64_t now_us, struct err *err)
+{
+    if (is_behind(l))
+        l->quiet_us = now_us; /* it is not its own silence */
+    for (int i = 0; i < READS_AT_ONCE && !is_behind(l); i++) {
+        int64_t before = line_program_printed(l->program);
+        if (!line_program_read(l->program, err))
+            return false;
+        if (line_program_printed(l->program) == before)
+            break;
+        if (!take_answers(l, now_us, err))
+            return false;
+    }
+    if (line_program_output(l->program) < 0 && !l->silent_us)
+        l->silent_us = now_us;
+    return true;
+}
+
+/* ---- ends of lives ---- */
+
+static void fail_head(struct exec_life *l, const char *type, const char *text, bool final)
+{
+    const struct queued_record *head = record_queue_head(l->plan.queue);
+    tell_failure(l, head->number, str_of(text));
+    outcomes_fail(l->plan.outcomes, head->number,
+                  &(struct failure){.message = str_of(text), .type = str_of(type), .final = final});
+    record_queue_pop(l->plan.queue);
+    l->ran++;
+    if (l->suspects)
+        l->suspects--;
+}
+
+/* After a life that ended before it had answered: what the next one is given. */
+static void share_out(struct exec_life *l, size_t running)
+{
+    if (l->suspects < running)
+        l->suspects = running;
+    l->ration = running > 1 ? running / 2 : 1;
+}
+
+static void rest_a_while(struct exec_life *l, int64_t now_us)
+{
+    l->again_us = now_us + l->again_wait_us;
+    l->again_wait_us *= 2;
+    if (l->again_wait_us > AGAIN_MOST_US)
+        l->again_wait_us = AGAIN_MOST_US;
+}
+
+/* How a program has ended, in words. */
+static void describe(int status, char *out, size_t size)
+{
+    if (WIFSIGNALED(status))
+        snprintf(out, size, "the program was killed by signal %d (%s) before it answered",
+                 WTERMSIG(status), strsignal(WTERMSIG(status)));
+    else
+        snprintf(out, size, "the program exited with status %d before it answered",
+                 WEXITSTATUS(status));
+}
+
+/* It dies whatever it is given. */
+static bool unfit(const char *how, struct err *err)
+{
+    return err_set(err, ERR_INVALID, "%s, again and again, and answers nothing", how);
+}
+
+static bool died(struct exec_life *l, const char *how, int64_t now_us, struct err *err)
+{
+    size_t running = exec_life_running(l);
+    end_life(l);
+    if (running > 1) {
+        worker_control_log(l->plan.control, l->suspects ? "debug" : "warning",
+                           "%s %zu records; they are tried again in smaller groups", how, running);
+        share_out(l, running);
+        return true;
+    }
+    rest_a_while(l, now_us);
+    l->fruitless++;
+    if (running == 0) /* it did not even read */
+        return l->fruitless < FRUITLESS_MAX || unfit(how, err);
+    fail_head(l, "ProgramDied", how, false);
+    l->ration = l->suspects;
+    return l->ever_answered > 0 || l->fruitless < FRUITLESS_MAX || unfit(how, err);
+}
+
+/* It has read all, has ended well, and has not answered all: a filter. Which answers are missing
+ * nobody can tell. */
+static bool too_few(struct exec_life *l, struct err *err)
+{
+    return err_set(err, ERR_INVALID,
+                   "the program ended well, but printed %lld lines for %lld records: it must print "
+                   "one line for each (an empty one for nothing), and answers it gave before may "
+                   "stand with the wrong records",
+                   (long long)l->answered, (long long)l->begun);
+}
+
+static bool take_end(struct exec_life *l, int status, int64_t now_us, struct err *err)
+{
+    char how[160];
+    struct str rest = line_program_rest(l->program);
+    bool well = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    int code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+    if (well && rest.len && !take_answer(l, rest, now_us, err))
+        return false;
+    if (exec_life_running(l) == 0 && (l->answered > 0 || l->input_closed)) {
+        end_life(l);
+        l->ration = l->suspects;
+        return true;
+    }
+    if ((code == NOT_RUN || code == NOT_FOUND) && l->ever_answered == 0)
+        return err_set(err, ERR_INVALID, "the program cannot be run: %s", l->plan.command);
+    if (well && l->input_closed)
+        return too_few(l, err);
+    if (l->killed_for)
+        snprintf(how, sizeof how, "%s", l->killed_for);
+    else
+        describe(status, how, sizeof how);
+    return died(l, how, now_us, err);
+}
+
+/* Everything it printed before it ended. */
+static bool hear_last_words(struct exec_life *l, int64_t now_us, struct err *err)
+{
+    int64_t before = -1;
+    while (line_program_output(l->program) >= 0 && line_program_printed(l->program) != before) {
+        before = line_program_printed(l->program);
+        if (!line_program_read(l->program, err) || !take_answers(l, now_us, err))
+            return false;
+    }
+    return true;
+}
+
+/* An answer that is too long ends a life: what follows it cannot be found. */
+static bool too_long(struct exec_life *l, struct err *err)
+{
+    if (err->code != ERR_LIMIT || record_queue_fed(l->plan.queue) == 0)
+        return false;
+    end_life(l);
+    fail_head(l, "TooLong", err->text, true);
+    return true;
+}
+
+/* ---- time ---- */
+
+static bool is_late(const struct exec_life *l, int64_t now_us)
+{
+    return l->plan.timeout_us && exec_life_running(l) > 0 &&
+           now_us - l->quiet_us >= l->plan.timeout_us;
+}
+
+static void time_out(struct exec_life *l)
+{
+    char how[160];
+    size_t running = exec_life_running(l);
+    bool sure = l->proven || running == 1;
+    snprintf(how, sizeof how, "no answer within %.10g s", (double)l->plan.timeout_us / 1e6);
+    end_life(l);
+    if (sure) {
+        fail_head(l, "Timeout", how, false);
+        return;
+    }
+    worker_control_log(l->plan.control, "warning",
+                       "the program: %s, with %zu records; they are tried again one by one", how,
+                       running);
+    share_out(l, running);
+    l->ration = 1;
+}
+
+/* When its input is to be closed because it seems to wait for that. */
+static int64_t flush_at_us(const struct exec_life *l)
+{
+    if (l->supply == SUPPLY_COMING || l->input_closed || l->input_refused || l->pipe_full ||
+        l->due_us != NEVER_US || exec_life_running(l) == 0)
+        return NEVER_US;
+    int64_t from_us = l->fed_us > l->quiet_us ? l->fed_us : l->quiet_us;
+    return from_us + (l->proven                     ? FLUSH_PROVEN_US
+                      : l->supply == SUPPLY_LIMITED ? FLUSH_LIMITED_US
+                                                    : FLUSH_US);
+}
+
+static void flush_if_due(struct exec_life *l, int64_t now_us)
+{
+    if (flush_at_us(l) > now_us)
+        return;
+    if (!line_program_is_hungry(l->program)) { /* it is at work */
+        l->fed_us = now_us;
+        return;
+    }
+    if (!l->told && l->supply == SUPPLY_LIMITED)
+        worker_control_log(l->plan.control, "warning",
+                           "the program has %zu records and says nothing: its input is ended so "
+                           "that it answers; let it flush its output after every line",
+                           exec_life_running(l));
+    l->told |= l->supply == SUPPLY_LIMITED;
+    close_input(l, now_us);
+}
+
+/* When it is to be killed, because it has nothing more to say and does not end. */
+static int64_t overdue_us(const struct exec_life *l)
+{
+    if (l->killed_for)
+        return NEVER_US;
+    if (l->silent_us)
+        return l->silent_us + LAST_WORDS_US;
+    if (l->input_refused || (l->input_closed && exec_life_running(l) == 0))
+        return l->quiet_us + LEAVE_US;
+    return NEVER_US;
+}
+
+static void look_at_memory(struct exec_life *l, int64_t now_us)
+{
+    if (!l->plan.max_memory_bytes || l->memory_us > now_us || l->input_closed || l->input_refused ||
+        record_queue_is_torn(l->plan.queue))
+        return;
+    l->memory_us = now_us + MEMORY_LOOK_US;
+    int64_t bytes = line_program_memory_bytes(l->program);
+    if (bytes <= l->plan.max_memory_bytes)
+        return;
+    worker_control_log(l->plan.control, "info",
+                       "the program has taken %lld bytes of memory: it is started anew",
+                       (long long)bytes);
+    close_input(l, now_us);
+}
+
+static void kill_overdue(struct exec_life *l)
+{
+    l->killed_for = l->silent_us       ? "the program closed its output before it answered"
+                    : l->input_refused ? "the program closed its input before it answered"
+                                       : "the program did not end";
+    line_program_kill(l->program);
+}
+
+/* ---- the whole ---- */
+
+static bool start(struct exec_life *l, int64_t now_us, struct err *err)
+{
+    if (line_program_start(l->plan.command, &l->program, err)) {
+        l->memory_us = now_us + MEMORY_LOOK_US;
+        l->quiet_us = now_us;
+        return true;
+    }
+    if (err->code != ERR_BUSY)
+        return false;
+    worker_control_log(l->plan.control, "warning", "%s; trying again", err->text);
+    rest_a_while(l, now_us);
+    return true;
+}
+
+static bool attend(struct exec_life *l, int64_t now_us, struct err *err)
+{
+    int status = 0;
+    bool ended = line_program_has_ended(l->program, &status);
+    bool good = ended ? hear_last_words(l, now_us, err) : listen_to(l, now_us, err);
+    if (!good)
+        return too_long(l, err);
+    if (ended)
+        return take_end(l, status, now_us, err);
+    if (is_late(l, now_us))
+        time_out(l);
+    else if (overdue_us(l) <= now_us)
+        kill_overdue(l);
+    else {
+        look_at_memory(l, now_us);
+        flush_if_due(l, now_us);
+    }
+    return true;
+}
+
+bool exec_life_step(struct exec_life *l, int64_t now_us, enum exec_supply supply, struct err *err)
+{
+    l->supply = supply;
+    if (l->program && !attend(l, now_us, err))
+        return false;
+    if (!l->program && !l->winding_up && record_queue_next(l->plan.queue) &&
+        l->again_us <= now_us && !start(l, now_us, err))
+        return false;
+    if (l->program)
+        feed(l, now_us);
+    return true;
+}
+
+size_t exec_life_fds(const struct exec_life *l, struct pollfd fds[EXEC_LIFE_FDS])
+{
+    size_t count = 0;
+    if (!l->program)
+        return 0;
+    if (l->pipe_full && line_program_input(l->program) >= 0)
+        fds[count++] = (struct pollfd){.fd = line_program_input(l->program), .events = POLLOUT};
+    if (line_program_output(l->program) >= 0 && !is_behind(l))
+        fds[count++] = (struct pollfd){.fd = line_program_output(l->program), .events = POLLIN};
+    fds[count++] = (struct pollfd){.fd = line_program_end_fd(l->program), .events = POLLIN};
+    return count;
+}
+
+int64_t exec_life_next_us(const struct exec_life *l)
+{
+    bool wanted = !l->winding_up && record_queue_next(l->plan.queue);
+    if (!l->program)
+        return wanted ? l->again_us : NEVER_US;
+    const int64_t times[] = {
+        l->due_us,
+        flush_at_us(l),
+        overdue_us(l),
+        l->plan.timeout_us && exec_life_running(l) ? l->quiet_us + l->plan.timeout_us : NEVER_US,
+        l->plan.max_memory_bytes && !l->input_closed ? l->memory_us : NEVER_US,
+    };
+    int64_t next_us = NEVER_US;
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++)
+        if (times[i] < next_us)
+            next_us = times[i];
+    return next_us;
+}
+
+void exec_life_wind_up(struct exec_life *l, int64_t now_us)
+{
+    l->winding_up = true;
+    if (l->program && !l->input_closed && !record_queue_is_torn(l->plan.queue))
+        close_input(l, now_us);
+}

@@ -1,0 +1,271 @@
+/* line_program.c: see line_program.h.
+ *
+ * The pipe is the window: what lies in it is in the program's hands and in nobody else's. It begins
+ * with one page, so that a slow program holds little; one that empties it quickly is given more, up
+ * to a megabyte, so that a fast one is never waited for. */
+#include "run/line_program.h"
+
+#include "base/file.h"
+#include "base/parse.h"
+#include "base/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    PIPE_LEAST = 4096,
+    PIPE_MOST = 1 << 20,
+    PIPE_STEP = 4,
+    READ_BYTES = 1 << 20, /* room for one read */
+    FAST_US = 10000,      /* a pipe that is emptied within this is too narrow, */
+    SLOW_US = 1000000     /* within this or longer, too wide */
+};
+
+struct line_program {
+    pid_t pid;
+    int pidfd, in, out; /* our ends of its pipes */
+    bool reaped;
+    int status;
+    int pipe_bytes;     /* how wide its input is */
+    int64_t written_us; /* when we last wrote */
+    struct buf got;     /* printed; lines up to `at` were given out */
+    size_t at, searched;
+    int64_t printed;
+};
+
+static bool watch(struct line_program *p, int in[2], int out[2], struct err *err)
+{
+    p->in = TAKE_FD(in[1]);
+    p->out = TAKE_FD(out[0]);
+    /* Who may not have more pipe memory gets less: that is slower, no failure. */
+    p->pipe_bytes = fcntl(p->in, F_SETPIPE_SZ, PIPE_LEAST);
+    fcntl(p->out, F_SETPIPE_SZ, PIPE_MOST);
+    p->pidfd = pidfd_open(p->pid, 0);
+    if (p->pidfd < 0 || fcntl(p->in, F_SETFL, O_NONBLOCK) || fcntl(p->out, F_SETFL, O_NONBLOCK))
+        return err_errno(err, errno, "watch a program");
+    return true;
+}
+
+bool line_program_start(const char *command, struct line_program **out, struct err *err)
+{
+    const char *const argv[] = {"/bin/sh", "-c", command, NULL};
+    int in[2], to[2];
+    if (pipe2(in, O_CLOEXEC))
+        return err_errno(err, errno, "pipe");
+    OWNED_FD int in_read = in[0];
+    OWNED_FD int in_write = in[1];
+    if (pipe2(to, O_CLOEXEC))
+        return err_errno(err, errno, "pipe");
+    OWNED_FD int out_read = to[0];
+    OWNED_FD int out_write = to[1];
+    OWNED(line_program) struct line_program *p = xcalloc(1, sizeof *p);
+    p->pidfd = p->in = p->out = -1;
+    p->reaped = true; /* there is none yet */
+    buf_init(&p->got, LINE_PROGRAM_LINE_MAX + READ_BYTES);
+    struct spawn_plan plan = {
+        .argv = argv, .stdin_fd = in_read, .stdout_fd = out_write, .stderr_fd = STDERR_FILENO};
+    if (!spawn_start(&plan, &p->pid, err))
+        return false;
+    p->reaped = false;
+    int ours_in[2] = {-1, TAKE_FD(in_write)}, ours_out[2] = {TAKE_FD(out_read), -1};
+    if (!watch(p, ours_in, ours_out, err))
+        return false;
+    *out = TAKE(p);
+    return true;
+}
+
+static void close_fd(int *fd)
+{
+    fd_drop(fd);
+    *fd = -1;
+}
+
+void line_program_kill(struct line_program *p)
+{
+    if (!p->reaped)
+        kill(-p->pid, SIGKILL);
+}
+
+void line_program_free(struct line_program *p)
+{
+    if (!p)
+        return;
+    line_program_kill(p);
+    while (!p->reaped && waitpid(p->pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    close_fd(&p->pidfd);
+    close_fd(&p->in);
+    close_fd(&p->out);
+    buf_release(&p->got);
+    free(p);
+}
+
+int line_program_input(const struct line_program *p)
+{
+    return p->in;
+}
+
+int line_program_output(const struct line_program *p)
+{
+    return p->out;
+}
+
+int line_program_end_fd(const struct line_program *p)
+{
+    return p->reaped ? -1 : p->pidfd;
+}
+
+pid_t line_program_pid(const struct line_program *p)
+{
+    return p->pid;
+}
+
+bool line_program_is_hungry(const struct line_program *p)
+{
+    int left = 0;
+    return p->in < 0 || (ioctl(p->in, FIONREAD, &left) == 0 && left == 0);
+}
+
+/* Before a write: how quickly was the last one read? */
+static void fit_pipe(struct line_program *p, int64_t now_us)
+{
+    int64_t took_us = now_us - p->written_us;
+    int wish = p->pipe_bytes;
+    if (took_us < FAST_US)
+        wish = wish < PIPE_MOST / PIPE_STEP ? wish * PIPE_STEP : PIPE_MOST;
+    else if (took_us > SLOW_US)
+        wish = wish > PIPE_LEAST * PIPE_STEP ? wish / PIPE_STEP : PIPE_LEAST;
+    if (wish == p->pipe_bytes || !p->written_us)
+        return;
+    int got = fcntl(p->in, F_SETPIPE_SZ, wish);
+    p->pipe_bytes = got > 0 ? got : p->pipe_bytes;
+}
+
+bool line_program_write(struct line_program *p, struct str bytes, int64_t now_us, size_t *wrote)
+{
+    *wrote = 0;
+    if (p->in < 0)
+        return false;
+    if (p->pipe_bytes < PIPE_MOST || now_us - p->written_us > SLOW_US)
+        fit_pipe(p, now_us);
+    p->written_us = now_us;
+    while (bytes.len > 0) {
+        ssize_t n = write(p->in, bytes.ptr, bytes.len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno == EAGAIN)
+            return true;
+        if (n <= 0) {
+            close_fd(&p->in);
+            return false;
+        }
+        *wrote += (size_t)n;
+        bytes.ptr += n;
+        bytes.len -= (size_t)n;
+    }
+    return true;
+}
+
+void line_program_close_input(struct line_program *p)
+{
+    close_fd(&p->in);
+}
+
+/* What was given out makes room. */
+static bool make_room(struct line_program *p, struct err *err)
+{
+    size_t left = p->got.len - p->at;
+    if (p->at > 0 && left > 0)
+        memmove(p->got.data, p->got.data + p->at, left);
+    p->searched -= p->at;
+    p->got.len = left;
+    p->at = 0;
+    if (left > LINE_PROGRAM_LINE_MAX)
+        return err_set(err, ERR_LIMIT, "a line of its answer is longer than %zu MiB",
+                       (LINE_PROGRAM_LINE_MAX >> 20) + 1);
+    if (!buf_reserve(&p->got, READ_BYTES))
+        return err_set(err, ERR_LIMIT, "no memory for a line of %zu bytes", left);
+    return true;
+}
+
+bool line_program_read(struct line_program *p, struct err *err)
+{
+    if (p->out < 0)
+        return true;
+    if (!make_room(p, err))
+        return false;
+    ssize_t n = read(p->out, p->got.data + p->got.len, READ_BYTES);
+    if (n > 0) {
+        p->got.len += (size_t)n;
+        p->printed += n;
+    } else if (n == 0 || (errno != EINTR && errno != EAGAIN))
+        close_fd(&p->out);
+    return true;
+}
+
+bool line_program_line(struct line_program *p, struct str *line)
+{
+    const char *from = p->got.data + p->searched;
+    const char *end =
+        p->searched < p->got.len ? memchr(from, '\n', p->got.len - p->searched) : NULL;
+    if (!end) {
+        p->searched = p->got.len;
+        return false;
+    }
+    *line = (struct str){p->got.data + p->at, (size_t)(end - p->got.data) - p->at};
+    p->at = p->searched = p->at + line->len + 1;
+    return true;
+}
+
+struct str line_program_rest(const struct line_program *p)
+{
+    return (struct str){p->got.data + p->at, p->got.len - p->at};
+}
+
+int64_t line_program_printed(const struct line_program *p)
+{
+    return p->printed;
+}
+
+bool line_program_has_ended(struct line_program *p, int *status)
+{
+    siginfo_t info = {0};
+    if (!p->reaped) {
+        if (waitid(P_PID, (id_t)p->pid, &info, WEXITED | WNOHANG | WNOWAIT) || info.si_pid == 0)
+            return false;
+        /* Its number is its group's as long as it is not reaped; later it may be a stranger's. */
+        kill(-p->pid, SIGKILL);
+        waitpid(p->pid, &p->status, 0);
+        p->reaped = true;
+    }
+    *status = p->status;
+    return true;
+}
+
+int64_t line_program_memory_bytes(const struct line_program *p)
+{
+    struct err ignored;
+    OWNED_BUF struct buf text;
+    OWNED_MEM char *path = xasprintf("/proc/%d/statm", (int)p->pid);
+    int64_t pages = 0;
+    buf_init(&text, 4096);
+    if (p->reaped || !file_read_all(path, 4096, &text, &ignored))
+        return 0;
+    struct str rest = buf_str(&text);
+    const char *blank = memchr(rest.ptr, ' ', rest.len);
+    if (!blank)
+        return 0;
+    rest = (struct str){blank + 1, rest.len - (size_t)(blank + 1 - rest.ptr)};
+    blank = memchr(rest.ptr, ' ', rest.len);
+    if (!blank || !parse_i64((struct str){rest.ptr, (size_t)(blank - rest.ptr)}, 0, INT32_MAX,
+                             &pages, &ignored))
+        return 0;
+    return pages * sysconf(_SC_PAGESIZE);
+}

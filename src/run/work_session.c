@@ -1,0 +1,446 @@
+/* work_session.c: see work_session.h. */
+#include "run/work_session.h"
+
+#include "base/clock.h"
+#include "base/json.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum {
+    SETTLES = 2,             /* on their way at once: one is written while the next travels */
+    LEASE_S = 30,            /* how long the server waits for a sign of us */
+    TOUCH_US = 10000000,     /* how long we give none at most */
+    AGAIN_FIRST_US = 50000,  /* waits before something is sent again: the first */
+    AGAIN_MOST_US = 5000000, /* and the longest */
+    PATIENCE_US = 60000000,  /* a server that is away so long is gone */
+    BODY_MAX_BYTES = 32 << 20
+};
+
+/* Outcomes on their way, or waiting for their turn. */
+struct settle {
+    struct settle *next;
+    struct call *call; /* NULL: it waits for a place */
+    struct outcomes outcomes;
+    int64_t again_us; /* to be sent (again) then; NEVER_US: it is on its way, or there is nothing */
+};
+
+struct work_session {
+    struct client *client;
+    char *claim_path, *settle_path, *extend_path, *release_path, *worker;
+    char *lease;        /* NULL: none */
+    int64_t touched_us; /* when the server last heard of us */
+
+    struct call *claim, *extend;
+    struct buf claim_body, extend_body, answer;
+    int64_t claim_again_us;
+    bool must_tell;
+
+    struct settle settles[SETTLES];
+    struct settle *waiting; /* halves of bodies that were too long */
+
+    int64_t again_wait_us; /* the next wait */
+    int64_t away_us;       /* since when the server gives no answer; 0: it does */
+};
+
+struct work_session *work_session_new(struct client *client, const char *job, const char *worker)
+{
+    struct work_session *s = xcalloc(1, sizeof *s);
+    s->client = client;
+    s->claim_path = client_job_path(job, "/claim");
+    s->settle_path = client_job_path(job, "/settle");
+    s->extend_path = client_job_path(job, "/extend");
+    s->release_path = client_job_path(job, "/release");
+    s->worker = xstrdup(worker);
+    s->claim = call_new(client);
+    s->extend = call_new(client);
+    buf_init(&s->claim_body, BODY_MAX_BYTES);
+    buf_init(&s->extend_body, BODY_MAX_BYTES);
+    buf_init(&s->answer, BODY_MAX_BYTES);
+    for (int i = 0; i < SETTLES; i++) {
+        s->settles[i] = (struct settle){.call = call_new(client), .again_us = NEVER_US};
+        outcomes_init(&s->settles[i].outcomes);
+    }
+    s->again_wait_us = AGAIN_FIRST_US;
+    return s;
+}
+
+static void drop_waiting(struct work_session *s)
+{
+    while (s->waiting) {
+        struct settle *t = s->waiting;
+        s->waiting = t->next;
+        outcomes_release(&t->outcomes);
+        free(t);
+    }
+}
+
+void work_session_free(struct work_session *s)
+{
+    if (!s)
+        return;
+    call_free(s->claim);
+    call_free(s->extend);
+    for (int i = 0; i < SETTLES; i++) {
+        call_free(s->settles[i].call);
+        outcomes_release(&s->settles[i].outcomes);
+    }
+    drop_waiting(s);
+    buf_release(&s->claim_body);
+    buf_release(&s->extend_body);
+    buf_release(&s->answer);
+    free(s->claim_path);
+    free(s->settle_path);
+    free(s->extend_path);
+    free(s->release_path);
+    free(s->worker);
+    free(s->lease);
+    free(s);
+}
+
+/* A request whose answer is of no interest any more. */
+static void give_up(struct call **call, struct client *client)
+{
+    if (!call_pending(*call))
+        return;
+    call_free(*call);
+    *call = call_new(client);
+}
+
+static void lose(struct work_session *s)
+{
+    give_up(&s->claim, s->client);
+    give_up(&s->extend, s->client);
+    for (int i = 0; i < SETTLES; i++) {
+        give_up(&s->settles[i].call, s->client);
+        s->settles[i].again_us = NEVER_US;
+        outcomes_clear(&s->settles[i].outcomes);
+    }
+    drop_waiting(s);
+    free(TAKE(s->lease));
+    s->must_tell = false;
+}
+
+static void came_through(struct work_session *s, int64_t now_us)
+{
+    s->touched_us = now_us;
+    s->away_us = 0;
+    s->again_wait_us = AGAIN_FIRST_US;
+}
+
+/* After a request that failed with `err`: true when it is to be sent again, then at *again_us. */
+static bool may_try_again(struct work_session *s, int64_t now_us, int64_t *again_us,
+                          struct err *err)
+{
+    if (err->code != ERR_BUSY && err->code != ERR_NO_SPACE)
+        return false;
+    if (!s->away_us)
+        s->away_us = now_us;
+    if (now_us - s->away_us > PATIENCE_US)
+        return false;
+    *again_us = now_us + s->again_wait_us;
+    s->again_wait_us *= 2;
+    if (s->again_wait_us > AGAIN_MOST_US)
+        s->again_wait_us = AGAIN_MOST_US;
+    return true;
+}
+
+static bool is_free(const struct settle *t)
+{
+    return !call_pending(t->call) && t->again_us == NEVER_US;
+}
+
+static bool send_settle(struct work_session *s, struct settle *t, struct err *err)
+{
+    struct str body;
+    t->again_us = NEVER_US;
+    return outcomes_body(&t->outcomes, s->lease, &body, err) &&
+           call_begin(t->call, "POST", s->settle_path, body, err);
+}
+
+/* The server takes no body of that length: it gets two, or is told that it has no result. */
+static void divide(struct work_session *s, struct settle *t, const struct err *why)
+{
+    if (t->outcomes.result_count <= 1) {
+        outcomes_refuse(
+            &t->outcomes,
+            &(struct failure){.message = str_of(why->text), .type = STR("TooLong"), .final = true});
+        return;
+    }
+    struct settle *half = xcalloc(1, sizeof *half);
+    outcomes_init(&half->outcomes);
+    outcomes_halve(&t->outcomes, &half->outcomes);
+    half->next = s->waiting;
+    s->waiting = half;
+}
+
+static bool take_settled(struct work_session *s, struct settle *t, int64_t now_us,
+                         enum session_news *news, struct err *err)
+{
+    OWNED_BUF struct buf answer;
+    long status = 0;
+    buf_init(&answer, BODY_MAX_BYTES);
+    if (call_end(t->call, &status, &answer, err)) {
+        came_through(s, now_us);
+        outcomes_clear(&t->outcomes);
+        *news = SESSION_SETTLED;
+        return true;
+    }
+    if (err->code == ERR_CONFLICT) {
+        lose(s);
+        *news = SESSION_LOST;
+        return true;
+    }
+    if (err->code == ERR_LIMIT && t->outcomes.result_count > 0) {
+        divide(s, t, err);
+        return send_settle(s, t, err);
+    }
+    return may_try_again(s, now_us, &t->again_us, err) || err_add(err, "report results");
+}
+
+static bool step_settle(struct work_session *s, struct settle *t, int64_t now_us,
+                        enum session_news *news, struct err *err)
+{
+    if (call_ended(t->call))
+        return take_settled(s, t, now_us, news, err);
+    if (t->again_us <= now_us)
+        return send_settle(s, t, err);
+    if (s->waiting && is_free(t)) {
+        struct settle *half = s->waiting;
+        struct outcomes taken = t->outcomes;
+        s->waiting = half->next;
+        t->outcomes = half->outcomes;
+        outcomes_release(&taken);
+        free(half);
+        return send_settle(s, t, err);
+    }
+    return true;
+}
+
+static bool step_claim(struct work_session *s, int64_t now_us, enum session_news *news,
+                       struct err *err)
+{
+    long status = 0;
+    if (!call_ended(s->claim))
+        return true;
+    if (call_end(s->claim, &status, &s->answer, err)) {
+        came_through(s, now_us);
+        *news = SESSION_CLAIMED;
+        s->must_tell = false;
+        return true;
+    }
+    if (err->code == ERR_CONFLICT && s->lease) {
+        lose(s);
+        *news = SESSION_LOST;
+        return true;
+    }
+    /* It may have been answered, with records we know nothing of. */
+    s->must_tell |= s->lease != NULL;
+    return may_try_again(s, now_us, &s->claim_again_us, err) || err_add(err, "claim records");
+}
+
+static int64_t next_touch_us(const struct work_session *s)
+{
+    /* While a claim waits at the server, the server knows that we live. */
+    bool quiet = s->lease && !call_pending(s->claim) && !call_pending(s->extend);
+    return quiet ? s->touched_us + TOUCH_US : NEVER_US;
+}
+
+static bool step_extend(struct work_session *s, int64_t now_us, enum session_news *news,
+                        struct err *err)
+{
+    OWNED_BUF struct buf answer;
+    struct json_out o;
+    long status = 0;
+    int64_t again_us = 0;
+    buf_init(&answer, BODY_MAX_BYTES);
+    if (call_ended(s->extend)) {
+        if (call_end(s->extend, &status, &answer, err)) {
+            came_through(s, now_us);
+            return true;
+        }
+        if (err->code == ERR_CONFLICT) {
+            lose(s);
+            *news = SESSION_LOST;
+            return true;
+        }
+        if (!may_try_again(s, now_us, &again_us, err))
+            return err_add(err, "keep the lease");
+        s->touched_us = again_us - TOUCH_US;
+    }
+    if (next_touch_us(s) > now_us)
+        return true;
+    s->touched_us = now_us;
+    s->extend_body.len = 0;
+    json_out_init(&o, &s->extend_body);
+    json_out_open(&o, '{');
+    json_out_name(&o, "lease");
+    json_out_text(&o, s->lease);
+    json_out_name(&o, "lease_s");
+    json_out_i64(&o, LEASE_S);
+    json_out_close(&o, '}');
+    return call_begin(s->extend, "POST", s->extend_path, buf_str(&s->extend_body), err);
+}
+
+bool work_session_step(struct work_session *s, int64_t now_us, enum session_news *news,
+                       struct err *err)
+{
+    *news = SESSION_QUIET;
+    for (int i = 0; i < SETTLES && *news == SESSION_QUIET; i++)
+        if (!step_settle(s, &s->settles[i], now_us, news, err))
+            return false;
+    return (*news != SESSION_QUIET || step_claim(s, now_us, news, err)) &&
+           (*news != SESSION_QUIET || step_extend(s, now_us, news, err));
+}
+
+int64_t work_session_next_us(const struct work_session *s)
+{
+    int64_t next_us = next_touch_us(s);
+    for (int i = 0; i < SETTLES; i++)
+        if (s->settles[i].again_us < next_us)
+            next_us = s->settles[i].again_us;
+    return next_us;
+}
+
+int64_t work_session_claim_again_us(const struct work_session *s)
+{
+    return s->claim_again_us;
+}
+
+struct buf *work_session_answer(struct work_session *s)
+{
+    return &s->answer;
+}
+
+void work_session_set_lease(struct work_session *s, const char *lease)
+{
+    if (lease && s->lease && strcmp(lease, s->lease) == 0)
+        return;
+    free(s->lease);
+    s->lease = xstrdup_or_null(lease);
+}
+
+const char *work_session_lease(const struct work_session *s)
+{
+    return s->lease;
+}
+
+bool work_session_may_claim(const struct work_session *s, int64_t now_us)
+{
+    return !call_pending(s->claim) && s->claim_again_us <= now_us;
+}
+
+bool work_session_is_claiming(const struct work_session *s)
+{
+    return call_pending(s->claim);
+}
+
+bool work_session_must_tell(const struct work_session *s)
+{
+    return s->must_tell;
+}
+
+static void add_number(void *context, int64_t record)
+{
+    json_out_i64(context, record);
+}
+
+/* All that we hold: what the program and the queue have, and what is on its way back. */
+static void write_holds(const struct work_session *s, struct str holds, struct json_out *o)
+{
+    json_out_name(o, "holds");
+    json_out_open(o, '[');
+    if (holds.len)
+        json_out_raw(o, holds);
+    for (int i = 0; i < SETTLES; i++)
+        outcomes_each(&s->settles[i].outcomes, add_number, o);
+    for (const struct settle *t = s->waiting; t; t = t->next)
+        outcomes_each(&t->outcomes, add_number, o);
+    json_out_close(o, ']');
+}
+
+bool work_session_claim(struct work_session *s, size_t max, double wait_s, size_t running,
+                        struct str holds, struct err *err)
+{
+    struct json_out o;
+    s->claim_body.len = 0;
+    json_out_init(&o, &s->claim_body);
+    json_out_open(&o, '{');
+    json_out_name(&o, "max");
+    json_out_i64(&o, (int64_t)max);
+    json_out_name(&o, "wait_s");
+    json_out_double(&o, wait_s);
+    json_out_name(&o, "lease_s");
+    json_out_i64(&o, LEASE_S);
+    json_out_name(&o, "worker");
+    json_out_text(&o, s->worker);
+    json_out_name(&o, "running");
+    json_out_i64(&o, (int64_t)running);
+    if (s->lease) {
+        json_out_name(&o, "lease");
+        json_out_text(&o, s->lease);
+        if (s->must_tell)
+            write_holds(s, holds, &o);
+    } else {
+        json_out_name(&o, "keep");
+        json_out_bool(&o, true);
+    }
+    json_out_close(&o, '}');
+    if (s->claim_body.full)
+        return err_set(err, ERR_INTERNAL, "a claim would be too long");
+    return call_begin(s->claim, "POST", s->claim_path, buf_str(&s->claim_body), err);
+}
+
+void work_session_stop_claiming(struct work_session *s)
+{
+    give_up(&s->claim, s->client);
+}
+
+bool work_session_may_settle(const struct work_session *s)
+{
+    for (int i = 0; i < SETTLES && !s->waiting; i++)
+        if (is_free(&s->settles[i]))
+            return true;
+    return false;
+}
+
+size_t work_session_settling(const struct work_session *s)
+{
+    size_t count = s->waiting != NULL;
+    for (int i = 0; i < SETTLES; i++)
+        count += !is_free(&s->settles[i]);
+    return count;
+}
+
+bool work_session_settle(struct work_session *s, struct outcomes *o, struct err *err)
+{
+    int i = 0;
+    while (i < SETTLES && !is_free(&s->settles[i]))
+        i++;
+    assert(i < SETTLES && s->lease);
+    struct settle *t = &s->settles[i];
+    struct outcomes taken = t->outcomes;
+    t->outcomes = *o;
+    *o = taken;
+    outcomes_clear(o);
+    return send_settle(s, t, err);
+}
+
+void work_session_leave(struct work_session *s)
+{
+    struct err ignored;
+    OWNED_BUF struct buf body;
+    struct json_out o;
+    OWNED_MEM char *lease = TAKE(s->lease);
+    buf_init(&body, BODY_MAX_BYTES);
+    lose(s);
+    if (!lease)
+        return;
+    json_out_init(&o, &body);
+    json_out_open(&o, '{');
+    json_out_name(&o, "lease");
+    json_out_text(&o, lease);
+    json_out_close(&o, '}');
+    /* Not reached, it ends by itself after LEASE_S. */
+    (void)!client_ask(s->client, "POST", s->release_path, buf_str(&body), NULL, &ignored);
+}
