@@ -36,7 +36,11 @@ DEFAULTS: dict[str, Any] = {
 }
 
 # What tells the framework's own file from somebody else's of that name.
-_MARKS = {"utils": "retry_with_backoff", "logging_config": "aiologger"}
+_MARKS = {
+    "utils": "retry_with_backoff",
+    "logging_config": "aiologger",
+    "config": "class Settings",
+}
 
 
 class Settings:
@@ -212,7 +216,8 @@ class _Framework(MetaPathFinder):
                 return None
         except OSError:
             return None
-        return importlib.util.spec_from_loader(fullname, _Given(_make(fullname, own)))
+        loader = _Config(own) if fullname == "config" else _Given(_make(fullname, own))
+        return importlib.util.spec_from_loader(fullname, loader, origin=str(own))
 
 
 class _Missing(MetaPathFinder):
@@ -223,32 +228,54 @@ class _Missing(MetaPathFinder):
     ) -> importlib.machinery.ModuleSpec | None:
         if path is not None:
             return None
-        if fullname in _MARKS:
-            module = _make(fullname, None)
-        elif fullname == "config":
+        if fullname == "config":
             module = ModuleType("config", "JsonlBatch's settings with their defaults")
             _complete(module)
+        elif fullname in _MARKS:
+            module = _make(fullname, None)
         else:
             return None
         return importlib.util.spec_from_loader(fullname, _Given(module))
 
 
+class _Config(Loader):
+    """Loads config.py and completes its settings. `told` are those that it has itself."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.told: dict[str, Any] = {}
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__file__ = str(self._path)
+        # `str | None` in a class body is an error before Python 3.10, unless nobody evaluates it.
+        flags = 0 if sys.version_info >= (3, 10) else __future__.annotations.compiler_flag
+        code = compile(self._path.read_bytes(), str(self._path), "exec", flags, dont_inherit=True)
+        exec(code, module.__dict__)
+        self.told = _told(module)
+        _complete(module)
+        level = self.told.get("LOG_LEVEL")
+        logger.set_level(level.lower() if isinstance(level, str) else "info")
+
+
 def _load_config(path: Path) -> dict[str, Any]:
-    """Runs config.py as the module `config`; returns the settings that it has."""
-    module = ModuleType("config")
-    module.__file__ = str(path)
+    """Makes a file the module `config`; returns the settings that it has."""
+    loader = _Config(path)
+    spec = importlib.util.spec_from_loader("config", loader, origin=str(path))
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
     sys.modules["config"] = module
-    # `str | None` in a class body is an error before Python 3.10, unless nobody evaluates it.
-    flags = 0 if sys.version_info >= (3, 10) else __future__.annotations.compiler_flag
-    code = compile(path.read_bytes(), str(path), "exec", flags, dont_inherit=True)
-    exec(code, module.__dict__)
+    loader.exec_module(module)
+    return loader.told
+
+
+def _told(module: ModuleType) -> dict[str, Any]:
+    """The settings that a module has, as JSON can say them."""
     settings = getattr(module, "settings", None)
     settings = settings if settings is not None else getattr(module, "Settings", None)
-    told = {name: _plain(getattr(settings, name)) for name in DEFAULTS if hasattr(settings, name)}
-    _complete(module)
-    level = told.get("LOG_LEVEL")
-    logger.set_level(level.lower() if isinstance(level, str) else "info")
-    return told
+    return {name: _plain(getattr(settings, name)) for name in DEFAULTS if hasattr(settings, name)}
 
 
 def _complete(module: ModuleType) -> None:

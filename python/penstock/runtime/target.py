@@ -97,16 +97,18 @@ def load(target: str, config: str | None, batch_size: int) -> Target:
         return _load_module(module, function, config, batch_size)
     if not path.exists():
         raise TargetError(f"{path}: no such file or folder")
-    folder = path if path.is_dir() else path.parent
-    file = path / "task.py" if path.is_dir() else path
+    is_folder = path.is_dir()
+    file = path / "task.py" if is_folder else path
     if not file.is_file():
         raise TargetError(f"{file}: no such file")
-    file, folder = file.resolve(), folder.resolve()
+    file = file.resolve()
+    folder = file.parent
+    config_path = _config_of(config, folder if is_folder else None)
     sys.path.insert(0, str(folder))
-    if path.is_dir():
+    if is_folder:
         # As JsonlBatch is started: its paths, and those of the task, begin here.
         os.chdir(folder)
-    settings = jsonlbatch.install(folder, _config_of(config, folder if path.is_dir() else None))
+    settings = jsonlbatch.install(folder, config_path)
     return Target(_import_file(file), name, file.name, folder, settings, batch_size)
 
 
