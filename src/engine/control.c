@@ -18,6 +18,7 @@ static bool remove_output(struct engine *e, struct data_job *job, struct err *er
     data_job_rest(job);
     struct data_progress *p = &job->row.progress;
     p->sink_bytes = -1;
+    p->tail_bytes = 0;
     free(TAKE(p->sink_columns));
     job->live.written = 0; /* it tells of the output that is there */
     if (engine_store(e, job, err)) {
@@ -25,6 +26,7 @@ static bool remove_output(struct engine *e, struct data_job *job, struct err *er
         return data_job_open_sink(e, job, err) && sink_remove(job->sink, err);
     }
     p->sink_bytes = job->stored.sink_bytes;
+    p->tail_bytes = job->stored.tail_bytes;
     p->sink_columns = xstrdup_or_null(job->stored.sink_columns);
     job->live.written = job->stored.written;
     return false;
@@ -41,7 +43,7 @@ static bool delete_job(struct engine *e, struct data_job *job, bool with_output,
 {
     if (with_output && !remove_output(e, job, err))
         return false;
-    if (!engine_flush(e, err) || !store_delete(e, job, err))
+    if (!engine_flush_output(e, job, err) || !store_delete(e, job, err))
         return false;
     (void)FAULT("job.deleted");
     struct err gone;
@@ -102,7 +104,7 @@ static bool cancel_job(struct engine *e, struct data_job *job, struct err *err)
 static bool repair_job(struct engine *e, struct data_job *job, bool with_failed, struct err *err)
 {
     /* Read again from a fresh look at the files, as after a restart. */
-    if (!engine_flush(e, err))
+    if (!engine_flush_output(e, job, err))
         return false;
     data_job_rest(job);
     engine_reopen(e, job, with_failed);

@@ -7,6 +7,7 @@
 #include "engine/error_file.h"
 #include "engine/identity.h"
 #include "engine/resume.h"
+#include "store/tail_store.h"
 
 #include <assert.h>
 #include <fcntl.h>
@@ -281,6 +282,15 @@ bool data_job_need_programs(struct engine *e, struct data_job *job, struct err *
     return true;
 }
 
+bool data_job_load_tail(struct engine *e, const struct data_job *job, struct buf *out,
+                        struct err *err)
+{
+    const struct data_progress *p = &job->row.progress;
+    OWNED(tx) struct tx *tx = NULL;
+    return tx_begin(e->store, &tx, err) &&
+           tail_store_load(tx, job->row.id, p->sink_bytes - p->tail_bytes, p->sink_bytes, out, err);
+}
+
 bool data_job_need_sink(struct engine *e, struct data_job *job, struct err *err)
 {
     if (identity_ready(job) && !job->resume)
@@ -303,9 +313,17 @@ bool data_job_open_sink(struct engine *e, struct data_job *job, struct err *err)
     struct data_spec spec;
     data_job_sink_spec(e, job, &spec);
     const struct data_progress *p = &job->row.progress;
+    OWNED_BUF struct buf tail;
+    buf_init(&tail, BUF_NO_CAP);
+    if (p->tail_bytes && !data_job_load_tail(e, job, &tail, err)) {
+        data_spec_release(&spec);
+        return false;
+    }
+    /* The output of a job that ended while it could not be reached is still to be brought up. */
     struct sink_start start = {.committed_bytes = p->sink_bytes,
                                .columns = p->sink_columns,
-                               .rested = job_state_is_final(job->stored_state)};
+                               .tail = buf_str(&tail),
+                               .rested = job_state_is_final(job->stored_state) && !tail.len};
     bool ok = sink_open(&spec, folders_of(e, job->spec.sink_format), &start, &job->sink, err);
     data_spec_release(&spec);
     return ok;
@@ -583,6 +601,7 @@ void data_job_update_row(struct data_job *job)
     if (!job->sink)
         return;
     p->sink_bytes = sink_length(job->sink);
+    p->tail_bytes = p->sink_bytes - sink_synced(job->sink);
     const char *columns = sink_columns(job->sink);
     bool same = columns && p->sink_columns && strcmp(columns, p->sink_columns) == 0;
     if (same)

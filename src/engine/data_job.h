@@ -66,6 +66,7 @@ struct data_job {
     } live, live_before, live_staged; /* before: as the group being built began; staged: as the one
                                          being committed began */
     bool touched;                     /* in the group being built */
+    bool settles;                     /* that group syncs the tail into the output */
     bool owed;                        /* memory knows what the store could not be told */
     struct data_progress stored;      /* as of the last commit; its string is owned */
     enum job_state stored_state;
@@ -111,6 +112,9 @@ MUST_CHECK bool data_job_need_sink(struct engine *e, struct data_job *job, struc
 /* The same whatever has to be done before it is written to. */
 MUST_CHECK bool data_job_open_sink(struct engine *e, struct data_job *job, struct err *err);
 MUST_CHECK bool data_job_need_errors(struct engine *e, struct data_job *job, struct err *err);
+/* Appends what the store has of the job's output, since the file may not: its tail. */
+MUST_CHECK bool data_job_load_tail(struct engine *e, const struct data_job *job, struct buf *out,
+                                   struct err *err);
 /* Starts the operator's programs of the job, if it has any and they do not run. */
 MUST_CHECK bool data_job_need_programs(struct engine *e, struct data_job *job, struct err *err);
 

@@ -184,6 +184,7 @@ bool engine_begin(struct engine *e, struct op *ops, struct instant now, bool *pe
     if (e->fatal)
         return refuse_all(e, ops, err);
     engine_retry(e);
+    engine_settle_due(e);
     look_at_deadlines(e);
     watch_drain(e);
     /* What went on may have flushed, as an op may on its way, and that may be the end. */
@@ -250,6 +251,8 @@ bool engine_step(struct engine *e, struct op *ops, struct instant now, struct er
 int64_t engine_next_us(const struct engine *e)
 {
     int64_t next = e->progress_due_us < e->retry_at_us ? e->progress_due_us : e->retry_at_us;
+    if (e->settle_due_us < next)
+        next = e->settle_due_us;
     if (e->building.touched.count) /* decided while the engine was opened */
         return 0;
     for (size_t i = 0; i < e->active.count; i++) {

@@ -55,6 +55,9 @@ bool engine_commit_is_large(const struct engine *e);
 /* Applies one OP_CLAIM. */
 void engine_claim_meanwhile(struct engine *e, struct op *claim, struct instant now);
 MUST_CHECK bool engine_finish(struct engine *e, struct instant now, bool *pending, struct err *err);
+/* Before a stop: syncs into the outputs what the store has of them. Nothing depends on it. Errors:
+ * ERR_FATAL. */
+MUST_CHECK bool engine_settle(struct engine *e, struct instant now, struct err *err);
 /* Answers the ops that wait, ERR_BUSY: nothing will be stepped any more. */
 void engine_end_waits(struct engine *e);
 /* When engine_step must be called next without any op (monotonic), NEVER_US when not at all. */

@@ -61,6 +61,25 @@ static void check_input(struct engine *e, struct data_job *job, struct findings 
     find(f, !ok, job, "input", ok ? "the input is the file that the job was started on" : err.text);
 }
 
+/* What the store still has of the output must be what the output holds. */
+static void check_tail(struct engine *e, struct data_job *job, struct findings *f)
+{
+    struct err err = {0};
+    const struct data_progress *p = &job->row.progress;
+    OWNED_BUF struct buf tail;
+    bool holds = false;
+    buf_init(&tail, BUF_NO_CAP);
+    if (!data_job_load_tail(e, job, &tail, &err) ||
+        !sink_holds(job->sink, p->sink_bytes - p->tail_bytes, buf_str(&tail), &holds, &err)) {
+        find(f, true, job, "output", err.text);
+        return;
+    }
+    OWNED_MEM char *text =
+        xasprintf("the last %lld bytes of the output are in the store too, and %s",
+                  (long long)p->tail_bytes, holds ? "the same" : "others");
+    find(f, !holds, job, "output", text);
+}
+
 static void check_output(struct engine *e, struct data_job *job, struct findings *f)
 {
     struct err err = {0};
@@ -75,6 +94,8 @@ static void check_output(struct engine *e, struct data_job *job, struct findings
         "%lld lines in %lld committed bytes, %lld of them written by this job", (long long)lines,
         (long long)sink_length(job->sink), (long long)job->live.written);
     find(f, lines < job->live.written, job, "output", text);
+    if (job->row.progress.tail_bytes)
+        check_tail(e, job, f);
 }
 
 enum op_fate op_doctor(struct engine *e, struct op *op)

@@ -128,16 +128,24 @@ static bool load_jobs(struct engine *e, struct err *err)
     return tx_commit(tx, err);
 }
 
-/* Outputs of jobs that go on are cut back now, so that what a reader of the file sees is only what
- * was acknowledged; a job whose output cannot be opened says so and waits for it. */
+/* Outputs of jobs that go on are cut back now, and their tails written into them, so that what a
+ * reader of the file sees is what was acknowledged; a job whose output cannot be opened says so and
+ * waits for it. */
 static void recover_job(struct engine *e, struct data_job *job)
 {
     struct err err = {0};
     /* Of ids the output is the truth, and it may have been changed since: it is not cut but looked
      * through, when the job goes on. */
-    if (job_state_is_final(job->row.state) || job->spec.id_key)
+    bool has_tail = job->row.progress.tail_bytes > 0, ended = job_state_is_final(job->row.state);
+    if (job->unreadable || job->spec.id_key || (ended && !has_tail))
         return;
     bool ok = job->row.progress.sink_bytes < 0 || data_job_need_sink(e, job, &err);
+    if (ok && has_tail)
+        engine_touch(e, job); /* what is in the output now leaves the store */
+    if (ok && ended)
+        list_add(&e->building.ended, job);
+    if (ok && ended)
+        return;
     ok = ok && (job->row.progress.errors_bytes < 0 || data_job_need_errors(e, job, &err));
     ok = ok && data_job_need_programs(e, job, &err);
     if (ok) {
@@ -160,7 +168,7 @@ bool engine_open(const struct engine_options *options, struct instant now, struc
     e->state_fd = e->lock_fd = e->watch_fd = -1;
     e->now = now;
     e->started_at_us = now.wall_us;
-    e->progress_due_us = e->retry_at_us = NEVER_US;
+    e->progress_due_us = e->retry_at_us = e->settle_due_us = NEVER_US;
     rng_init(&e->rng, options->seed);
     if (!open_state(e, err) || !load_jobs(e, err))
         return false;

@@ -33,6 +33,7 @@ struct staged {
     size_t page_count;
     struct attempt_row *attempts;
     size_t attempt_count;
+    bool settles;                        /* the output's tail is synced into it */
     struct buf bad_lines, failure_lines; /* for the error file */
     struct buf notes[NOTE_KIND_COUNT];   /* for the store */
     struct err err;                      /* why this part failed */
@@ -76,6 +77,7 @@ struct engine {
     struct list subscriptions;
     int64_t last_event;
     int64_t progress_due_us; /* when followers are to be shown progress, NEVER_US */
+    int64_t settle_due_us;   /* when tails are synced into their outputs, NEVER_US */
 
     struct stats stats;
     int64_t started_at_us;
@@ -109,6 +111,20 @@ void group_release(struct group *g);
 /* Moves a job's state by the table, notes the event, touches the job. ERR_CONFLICT. */
 MUST_CHECK bool engine_move(struct engine *e, struct data_job *job, enum job_verb verb,
                             struct err *err);
+
+/* tail.c */
+/* Opens an output that has a tail, so that it can be settled. One that cannot be opened is told of;
+ * the store keeps its tail. */
+void tail_reach(struct engine *e, struct data_job *job);
+/* What is in the output by now leaves the store, what rides enters it. Thread: the committer's. */
+MUST_CHECK bool tail_store(struct tx *tx, const struct staged *staged, struct err *err);
+/* The job was committed: its tail will be due. */
+void tail_note(struct engine *e, const struct data_job *job);
+/* engine_flush, then the tail of the job's output is synced into it: to be called before the job
+ * lets go of it. An output that cannot be reached is told of and left. Errors: ERR_FATAL. */
+MUST_CHECK bool engine_flush_output(struct engine *e, struct data_job *job, struct err *err);
+/* Once that is due, the next group settles all tails. */
+void engine_settle_due(struct engine *e);
 
 /* One file each: */
 enum op_fate op_start(struct engine *e, struct op *op);

@@ -1,15 +1,23 @@
 /* group.c: the group commit, and the order of durability that the program's promise rests on:
  *
- *   1. result bytes into the sinks, synced;
- *   2. ledger pages, committed lengths and counts in one store transaction;
+ *   1. result bytes into the sinks: large groups are synced, small ones ride (io/sink.h);
+ *   2. ledger pages, committed lengths, counts and the bytes that ride in one store transaction;
  *   3. the answers.
+ *
+ * A small group so waits for one sync, the store's, where it would wait for two. What rides is
+ * written to the file in 1 all the same, so that whoever reads it sees what was acknowledged. It is
+ * settled, that is, synced into the file in 1 and dropped from the store in 2, with the job's next
+ * group that is large or makes the tail too long, with the one that ends the job, and otherwise
+ * within about a second.
  *
  * A group is built by applying ops, staged (copied, so that claims may go on meanwhile), committed,
  * and finished: its outcome taken in and its ops answered. Committing touches nothing but what was
  * staged and the sinks, so that a thread beside the engine's may wait for the disk.
  *
  * A crash before 2 leaves bytes behind a sink's committed length: they are cut off at the next
- * start, and their records are still unread in the ledger. A crash between 2 and 3 leaves a worker
+ * start, and their records are still unread in the ledger. Of the bytes below that length the file
+ * may lack the tail, which the next start writes into it from the store; no others, for only 2
+ * drops bytes from the store, and in 1 they were synced. A crash between 2 and 3 leaves a worker
  * without answer to a result that is kept: its repeat is recognised. A failure in 1 takes back one
  * job's part of the group, a failure in 2 all of it, and says so to those who asked; a failed sync
  * stops the process, for then nobody knows what the disk holds. */
@@ -140,6 +148,10 @@ static struct buf take_lines(struct buf *lines)
 static void stage_job(struct engine *e, struct data_job *job, struct staged *staged)
 {
     *staged = (struct staged){.job = job};
+    /* An end is told when the output holds all. */
+    staged->settles = job->settles || job_state_is_final(job->row.state);
+    if (staged->settles)
+        tail_reach(e, job);
     data_job_update_row(job);
     staged->row = job->row;
     stage_pages(job, staged);
@@ -151,7 +163,7 @@ static void stage_job(struct engine *e, struct data_job *job, struct staged *sta
     if ((staged->bad_lines.len || staged->failure_lines.len) &&
         !data_job_need_errors(e, job, &staged->err))
         assert(staged->err.code != ERR_NONE);
-    job->touched = false;
+    job->touched = job->settles = false;
     job->live_staged = job->live_before;
 }
 
@@ -227,8 +239,15 @@ static bool write_errors(struct engine *e, struct staged *staged, struct err *er
 static bool write_output(struct engine *e, struct staged *staged, struct err *err)
 {
     struct sink *sink = staged->job->sink;
-    return !sink || !sink_pending(sink) ||
-           (begin_sink(e, staged, sink, err) && sink_flush(sink, err));
+    if (!sink)
+        return true;
+    if (!sink_pending(sink))
+        return !staged->settles || sink_flush(sink, err);
+    if (!begin_sink(e, staged, sink, err))
+        return false;
+    /* With ids the output itself says what is done, to whoever looks through it after a crash. */
+    bool rides = !staged->settles && !staged->job->spec.id_key && sink_may_ride(sink);
+    return rides ? sink_ride(sink, err) : sink_flush(sink, err);
 }
 
 /* Step 1 for one job. */
@@ -237,10 +256,13 @@ static void write_outputs(struct engine *e, struct staged *staged)
     if (staged->err.code != ERR_NONE || !write_errors(e, staged, &staged->err) ||
         !write_output(e, staged, &staged->err))
         return;
-    if (staged->job->sink)
-        staged->row.progress.sink_bytes = sink_length(staged->job->sink);
+    struct data_progress *p = &staged->row.progress;
+    if (staged->job->sink) {
+        p->sink_bytes = sink_length(staged->job->sink);
+        p->tail_bytes = p->sink_bytes - sink_synced(staged->job->sink);
+    }
     if (staged->job->errors)
-        staged->row.progress.errors_bytes = sink_length(staged->job->errors);
+        p->errors_bytes = sink_length(staged->job->errors);
 }
 
 static bool store_notes(struct tx *tx, const struct staged *staged, struct err *err)
@@ -267,7 +289,7 @@ static bool store_group(struct engine *e, struct group *g, struct err *err)
         if (!job_store_save(tx, &row, 1, err) ||
             !ledger_store_save(tx, id, staged->pages, staged->page_count, err) ||
             !attempt_store_save(tx, id, staged->attempts, staged->attempt_count, err) ||
-            !store_notes(tx, staged, err))
+            !store_notes(tx, staged, err) || !tail_store(tx, staged, err))
             return false;
     }
     return (g->event_count == 0 || event_store_add(tx, g->events, g->event_count, err)) &&
@@ -287,7 +309,7 @@ void group_commit(struct engine *e)
             return;
         }
     }
-    (void)FAULT("group.written"); /* outputs are on disk, the store knows nothing of it */
+    (void)FAULT("group.written"); /* outputs are written, the store knows nothing of it */
     if (store_group(e, g, &g->err))
         g->err = (struct err){0};
     e->stats.commits++;
@@ -363,6 +385,7 @@ static void revert_job(struct engine *e, struct staged *staged, const struct err
     keep_staged(staged);
     /* Where a first write has begun its base length is stored, whatever became of the rest. */
     job->row.progress.sink_bytes = job->stored.sink_bytes;
+    job->row.progress.tail_bytes = job->stored.tail_bytes;
     job->row.progress.errors_bytes = job->stored.errors_bytes;
     /* These wait for nothing but that the list can be written. */
     if (data_job_must_list(job)) {
@@ -387,9 +410,11 @@ static void job_committed(struct engine *e, const struct staged *staged)
 {
     struct data_job *job = staged->job;
     job->row.progress.sink_bytes = staged->row.progress.sink_bytes;
+    job->row.progress.tail_bytes = staged->row.progress.tail_bytes;
     job->row.progress.errors_bytes = staged->row.progress.errors_bytes;
     if (job->sink) {
         sink_commit(job->sink);
+        tail_note(e, job);
         if (job->feed_out)
             program_advance(job->feed_out, sink_length(job->sink));
     }

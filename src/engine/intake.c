@@ -251,6 +251,8 @@ static void *run(void *context)
     }
     stop_taking(in);
     engine_end_waits(in->engine);
+    if (!engine_settle(in->engine, clock_now(), &err))
+        LOG1(LOG_ERROR, "stop.not-settled", "reason", "%s", err.text);
     return NULL;
 }
 

@@ -9,6 +9,7 @@
 #include "engine/error_file.h"
 #include "engine/resume.h"
 #include "store/ledger_store.h"
+#include "store/tail_store.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -229,6 +230,7 @@ static void take_output_over(struct engine *e, const struct data_job *job)
         data_job_rest(other);
         free(TAKE(other->out_name));
         other->row.progress.sink_bytes = -1;
+        other->row.progress.tail_bytes = 0;
         struct err ignored;
         if (!engine_move(e, other, JOB_CANCEL, &ignored))
             engine_touch(e, other);
@@ -335,7 +337,8 @@ static bool forget_records(struct engine *e, struct data_job *job, bool go_on, s
 {
     OWNED(tx) struct tx *tx = NULL;
     if (!tx_begin(e->store, &tx, err) || !ledger_store_clear(tx, job->row.id, err) ||
-        (!go_on && !forget_notes(tx, job->row.id, err)))
+        (!go_on && !forget_notes(tx, job->row.id, err)) ||
+        !tail_store_drop(tx, job->row.id, INT64_MAX, err))
         return false;
     data_job_rest(job);
     struct data_progress fresh = {.reading = {0, 0, 1}, .sink_bytes = -1, .errors_bytes = -1};
@@ -389,7 +392,7 @@ static enum op_fate join(struct engine *e, struct data_job *job, struct op *op)
 static enum op_fate start_again(struct engine *e, struct data_job *job, struct op *op,
                                 struct ends *ends)
 {
-    if (!engine_flush(e, &op->err))
+    if (!engine_flush_output(e, job, &op->err))
         return FATE_NOW;
     bool moved = !job->out_name || !ends->out_name || strcmp(job->out_name, ends->out_name) != 0;
     bool by_ids = op->start.spec->id_key && op->start.resume;
@@ -406,6 +409,7 @@ static enum op_fate start_again(struct engine *e, struct data_job *job, struct o
         data_job_rest(job);
         if (moved) {
             job->row.progress.sink_bytes = job->row.progress.errors_bytes = -1;
+            job->row.progress.tail_bytes = 0;
             job->live.written = 0; /* it tells of the output that is there now */
             free(TAKE(job->row.progress.sink_columns));
         }

@@ -1,16 +1,24 @@
 /* sink.c: the file, its groups and its committed length. See sink.h.
  *
- * Why a record is in the output exactly once. The store knows a length. Bytes below it are synced
+ * Why a record is in the output exactly once. The store knows a length. Bytes below it are durable
  * and their records are done; bytes behind it are of a group whose commit did not happen, and their
  * records are not done. The length is stored once before anything is written (sink_begin), so that
  * from the first byte on there is a length to cut back to; what belongs to somebody else lies below
- * it. A compressed group is a frame, so that the cut leaves whole frames. */
+ * it. A compressed group is a frame, so that the cut leaves whole frames.
+ *
+ * Durable means: synced into the file, or part of the tail, whose bytes the same commit stored that
+ * told of them. So whatever the file holds from the first byte of the tail on, even nothing, can be
+ * made again. Bytes leave the store only in a commit after the sync that put them into the file,
+ * and that sync is of the descriptor by which they were written: a failure to write them back
+ * meanwhile is told to it. A descriptor that was closed cannot be told any more, therefore the tail
+ * is written anew whenever the file is opened. */
 #include "io/sink.h"
 
 #include "base/fault.h"
 #include "base/file.h"
-#include "io/csv_row.h"
 #include "io/sink_codec.h"
+#include "io/sink_lines.h"
+#include "io/sink_room.h"
 #include "io/sink_rows.h"
 #include "io/source_bytes.h"
 
@@ -21,13 +29,13 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
-/* How much is reserved ahead: as much as there is already, within these bounds, in bytes. */
-#define RESERVE_MIN (INT64_C(1) << 20)
-#define RESERVE_MAX (INT64_C(64) << 20)
-#define RESERVE_SHARE 64 /* and no more than this part of what is free */
+/* What rides is written twice (and once more by the store's checkpoint). Above the first bound that
+ * takes longer than the sync it saves; the second bounds the store's growth and the work of a
+ * restart. In bytes. */
+#define RIDE_MAX (64 << 10)
+#define TAIL_MAX (1 << 20)
 
 struct sink {
     const struct folders *folders;
@@ -35,14 +43,16 @@ struct sink {
     enum compression compression;
     char *path; /* as asked */
     bool overwrite;
-    int fd;              /* -1: closed */
-    int64_t committed;   /* what stands; -1 before the first write */
-    int64_t length;      /* with what was flushed since */
-    int64_t reserved;    /* the file system holds room up to here */
+    int fd;            /* -1: closed */
+    int64_t committed; /* what stands; -1 before the first write */
+    int64_t length;    /* with what was flushed or ridden since */
+    int64_t synced;    /* below it all is on the disk; the tail lies behind */
+    struct sink_room room;
     bool torn;           /* there may be bytes behind `length` */
     bool rested;         /* closed after all was committed: what is behind it then is not ours */
     bool glue;           /* the committed part ends in a line without its end */
     size_t added;        /* bytes in the group */
+    struct buf ridden;   /* what rides in the transaction at hand */
     struct iovec *parts; /* JSONL: the group, borrowed */
     size_t part_count, part_cap;
     struct sink_rows *rows; /* CSV: the group and the columns */
@@ -65,39 +75,10 @@ static bool open_file(struct sink *s, int flags, struct err *err)
     return true;
 }
 
-/* Room behind the end that is reserved in large pieces makes the sync of a small append a third
- * cheaper: it need not look for blocks. The file's length does not show it. Best effort: not every
- * file system can, and where room is getting scarce it is left to others. */
-static void reserve_ahead(struct sink *s, size_t more)
-{
-    int64_t need = s->length + (int64_t)more;
-    if (need <= s->reserved)
-        return;
-    int64_t ahead = s->length < RESERVE_MIN   ? RESERVE_MIN
-                    : s->length > RESERVE_MAX ? RESERVE_MAX
-                                              : s->length;
-    s->reserved = need + ahead;
-    struct statvfs room;
-    bool ample = fstatvfs(s->fd, &room) == 0 &&
-                 (int64_t)room.f_bavail * (int64_t)room.f_frsize / RESERVE_SHARE > ahead;
-    if (ample && fallocate(s->fd, FALLOC_FL_KEEP_SIZE, s->length, s->reserved - s->length))
-        errno = 0;
-}
-
-/* Gives back what was reserved and not used. */
-static void release_room(struct sink *s)
-{
-    struct stat st;
-    if (s->reserved > s->length && fstat(s->fd, &st) == 0 && st.st_size == s->length &&
-        ftruncate(s->fd, st.st_size))
-        errno = 0;
-    s->reserved = 0;
-}
-
 static void close_file(struct sink *s)
 {
     if (s->fd >= 0)
-        release_room(s);
+        sink_room_release(&s->room, s->fd, s->length);
     fd_drop(&s->fd);
     s->fd = -1;
 }
@@ -118,16 +99,34 @@ static bool cut_to(struct sink *s, int64_t length, struct err *err)
     return file_cut(s->fd, length, s->path, err);
 }
 
+/* Writes the tail where it belongs, and syncs it. */
+static bool put_tail(struct sink *s, struct str tail, struct err *err)
+{
+    int64_t at = s->committed - (int64_t)tail.len;
+    assert(at >= 0);
+    if (!file_write_at(s->fd, at, tail.ptr, tail.len, s->path, err))
+        return false;
+    (void)FAULT("sink.tail"); /* the tail is in the file again, and in the store */
+    if (file_sync(s->fd, s->path, err))
+        return true;
+    err->code = ERR_IO;
+    return false;
+}
+
 /* Decides where the file, open and `size` bytes long, goes on: sets `committed`. */
-static bool settle_length(struct sink *s, int64_t size, bool *moved, struct err *err)
+static bool settle_length(struct sink *s, int64_t size, struct str tail, bool *moved,
+                          struct err *err)
 {
     bool first = s->committed < 0;
-    if (!first && size < s->committed)
+    int64_t sure = s->committed - (int64_t)tail.len;
+    if (!first && size < sure)
         return err_set(err, ERR_CONFLICT,
                        "%s is shorter than what was committed: %lld bytes, not %lld", s->path,
-                       (long long)size, (long long)s->committed);
+                       (long long)size, (long long)sure);
     int64_t keep = first ? (s->overwrite ? 0 : size) : s->rested ? size : s->committed;
     if (size > keep && !cut_to(s, keep, err))
+        return false;
+    if (tail.len && !put_tail(s, tail, err))
         return false;
     char last = '\n';
     size_t got = 0;
@@ -136,21 +135,22 @@ static bool settle_length(struct sink *s, int64_t size, bool *moved, struct err 
         return false;
     s->glue = last != '\n';
     *moved = s->committed != keep;
-    s->committed = s->length = keep;
+    s->committed = s->length = s->synced = keep;
     return true;
 }
 
-static bool begin_file(struct sink *s, bool *moved, struct err *err)
+static bool begin_file(struct sink *s, struct str tail, bool *moved, struct err *err)
 {
     bool first = s->committed < 0;
     if (!open_file(s, O_RDWR | (s->committed <= 0 ? O_CREAT : 0), err))
         return false;
     struct stat st;
     bool fine = fstat(s->fd, &st) == 0 ? true : err_errno(err, errno, "%s", s->path);
-    if (!fine || !settle_length(s, st.st_size, moved, err) || (first && !sync_folder(s, err))) {
+    if (!fine || !settle_length(s, st.st_size, tail, moved, err) ||
+        (first && !sync_folder(s, err))) {
         close_file(s);
         if (first)
-            s->committed = s->length = -1;
+            s->committed = s->length = s->synced = -1;
         return false;
     }
     s->torn = s->rested = false;
@@ -160,7 +160,7 @@ static bool begin_file(struct sink *s, bool *moved, struct err *err)
 bool sink_begin(struct sink *s, bool *moved, struct err *err)
 {
     *moved = false;
-    return s->fd >= 0 || begin_file(s, moved, err);
+    return s->fd >= 0 || begin_file(s, (struct str){0}, moved, err);
 }
 
 bool sink_open(const struct data_spec *spec, const struct folders *folders,
@@ -180,15 +180,17 @@ bool sink_open(const struct data_spec *spec, const struct folders *folders,
     s->path = xstrdup(spec->sink_path);
     s->overwrite = spec->sink_overwrite;
     s->fd = -1;
-    s->committed = s->length = start->committed_bytes;
+    s->committed = s->length = s->synced = start->committed_bytes;
     s->rested = start->rested;
+    buf_init(&s->ridden, BUF_NO_CAP);
+    assert(!start->tail.len || (s->committed >= 0 && !s->rested));
     s->stored_columns = csv ? xstrdup_or_null(start->columns) : NULL;
     if (csv && !(s->rows = sink_rows_new(start->columns, err)))
         return false;
     if (s->compression != COMPRESS_NONE && !(s->codec = sink_codec_new(s->compression, err)))
         return false;
     bool moved = false;
-    if (s->committed >= 0 && !s->rested && !sink_begin(s, &moved, err))
+    if (s->committed >= 0 && !s->rested && !begin_file(s, start->tail, &moved, err))
         return false;
     *out = TAKE(s);
     return true;
@@ -202,6 +204,7 @@ void sink_free(struct sink *s)
     free(s->path);
     free(s->parts);
     free(s->stored_columns);
+    buf_release(&s->ridden);
     sink_rows_free(s->rows);
     sink_codec_free(s->codec);
     free(s);
@@ -277,21 +280,32 @@ static void gather(struct sink *s, struct iovec front[3], size_t *front_count)
     *front_count = n;
 }
 
-static bool write_group(struct sink *s, int64_t *written, struct err *err)
+/* The whole group in pieces, to be freed. */
+static struct iovec *group_parts(struct sink *s, size_t *count)
 {
     struct iovec front[3];
     size_t front_count = 0;
     gather(s, front, &front_count);
-    size_t count = front_count + s->part_count;
-    OWNED_MEM struct iovec *all = xcalloc(count, sizeof *all);
+    *count = front_count + s->part_count;
+    struct iovec *all = xcalloc(*count, sizeof *all);
     memcpy(all, front, front_count * sizeof *all);
     if (s->part_count)
         memcpy(all + front_count, s->parts, s->part_count * sizeof *all);
+    return all;
+}
+
+static bool write_group(struct sink *s, bool rides, int64_t *written, struct err *err)
+{
+    size_t count = 0;
+    OWNED_MEM struct iovec *all = group_parts(s, &count);
     if (s->codec)
         return sink_codec_write(s->codec, s->fd, s->length, all, count, s->path, written, err);
     *written = 0;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         *written += (int64_t)all[i].iov_len;
+        if (rides)
+            buf_add(&s->ridden, all[i].iov_base, all[i].iov_len);
+    }
     return file_writev_at(s->fd, s->length, all, count, s->path, err);
 }
 
@@ -311,34 +325,76 @@ static bool still_there(struct sink *s, struct err *err)
     return true;
 }
 
-bool sink_flush(struct sink *s, struct err *err)
+/* Writes the group behind the end. */
+static bool write_behind(struct sink *s, bool rides, int64_t *written, struct err *err)
 {
-    if (!s->added)
-        return true;
     bool moved = false;
     if (!sink_begin(s, &moved, err) || !still_there(s, err))
         return false;
     if (s->torn && !cut_to(s, s->length, err))
         return false;
     s->torn = true;
-    int64_t written = 0;
-    reserve_ahead(s, s->added);
+    sink_room_reserve(&s->room, s->fd, s->length, s->added);
     if (FAULT("sink.write"))
         return err_errno(err, errno, "write %s", s->path);
-    if (!write_group(s, &written, err))
+    if (!write_group(s, rides, written, err))
         return false;
-    if (FAULT("sink.written"))
-        return err_errno(err, errno, "write %s", s->path);
-    if (!file_sync(s->fd, s->path, err))
-        return false;
-    if (FAULT("sink.synced"))
-        return err_errno(err, errno, "write %s", s->path);
+    return FAULT("sink.written") ? err_errno(err, errno, "write %s", s->path) : true;
+}
+
+/* The group is written as its way asks for. */
+static void take_group(struct sink *s, int64_t written)
+{
     s->torn = false;
     s->length += written;
     s->part_count = s->added = 0;
     if (s->rows)
         sink_rows_settle(s->rows);
+}
+
+bool sink_flush(struct sink *s, struct err *err)
+{
+    int64_t written = 0;
+    if (!s->added && s->synced == s->length)
+        return true;
+    if (s->added && !write_behind(s, false, &written, err))
+        return false;
+    if (!file_sync(s->fd, s->path, err))
+        return false;
+    if (FAULT("sink.synced"))
+        return err_errno(err, errno, "write %s", s->path);
+    if (s->added)
+        take_group(s, written);
+    s->synced = s->length;
     return true;
+}
+
+bool sink_may_ride(const struct sink *s)
+{
+    return !s->codec && s->added <= RIDE_MAX &&
+           s->length - s->synced + (int64_t)s->added <= TAIL_MAX;
+}
+
+bool sink_ride(struct sink *s, struct err *err)
+{
+    int64_t written = 0;
+    assert(!s->codec && !s->ridden.len);
+    if (!s->added)
+        return true;
+    if (!write_behind(s, true, &written, err))
+        return false;
+    take_group(s, written);
+    return true;
+}
+
+struct str sink_ridden(const struct sink *s)
+{
+    return buf_str(&s->ridden);
+}
+
+int64_t sink_synced(const struct sink *s)
+{
+    return s->synced;
 }
 
 int64_t sink_length(const struct sink *s)
@@ -354,6 +410,7 @@ const char *sink_columns(const struct sink *s)
 void sink_commit(struct sink *s)
 {
     assert(!s->added);
+    s->ridden.len = 0;
     if (s->length == s->committed)
         return;
     s->committed = s->length;
@@ -368,7 +425,7 @@ void sink_commit(struct sink *s)
 static void forget_group(struct sink *s)
 {
     struct err none;
-    s->part_count = s->added = 0;
+    s->part_count = s->added = s->ridden.len = 0;
     bool restored = !s->rows || sink_rows_restore(s->rows, s->stored_columns, &none);
     assert(restored); /* they were taken before, or made by the rows themselves */
 }
@@ -378,6 +435,8 @@ bool sink_undo(struct sink *s, struct err *err)
     bool dirty = s->torn || s->length != s->committed;
     forget_group(s);
     s->length = s->committed;
+    if (s->synced > s->length)
+        s->synced = s->length;
     if (!dirty || s->fd < 0)
         return true;
     s->torn = true;
@@ -401,7 +460,7 @@ bool sink_remove(struct sink *s, struct err *err)
     if (unlinkat(dir_fd, base, 0) && errno != ENOENT)
         return err_errno(err, errno, "remove %s", s->path);
     close_file(s);
-    s->committed = s->length = -1;
+    s->committed = s->length = s->synced = -1;
     s->torn = s->glue = s->rested = false;
     free(TAKE(s->stored_columns));
     forget_group(s);
@@ -410,42 +469,11 @@ bool sink_remove(struct sink *s, struct err *err)
 
 void sink_rest(struct sink *s)
 {
-    assert(!sink_pending(s));
+    assert(!sink_pending(s) && s->synced == s->length);
     if (s->fd < 0)
         return;
     close_file(s);
     s->rested = !s->torn;
-}
-
-static int64_t count_ends(struct str text)
-{
-    int64_t count = 0;
-    for (const char *end = NULL; text.len && (end = memchr(text.ptr, '\n', text.len)); count++) {
-        text.len -= (size_t)(end + 1 - text.ptr);
-        text.ptr = end + 1;
-    }
-    return count;
-}
-
-/* Lines, or rows of a CSV, in the whole stream. */
-static bool count_lines(struct source_bytes *b, bool csv, int64_t *lines, struct err *err)
-{
-    struct csv_count rows = {.rows = 0};
-    int64_t count = 0;
-    char last = '\n';
-    for (bool ended = false; !ended;) {
-        if (!source_bytes_fill(b, &ended, err))
-            return false;
-        struct str text = {source_bytes_at(b), source_bytes_left(b)};
-        if (csv)
-            csv_count_add(&rows, text);
-        else
-            count += count_ends(text);
-        last = text.len ? text.ptr[text.len - 1] : last;
-        source_bytes_pass(b, text.len);
-    }
-    *lines = csv ? csv_count_end(&rows) : count + (last != '\n');
-    return true;
 }
 
 bool sink_count_lines(struct sink *s, int64_t *lines, struct err *err)
@@ -459,7 +487,17 @@ bool sink_count_lines(struct sink *s, int64_t *lines, struct err *err)
         return false;
     struct source_bytes b;
     source_bytes_init(&b, s->fd < 0 ? opened : s->fd, s->path, s->committed);
-    bool fine = count_lines(&b, s->rows != NULL, lines, err);
+    bool fine = sink_lines_count(&b, s->rows != NULL, lines, err);
     source_bytes_release(&b);
     return fine;
+}
+
+bool sink_holds(struct sink *s, int64_t at_bytes, struct str bytes, bool *holds, struct err *err)
+{
+    OWNED_MEM char *got = xcalloc(bytes.len + 1, 1);
+    size_t len = 0;
+    if (!file_read_at(s->fd, at_bytes, got, bytes.len, &len, s->path, err))
+        return false;
+    *holds = str_eq((struct str){got, len}, bytes);
+    return true;
 }

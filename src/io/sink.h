@@ -6,9 +6,16 @@
  * committed length is cut off: it was never acknowledged. So every result is in the output exactly
  * once.
  *
+ * A small group may ride: sink_ride writes its bytes into the file without waiting for the disk,
+ * and the caller puts the same bytes (sink_ridden) into the store transaction that tells of the new
+ * length. One sync then makes both durable. What rides is the sink's tail, [sink_synced,
+ * sink_length); the next sink_flush syncs it into the file, and the transaction after that drops it
+ * from the store. After a crash the tail is handed to sink_open, which writes it over whatever the
+ * file holds there.
+ *
  * The file is made at the first write. It is locked (flock) while open, so that two servers cannot
  * write it. A compressed sink makes each group a frame of its own, so that it can be cut there.
- * The order of a group: sink_begin, sink_add..., sink_flush, store, sink_commit.
+ * The order of a group: sink_begin, sink_add..., sink_flush or sink_ride, store, sink_commit.
  * Threads: the engine's. */
 #ifndef PENSTOCK_IO_SINK_H
 #define PENSTOCK_IO_SINK_H
@@ -24,16 +31,20 @@ struct sink;
 struct sink_start {
     int64_t committed_bytes; /* -1: this job has not written yet */
     const char *columns;     /* CSV: see job_store.h; NULL */
-    bool existed; /* before the first write: whether the file existed when the job was started */
-    bool rested;  /* the job has ended since: what lies behind its bytes is not ours, and stays */
+    struct str tail; /* the last of the committed bytes, as the store holds them; borrowed for the
+                        call, and not with `rested` */
+    bool existed;    /* before the first write: whether the file existed when the job was started */
+    bool rested; /* the job has ended since: what lies behind its bytes is not ours, and stays */
 };
 
 /* Prepares the sink of a spec; opens nothing when committed_bytes is -1 (but refuses what cannot
- * become an output: folder missing, not a file) or when it is `rested`, else opens and cuts back.
+ * become an output: folder missing, not a file) or when it is `rested`, else opens, cuts back, and
+ * writes and syncs the tail: then all that is committed is in the file. A sync that fails here is
+ * ERR_IO and not ERR_FATAL, for the store has the bytes still and they are written anew each time.
  * A plain append to an existing file whose last line lacks its line end begins with one.
  * Errors: as folders_open; ERR_CONFLICT when another process writes the file, or when it is shorter
- * than the committed length. JSONL or CSV only (for a program the engine asks for a JSONL spool).
- * `folders` must outlive the sink. */
+ * than the committed length without the tail. JSONL or CSV only (for a program the engine asks for
+ * a JSONL spool). `folders` must outlive the sink. */
 MUST_CHECK bool sink_open(const struct data_spec *spec, const struct folders *folders,
                           const struct sink_start *start, struct sink **out, struct err *err);
 void sink_free(struct sink *s); /* closes; nothing is written */
@@ -58,9 +69,21 @@ MUST_CHECK bool sink_add(struct sink *s, struct str line, struct err *err);
 void sink_rewind(struct sink *s, size_t mark);
 /* Whether anything was added since the last commit. */
 bool sink_pending(const struct sink *s);
-/* Writes and syncs what was added. On failure the caller must sink_undo. ERR_NO_SPACE, ERR_IO,
- * ERR_FATAL after a failed sync. */
+/* Writes what was added and syncs it, with the tail if there is one. On failure the caller must
+ * sink_undo. ERR_CONFLICT when the file was removed or cut, ERR_NO_SPACE, ERR_IO, ERR_FATAL after a
+ * failed sync. */
 MUST_CHECK bool sink_flush(struct sink *s, struct err *err);
+/* Whether what was added may ride: it is small, the output is not compressed, and the tail is not
+ * too long already. */
+bool sink_may_ride(const struct sink *s);
+/* Writes what was added and leaves it to the caller to make it durable. Errors: as sink_flush, but
+ * nothing is synced. */
+MUST_CHECK bool sink_ride(struct sink *s, struct err *err);
+/* What sink_ride wrote: the bytes that end at sink_length. Empty after sink_flush. Borrowed until
+ * sink_commit or sink_undo. */
+struct str sink_ridden(const struct sink *s);
+/* All bytes below are synced; -1 before the first write. */
+int64_t sink_synced(const struct sink *s);
 /* Length to store: what is committed plus what was flushed; -1 before the first write. */
 int64_t sink_length(const struct sink *s);
 /* Columns to store, NULL when there are none. Borrowed until the next call. */
@@ -73,10 +96,14 @@ MUST_CHECK bool sink_undo(struct sink *s, struct err *err);
 /* Removes the output file (clean); the sink is then as before its first write. No file is no error.
  */
 MUST_CHECK bool sink_remove(struct sink *s, struct err *err);
-/* The job has ended: closes the file and its lock. A later sink_add opens it again. */
+/* The job has ended: closes the file, which has no tail, and its lock. A later sink_add opens it
+ * again. */
 void sink_rest(struct sink *s);
 /* Compares the file with what is committed, for doctor: counts lines of the committed part (JSONL
  * records or CSV rows written by anyone, header included). */
 MUST_CHECK bool sink_count_lines(struct sink *s, int64_t *lines, struct err *err);
+/* Whether the file holds these bytes at this place. ERR_IO. */
+MUST_CHECK bool sink_holds(struct sink *s, int64_t at_bytes, struct str bytes, bool *holds,
+                           struct err *err);
 
 #endif

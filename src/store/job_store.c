@@ -10,12 +10,13 @@
 static const char sql_insert[] =
     "INSERT INTO job (name, kind, state, paused, spec, failure, token_hash, created_at_us,"
     " started_at_us, ended_at_us, known, reading_record, reading_bytes, reading_line, served_below,"
-    " sink_bytes, sink_columns, errors_bytes, bad_records, repeats, written, source_print,"
-    " source_print_bytes, done_before, duplicates, skipped, no_id, left_out, portion, inputs)"
+    " sink_bytes, tail_bytes, sink_columns, errors_bytes, bad_records, repeats, written,"
+    " source_print, source_print_bytes, done_before, duplicates, skipped, no_id, left_out, portion,"
+    " inputs)"
     " VALUES (:name, :kind, :state, :paused, :spec, :failure, :token_hash, :created_at_us,"
     " :started_at_us, :ended_at_us, :known, :reading_record, :reading_bytes, :reading_line,"
-    " :served_below, :sink_bytes, :sink_columns, :errors_bytes, :bad_records, :repeats, :written,"
-    " :source_print, :source_print_bytes,"
+    " :served_below, :sink_bytes, :tail_bytes, :sink_columns, :errors_bytes, :bad_records,"
+    " :repeats, :written, :source_print, :source_print_bytes,"
     " :done_before, :duplicates, :skipped, :no_id, :left_out, :portion, :inputs)"
     " ON CONFLICT (name) DO NOTHING";
 
@@ -25,21 +26,22 @@ static const char sql_save[] =
     " token_hash = :token_hash, started_at_us = :started_at_us, ended_at_us = :ended_at_us,"
     " known = :known, reading_record = :reading_record, reading_bytes = :reading_bytes,"
     " reading_line = :reading_line, served_below = :served_below, sink_bytes = :sink_bytes,"
-    " sink_columns = :sink_columns, errors_bytes = :errors_bytes, bad_records = :bad_records,"
-    " repeats = :repeats, written = :written, source_print = :source_print,"
-    " source_print_bytes = :source_print_bytes, done_before = :done_before,"
-    " duplicates = :duplicates, skipped = :skipped, no_id = :no_id, left_out = :left_out,"
-    " portion = :portion, inputs = :inputs WHERE id = :id";
+    " tail_bytes = :tail_bytes, sink_columns = :sink_columns, errors_bytes = :errors_bytes,"
+    " bad_records = :bad_records, repeats = :repeats, written = :written,"
+    " source_print = :source_print, source_print_bytes = :source_print_bytes,"
+    " done_before = :done_before, duplicates = :duplicates, skipped = :skipped, no_id = :no_id,"
+    " left_out = :left_out, portion = :portion, inputs = :inputs WHERE id = :id";
 static const char sql_rename[] = "UPDATE job SET name = :name WHERE id = :id AND name <> :name";
 
-/* Pages and attempts go with it (ON DELETE CASCADE). */
+/* Pages, attempts and tails go with it (ON DELETE CASCADE). */
 static const char sql_delete[] = "DELETE FROM job WHERE id = :id";
 
 static const char sql_load[] =
     "SELECT id, name, kind, state, paused, spec, failure, token_hash, created_at_us, started_at_us,"
     " ended_at_us, known, reading_record, reading_bytes, reading_line, served_below, sink_bytes,"
-    " sink_columns, errors_bytes, bad_records, repeats, written, source_print, source_print_bytes,"
-    " done_before, duplicates, skipped, no_id, left_out, portion, inputs FROM job ORDER BY id";
+    " tail_bytes, sink_columns, errors_bytes, bad_records, repeats, written, source_print,"
+    " source_print_bytes, done_before, duplicates, skipped, no_id, left_out, portion, inputs"
+    " FROM job ORDER BY id";
 
 void job_row_release(struct job_row *row)
 {
@@ -60,6 +62,7 @@ static void bind_progress(struct stmt *q, const struct data_progress *p)
     stmt_bind_i64(q, ":reading_line", p->reading.line);
     stmt_bind_i64(q, ":served_below", p->served_below);
     stmt_bind_i64(q, ":sink_bytes", p->sink_bytes);
+    stmt_bind_i64(q, ":tail_bytes", p->tail_bytes);
     stmt_bind_text(q, ":sink_columns", p->sink_columns);
     stmt_bind_i64(q, ":errors_bytes", p->errors_bytes);
     stmt_bind_i64(q, ":bad_records", p->bad_records);
@@ -193,6 +196,7 @@ static int read_progress(struct stmt *q, int at, struct data_progress *p)
     p->reading.line = stmt_i64(q, at++);
     p->served_below = stmt_i64(q, at++);
     p->sink_bytes = stmt_i64(q, at++);
+    p->tail_bytes = stmt_i64(q, at++);
     p->sink_columns = stmt_take_text(q, at++);
     p->errors_bytes = stmt_i64(q, at++);
     p->bad_records = stmt_i64(q, at++);

@@ -16,6 +16,7 @@ struct data_progress {
     struct place reading;  /* where the reader goes on */
     int64_t served_below;  /* numbers below this may be in somebody's hands (rounded up) */
     int64_t sink_bytes;    /* committed length of the output, -1 before its first write */
+    int64_t tail_bytes;    /* so many of them, the last, are in the store too: see tail_store.h */
     char *sink_columns;    /* CSV: JSON array of column names, or of nulls where only the number of
                               columns is known; NULL before the first row. Owned. */
     int64_t errors_bytes;  /* committed length of the error file */
@@ -59,7 +60,8 @@ MUST_CHECK bool job_store_insert(struct tx *tx, struct job_row *rows, size_t cou
  * job, ERR_CONFLICT when a new name is taken: rows before it are written, roll back. */
 MUST_CHECK bool job_store_save(struct tx *tx, const struct job_row *const *rows, size_t count,
                                struct err *err);
-/* Removes the jobs with their ledger pages and attempts. Events stay. Unknown ids are passed over.
+/* Removes the jobs with their ledger pages, attempts and tails. Events stay. Unknown ids are passed
+ * over.
  */
 MUST_CHECK bool job_store_delete(struct tx *tx, const int64_t *ids, size_t count, struct err *err);
 /* All jobs in order of their ids; `each` takes over the row's strings (job_row_release); false from

@@ -6,7 +6,8 @@
  * - A ledger page holds 1 KiB of bits. Rows of a table WITHOUT ROWID keep at most a quarter of a
  *   4 KiB page in place, so such pages would spill; in a rowid table three of them fill a leaf and
  *   saving one that exists touches that leaf alone.
- * - Attempts are a few bytes each: there the key is the table. */
+ * - Attempts are a few bytes each: there the key is the table.
+ * - Pieces of tails are up to 64 KiB, come in order and soon go again. */
 #include "store/sqlite_schema.h"
 
 static const char step_1[] =
@@ -74,7 +75,6 @@ static const char step_2[] = "ALTER TABLE job ADD COLUMN inputs TEXT;"
                              " PRIMARY KEY (job_id, record)) WITHOUT ROWID;";
 /* Records that gave nothing to write. */
 static const char step_3[] = "ALTER TABLE job ADD COLUMN skipped INTEGER NOT NULL DEFAULT 0;";
-
 /* Records with ids, portions of an input. */
 static const char step_4[] = "ALTER TABLE job ADD COLUMN done_before INTEGER NOT NULL DEFAULT 0;"
                              "ALTER TABLE job ADD COLUMN duplicates INTEGER NOT NULL DEFAULT 0;"
@@ -87,5 +87,13 @@ static const char step_4[] = "ALTER TABLE job ADD COLUMN done_before INTEGER NOT
                              " kind INTEGER NOT NULL,"
                              " notes BLOB NOT NULL);"
                              "CREATE INDEX note_of_job ON note (job_id);";
+/* Results that are not synced into their outputs yet. */
+static const char step_5[] = "ALTER TABLE job ADD COLUMN tail_bytes INTEGER NOT NULL DEFAULT 0;"
+                             "CREATE TABLE sink_tail ("
+                             " job_id INTEGER NOT NULL REFERENCES job (id) ON DELETE CASCADE,"
+                             " at_bytes INTEGER NOT NULL,"
+                             " bytes BLOB NOT NULL,"
+                             " PRIMARY KEY (job_id, at_bytes));";
 
-const char *const sqlite_migrations[SQLITE_SCHEMA_VERSION] = {step_1, step_2, step_3, step_4};
+const char *const sqlite_migrations[SQLITE_SCHEMA_VERSION] = {step_1, step_2, step_3, step_4,
+                                                              step_5};

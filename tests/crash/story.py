@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from crash.power_cut import power_cut
 from harness.data_files import read_bytes
 from harness.fault_points import visited
 from harness.server_process import NotStarted, ServerProcess
@@ -187,6 +188,9 @@ class Story:
             with self.change:
                 self.change.wait(0.01)
         self.server.kill()
+        # A job that has ended has synced all, and its output is its owner's.
+        if not self.complete and self.rng.random() < 0.5:
+            power_cut(self.server.state, JOB, self.output, self.rng)
 
     def bring_up(self, env: dict[str, str]) -> bool:
         """False when it died on the way, which only a fault may cause."""

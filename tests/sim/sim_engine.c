@@ -2,10 +2,10 @@
  *
  * Workers claim with and without leases, settle, settle twice, settle late, fail, lie and die; the
  * input grows; somebody pauses, repairs, restarts; and the process is killed at named points in the
- * middle of a group. The world (what was acknowledged, what workers hold, the random state) lives
- * in shared memory, the engine in a child that may be killed at any time; its parent garbles what
- * no commit vouched for, as a power cut would, and starts the next child on the same state folder.
- * After every step:
+ * middle of a group. Most results ride with the store's commit; some are too large for it. The
+ * world (what was acknowledged, what workers hold, the random state) lives in shared memory, the
+ * engine in a child that may be killed at any time; its parent garbles what no commit vouched for,
+ * as a power cut would, and starts the next child on the same state folder. After every step:
  *
  *   no record lost: what was acknowledged is in the output;
  *   none twice: every record at most once;
@@ -305,11 +305,20 @@ static void claim(struct worker *w, int most)
     note_claim(w, &op);
 }
 
+static void add_result(struct buf *lines, int64_t record, bool large)
+{
+    buf_add_format(lines, "{\"n\": %lld, \"result\": \"", (long long)record);
+    for (int i = large ? 400 : 0; i > 0; i--)
+        buf_add_text(lines, "reservoir, penstock, turbine; ");
+    buf_add_text(lines, "\"}\n");
+}
+
 /* Sends `count` held records from `first` on; failures with one chance in `fail_1_in`. */
 static void settle(struct worker *w, int first, int count, int fail_1_in, bool with_token)
 {
     struct settle_entry entries[HELD_MAX] = {0};
     OWNED_BUF struct buf lines;
+    bool large = pick(12) == 0; /* alone or together more than rides */
     buf_init(&lines, BUF_NO_CAP);
     for (int i = 0; i < count; i++) {
         struct settle_entry *entry = &entries[i];
@@ -319,7 +328,7 @@ static void settle(struct worker *w, int first, int count, int fail_1_in, bool w
         if (entry->failed)
             buf_add_text(&lines, "\"would not\"\n");
         else
-            buf_add_format(&lines, "{\"n\": %lld, \"result\": true}\n", (long long)entry->record);
+            add_result(&lines, entry->record, large);
         entry->len = (uint32_t)lines.len - entry->at;
     }
     struct op op;
@@ -448,6 +457,14 @@ static void no_faults(void)
 #endif
 }
 
+/* A restart may be killed, too, while it writes the tail. */
+static void plan_opening_fault(void)
+{
+#ifdef PENSTOCK_FAULTS
+    fault_set(pick(6) ? NULL : pick(2) ? "sink.tail:1:kill" : "file.write:2:kill");
+#endif
+}
+
 static void open_engine(void)
 {
     struct folders *folders = folders_new();
@@ -488,8 +505,9 @@ static void drive_to_the_end(void)
 
 static void run_child(void)
 {
-    no_faults();
+    plan_opening_fault();
     open_engine();
+    no_faults();
     check_output();
     while (world->steps_left > 0) {
         world->steps_left--;
@@ -512,18 +530,19 @@ static void run_child(void)
 /* --- the parent --------------------------------------------------------------------------------
  */
 
-static int64_t committed_bytes;
+static int64_t sure_bytes; /* of the output: committed and not in the store */
 
-static bool note_committed(void *context, struct job_row *row, struct err *err)
+static bool note_sure(void *context, struct job_row *row, struct err *err)
 {
     (void)context;
     (void)err;
-    committed_bytes = row->progress.sink_bytes;
+    sure_bytes = row->progress.sink_bytes - row->progress.tail_bytes;
     job_row_release(row);
     return true;
 }
 
-/* What no commit vouches for may be anything after a power cut: less, or garbage. */
+/* What no commit vouches for, or only with the bytes in the store, may be anything after a power
+ * cut: less, or garbage. */
 static void garble(void)
 {
     OWNED_MEM char *state = path_of("state");
@@ -536,21 +555,21 @@ static void garble(void)
         return;
     OWNED(store) struct store *store = NULL;
     OWNED(tx) struct tx *tx = NULL;
-    committed_bytes = -1;
+    sure_bytes = -1;
     MUST(store_open(dir, state, &store, &err) && tx_begin(store, &tx, &err) &&
-             job_store_load(tx, note_committed, NULL, &err),
+             job_store_load(tx, note_sure, NULL, &err),
          "%s", err.text);
-    if (committed_bytes < 0)
-        committed_bytes = 0;
-    MUST(st.st_size >= committed_bytes, "the output is shorter than what was committed");
-    int64_t loose = st.st_size - committed_bytes;
+    if (sure_bytes < 0)
+        sure_bytes = 0;
+    MUST(st.st_size >= sure_bytes, "the output is shorter than what was synced");
+    int64_t loose = st.st_size - sure_bytes;
     if (loose == 0)
         return;
     int64_t kept = (int64_t)rng_below(&world->rng, (uint64_t)loose + 1);
-    MUST(ftruncate(fd, committed_bytes + kept) == 0, "truncate");
+    MUST(ftruncate(fd, sure_bytes + kept) == 0, "truncate");
     for (int64_t i = 0; i < kept && pick(2); i++) {
         char junk = (char)pick(256);
-        MUST(pwrite(fd, &junk, 1, committed_bytes + i) == 1, "garble");
+        MUST(pwrite(fd, &junk, 1, sure_bytes + i) == 1, "garble");
     }
 }
 

@@ -3,6 +3,7 @@
 #include "store_fixture.h"
 
 #include "store/store_driver.h"
+#include "store/tail_store.h"
 
 #include <sqlite3.h>
 #include <stdlib.h>
@@ -69,6 +70,7 @@ static bool is_job_of_version_1(void *context, struct job_row *row, struct err *
     assert_null(row->failure);
     assert_int_equal(row->progress.known, 4097);
     assert_int_equal(row->progress.sink_bytes, 777);
+    assert_int_equal(row->progress.tail_bytes, 0);
     assert_string_equal(row->progress.source_print, "abc");
     job_row_release(row);
     return true;
@@ -89,6 +91,7 @@ static void a_store_of_version_1_is_opened_with_all_that_is_in_it(void **state)
     assert_int_equal(fixture_count_events(f), 1);
     assert_true(fixture_job(f, "next") > 3);
     OK(f, key_store_revoke(f->tx, "ci", 6, &f->err));
+    OK(f, tail_store_add(f->tx, 3, 777, STR("1\n"), &f->err));
     fixture_commit(f);
 }
 

@@ -398,6 +398,25 @@ static inline void prepare_results(struct settling *s, int64_t first, int count)
         settling_result(s, first + i);
 }
 
+/* One result, too large to ride with the store's commit; settling_release. */
+static inline void settling_large(struct settling *s, int64_t record)
+{
+    enum { LEN = 100000 };
+    char *line = xcalloc(1, LEN + 1);
+    settling_begin(s, "job");
+    snprintf(line, LEN, "{\"r\":%lld,\"pad\":\"", (long long)record);
+    memset(line + strlen(line), 'x', LEN - strlen(line));
+    memcpy(line + LEN - 3, "\"}\n", 3);
+    s->op.settle.lines = line;
+    s->op.settle.count = 1;
+    s->entries[0] = (struct settle_entry){.record = record, .len = LEN};
+}
+
+static inline void settling_release(struct settling *s)
+{
+    free((void *)(uintptr_t)s->op.settle.lines);
+}
+
 static inline void settle(struct bench *b, int64_t first, int count)
 {
     struct settling s;

@@ -6,18 +6,25 @@
 
 #include "io/sink.h"
 
-static inline struct sink *open_at(struct temp *t, const char *path, int64_t committed,
-                                   const char *columns)
+static inline struct sink *open_with_tail(struct temp *t, const char *path, int64_t committed,
+                                          const char *columns, const char *tail)
 {
     size_t len = strlen(path);
     struct sink *s = NULL;
-    struct sink_start start = {.committed_bytes = committed, .columns = columns};
+    struct sink_start start = {
+        .committed_bytes = committed, .columns = columns, .tail = str_of(tail)};
     t->spec.sink_format = len > 4 && strstr(path, ".csv") ? FORMAT_CSV : FORMAT_JSONL;
     free(t->spec.sink_path);
     t->spec.sink_path = xstrdup(path);
     if (!sink_open(&t->spec, t->folders, &start, &s, &t->err))
         return NULL;
     return s;
+}
+
+static inline struct sink *open_at(struct temp *t, const char *path, int64_t committed,
+                                   const char *columns)
+{
+    return open_with_tail(t, path, committed, columns, "");
 }
 
 static inline struct sink *open_new(struct temp *t, const char *path)
@@ -37,6 +44,13 @@ static inline void add(struct temp *t, struct sink *s, const char *line)
 static inline void flush(struct temp *t, struct sink *s)
 {
     if (!sink_flush(s, &t->err))
+        fail_msg("%s", t->err.text);
+}
+
+/* Writes what was added; it rides. */
+static inline void ride(struct temp *t, struct sink *s)
+{
+    if (!sink_ride(s, &t->err))
         fail_msg("%s", t->err.text);
 }
 

@@ -228,9 +228,12 @@ static void progress_is_shown_a_few_times_a_second(void **state)
     assert_int_equal(count_of(text, "event: progress\n"), 1);
     assert_non_null(strstr(text, "\"done\":20,"));
     assert_null(strstr(text, "id: "));
+    pass_time(b, SECOND_US); /* the results are settled, which is shown too */
+    pass_time(b, SECOND_US);
     assert_true(engine_next_us(b->engine) == NEVER_US);
     unfollow(b, f);
     settle(b, 20, 1);
+    pass_time(b, SECOND_US);
     assert_true(engine_next_us(b->engine) == NEVER_US); /* nobody is to be shown anything */
 }
 

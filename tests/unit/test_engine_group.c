@@ -39,13 +39,12 @@ static void a_failed_group_leaves_nothing_and_can_be_repeated(void **state)
         const char *plan;
         enum err_code code;
     } cases[] = {
-        {"sink.write:1:fail", ERR_IO},         {"sink.write:1:full", ERR_NO_SPACE},
-        {"sink.written:1:fail", ERR_IO},       {"sink.written:1:full", ERR_NO_SPACE},
-        {"sink.synced:1:fail", ERR_IO},        {"file.write:1:fail", ERR_IO},
-        {"file.write:1:full", ERR_NO_SPACE},   {"store.begin:1:fail", ERR_STORE},
-        {"store.begin:1:full", ERR_NO_SPACE},  {"store.commit:1:fail", ERR_STORE},
-        {"store.commit:1:full", ERR_NO_SPACE}, {"store.begin:2:fail", ERR_STORE},
-        {"store.commit:2:full", ERR_NO_SPACE},
+        {"sink.write:1:fail", ERR_IO},      {"sink.write:1:full", ERR_NO_SPACE},
+        {"sink.written:1:fail", ERR_IO},    {"sink.written:1:full", ERR_NO_SPACE},
+        {"file.write:1:fail", ERR_IO},      {"file.write:1:full", ERR_NO_SPACE},
+        {"store.begin:1:fail", ERR_STORE},  {"store.begin:1:full", ERR_NO_SPACE},
+        {"store.commit:1:fail", ERR_STORE}, {"store.commit:1:full", ERR_NO_SPACE},
+        {"store.begin:2:fail", ERR_STORE},  {"store.commit:2:full", ERR_NO_SPACE},
     };
     struct bench *b = *state;
     start_lines(b, 40);
@@ -121,7 +120,7 @@ static void a_failed_sync_ends_the_process(void **state)
     settle(b, 0, 1);
     struct settling s, t;
     struct op pause, later;
-    prepare_results(&s, 1, 1);
+    settling_large(&s, 1);
     prepare_results(&t, 2, 1);
     prepare(&pause, OP_CONTROL, "job");
     pause.control.verb = CONTROL_PAUSE;
@@ -139,6 +138,7 @@ static void a_failed_sync_ends_the_process(void **state)
     reopen_engine(b);
     assert_text(b, "data/out.jsonl", "{\"r\":0}\n");
     settle(b, 1, 2);
+    settling_release(&s);
     assert_text(b, "data/out.jsonl", "{\"r\":0}\n{\"r\":1}\n{\"r\":2}\n");
 }
 
