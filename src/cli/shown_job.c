@@ -79,6 +79,21 @@ static void read_members(struct str json, const struct member *rows, struct show
     }
 }
 
+/* "titles.jsonl and 3 more" of a list of paths. */
+static char *read_paths(struct str list)
+{
+    struct json j;
+    struct str first, other;
+    int more = 0;
+    json_open(&j, list);
+    if (!json_enter(&j, '[') || !json_item(&j) || !json_value(&j, &first))
+        return NULL;
+    while (json_item(&j) && json_value(&j, &other))
+        more++;
+    OWNED_MEM char *path = json_take_text(first);
+    return path ? xasprintf("%s and %d more", path, more) : NULL;
+}
+
 /* "titles.jsonl", or "program NAME". NULL when there is none. */
 static char *read_end(struct str json, const char *name)
 {
@@ -87,6 +102,8 @@ static char *read_end(struct str json, const char *name)
         return NULL;
     if (json_find(end, "path", &value) && json_type_of(value) == JSON_STRING)
         return json_take_text(value);
+    if (json_find(end, "paths", &value) && json_type_of(value) == JSON_ARRAY)
+        return read_paths(value);
     OWNED_MEM char *program = json_find(end, "program", &value) ? json_take_text(value) : NULL;
     return program ? xasprintf("program %s", program) : NULL;
 }

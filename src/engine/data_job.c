@@ -253,29 +253,28 @@ bool data_job_must_list(const struct data_job *job)
 
 bool data_job_need_programs(struct engine *e, struct data_job *job, struct err *err)
 {
+    struct program_end end;
     if (job->spec.source_format == FORMAT_PROGRAM && !job->feed_in) {
-        const char *command = programs_find(e->options.readers, job->spec.source_program);
-        if (!command)
+        if (!programs_find(e->options.readers, job->spec.source_program, &end))
             return err_set(err, ERR_INVALID,
                            "no reader is named %s: start the server with "
                            "--reader %s=COMMAND",
                            job->spec.source_program, job->spec.source_program);
         OWNED_MEM char *path = spool_path(e, job, "in.jsonl");
-        if (!program_start_reader(command, path, e->options.wake, e->options.wake_context,
+        if (!program_start_reader(&end, path, e->options.wake, e->options.wake_context,
                                   &job->feed_in, err))
             return err_add(err, "reader %s", job->spec.source_program);
         program_consumed(job->feed_in, job->row.progress.reading.bytes);
     }
     if (job->spec.sink_format == FORMAT_PROGRAM && !job->feed_out) {
-        const char *command = programs_find(e->options.writers, job->spec.sink_program);
-        if (!command)
+        if (!programs_find(e->options.writers, job->spec.sink_program, &end))
             return err_set(err, ERR_INVALID,
                            "no writer is named %s: start the server with "
                            "--writer %s=COMMAND",
                            job->spec.sink_program, job->spec.sink_program);
         OWNED_MEM char *path = spool_path(e, job, "out.jsonl");
         int64_t bytes = job->row.progress.sink_bytes;
-        if (!program_start_writer(command, path, bytes < 0 ? 0 : bytes, e->options.wake,
+        if (!program_start_writer(&end, path, bytes < 0 ? 0 : bytes, e->options.wake,
                                   e->options.wake_context, &job->feed_out, err))
             return err_add(err, "writer %s", job->spec.sink_program);
     }

@@ -32,7 +32,8 @@ static void ends_release(struct ends *ends)
 static bool check_program(const struct programs *programs, const char *name, const char *what,
                           struct op *op)
 {
-    if (programs_find(programs, name))
+    struct program_end end;
+    if (programs_find(programs, name, &end))
         return true;
     op_refuse(op, REFUSED_OTHERWISE, ERR_INVALID,
               "no %s is named %s: the server knows those of its --%s options", what, name, what);

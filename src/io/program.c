@@ -3,7 +3,11 @@
  * The thread owns the process, its pipe and the spool's descriptor. It sleeps in poll until the
  * pipe, the process or the owner (an eventfd) has something for it. What the two sides share is in
  * the `shared` part, under its mutex, which is never held across a call that can wait. The child
- * dies with the thread that started it, so the thread starts it itself. */
+ * dies with the thread that started it, so the thread starts it itself.
+ *
+ * A descriptor of this process is shared with whoever gave it: it is not made non-blocking. A pipe
+ * or terminal is opened once more, for a description of our own; where that is refused, no more is
+ * written at once than a pipe with room takes without waiting. */
 #include "io/program.h"
 
 #include "base/file.h"
@@ -12,6 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -27,8 +32,10 @@ enum { CHUNK_BYTES = 1 << 20 };
 #define AHEAD_MAX_BYTES (INT64_C(64) << 20)
 
 struct program {
-    bool writes; /* it is a writer */
-    char *command, *spool_path;
+    bool writes;                /* it is a writer */
+    char *command, *spool_path; /* no command: `outside` is read or written */
+    int outside;                /* our duplicate; -1 */
+    size_t piece;               /* so much is written at once */
     void (*wake)(void *context);
     void *context;
     pthread_t thread;
@@ -37,7 +44,7 @@ struct program {
     /* The thread's. */
     int spool, pipe, pidfd; /* pipe: our end; -1 when closed */
     pid_t pid;
-    bool exited;
+    bool exited;     /* no process is left, or there was none */
     int64_t at;      /* reader: bytes compared or spooled; writer: passed on */
     int64_t printed; /* reader: bytes in the spool when it started, to be compared */
     struct buf held; /* reader: the beginning of a line; writer: nothing */
@@ -109,6 +116,33 @@ static bool start_process(struct program *p, struct err *err)
     return true;
 }
 
+static bool open_outside(struct program *p, struct err *err)
+{
+    struct stat st;
+    char again[64];
+    p->exited = true;
+    p->pipe = p->outside;
+    p->outside = -1;
+    if (fstat(p->pipe, &st))
+        return err_errno(err, errno, "descriptor %d", p->pipe);
+    if (S_ISREG(st.st_mode))
+        return true;
+    snprintf(again, sizeof again, "/proc/self/fd/%d", p->pipe);
+    int own =
+        S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)
+            ? open(again, (p->writes ? O_WRONLY : O_RDONLY) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+            : -1;
+    if (own < 0) {
+        p->piece = PIPE_BUF;
+        return true;
+    }
+    close(p->pipe);
+    p->pipe = own;
+    if (S_ISFIFO(st.st_mode))
+        fcntl(own, F_SETPIPE_SZ, CHUNK_BYTES);
+    return true;
+}
+
 static void close_pipe(struct program *p)
 {
     fd_drop(&p->pipe);
@@ -160,7 +194,10 @@ static bool compare(struct program *p, struct str *bytes, struct err *err)
     for (size_t i = 0; i < len; i++)
         if (i >= got || before[i] != bytes->ptr[i])
             return err_set(err, ERR_CONFLICT,
-                           "it printed something else than when it ran before, from byte %lld on",
+                           p->command ? "it printed something else than when it ran before, from "
+                                        "byte %lld on"
+                                      : "what was given to read is not what was given before, from "
+                                        "byte %lld on",
                            (long long)p->at + (long long)i);
     p->at += (int64_t)len;
     bytes->ptr += len;
@@ -182,9 +219,19 @@ static bool read_some(struct program *p, struct err *err)
     close_pipe(p);
     if (p->at < p->printed)
         return err_set(err, ERR_CONFLICT,
-                       "it printed %lld bytes and had printed %lld when it ran before",
+                       p->command ? "it printed %lld bytes and had printed %lld when it ran before"
+                                  : "%lld bytes were given to read, and %lld before",
                        (long long)p->at, (long long)p->printed);
     return spool_bytes(p, p->held.len, err);
+}
+
+static bool nobody_reads(const struct program *p, struct err *err)
+{
+    return err_set(err, ERR_IO,
+                   p->command ? "it stopped reading after %lld bytes"
+                              : "the output was closed after %lld bytes: every result is kept, and "
+                                "comes when the job is started again",
+                   (long long)p->at);
 }
 
 /* Passes committed bytes on; with nothing left to come closes the program's input. */
@@ -192,7 +239,7 @@ static bool write_some(struct program *p, const struct wishes *w, struct err *er
 {
     int64_t left = w->committed - p->at;
     if (left > 0) {
-        size_t len = left < CHUNK_BYTES ? (size_t)left : CHUNK_BYTES, got = 0;
+        size_t len = left < (int64_t)p->piece ? (size_t)left : p->piece, got = 0;
         if (!file_read_at(p->spool, p->at, p->chunk, len, &got, p->spool_path, err))
             return false;
         if (got < len)
@@ -200,7 +247,7 @@ static bool write_some(struct program *p, const struct wishes *w, struct err *er
                            p->spool_path);
         ssize_t n = write(p->pipe, p->chunk, got);
         if (n < 0 && errno == EPIPE)
-            return err_set(err, ERR_IO, "it stopped reading after %lld bytes", (long long)p->at);
+            return nobody_reads(p, err);
         if (n < 0 && errno != EINTR && errno != EAGAIN)
             return err_errno(err, errno, "write to it");
         p->at += n > 0 ? n : 0;
@@ -224,11 +271,12 @@ static short wanted(const struct program *p, const struct wishes *w)
 static bool turn(struct program *p, const struct wishes *w, struct err *err)
 {
     short events = wanted(p, w);
-    /* A descriptor of -1 is left out. Of an unwanted pipe only a writer's end is of interest, and
-     * that the process tells as well. */
+    /* A descriptor of -1 is left out. Of an unwanted pipe only a writer's end is of interest;
+     * that the process tells as well, and without one it is asked for that alone. */
+    bool look = events || (p->writes && !p->command);
     struct pollfd fds[] = {{p->bell, POLLIN, 0},
                            {p->exited ? -1 : p->pidfd, POLLIN, 0},
-                           {events ? p->pipe : -1, events, 0}};
+                           {look ? p->pipe : -1, events, 0}};
     if (poll(fds, 3, -1) < 0)
         return errno == EINTR ? true : err_errno(err, errno, "poll");
     uint64_t count = 0;
@@ -237,6 +285,9 @@ static bool turn(struct program *p, const struct wishes *w, struct err *err)
     p->exited = p->exited || fds[1].revents;
     if (!fds[2].revents)
         return true;
+    /* Once all is passed on it does not matter who still reads. */
+    if (p->writes && fds[2].revents & POLLERR && !(w->finish && p->at == w->committed))
+        return nobody_reads(p, err);
     return p->writes ? write_some(p, w, err) : read_some(p, err);
 }
 
@@ -249,7 +300,7 @@ static bool work(struct program *p, struct err *err)
             return err_set(err, ERR_BUSY, "it was stopped");
         if (p->exited && p->pipe < 0)
             return true;
-        if (p->exited && p->writes)
+        if (p->exited && p->writes && p->command)
             return err_set(err, ERR_IO, "it ended after %lld bytes, before the job was complete",
                            (long long)p->at);
         if (!turn(p, &w, err))
@@ -290,7 +341,7 @@ static void *run(void *program)
     sigset_t all;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, NULL);
-    bool worked = start_process(p, &err) && work(p, &err);
+    bool worked = (p->command ? start_process(p, &err) : open_outside(p, &err)) && work(p, &err);
     int status = end_process(p);
     close_pipe(p);
     tell_end(p, worked, status, &err);
@@ -299,12 +350,15 @@ static void *run(void *program)
 }
 
 /* A program that has no thread yet. */
-static struct program *program_new(bool writes, const char *command, const char *spool_path,
-                                   void (*wake)(void *context), void *context)
+static struct program *program_new(bool writes, const struct program_end *end,
+                                   const char *spool_path, void (*wake)(void *context),
+                                   void *context)
 {
     struct program *p = xcalloc(1, sizeof *p);
     p->writes = writes;
-    p->command = xstrdup(command);
+    p->command = xstrdup_or_null(end->command);
+    p->outside = -1;
+    p->piece = CHUNK_BYTES;
     p->spool_path = xstrdup(spool_path);
     p->wake = wake;
     p->context = context;
@@ -320,6 +374,7 @@ static void program_release(struct program *p)
     fd_drop(&p->bell);
     fd_drop(&p->spool);
     fd_drop(&p->pidfd);
+    fd_drop(&p->outside);
     close_pipe(p);
     pthread_mutex_destroy(&p->shared.lock);
     buf_release(&p->held);
@@ -329,9 +384,11 @@ static void program_release(struct program *p)
     free(p);
 }
 
-static bool launch(struct program *p, int flags, struct err *err)
+static bool launch(struct program *p, const struct program_end *end, int flags, struct err *err)
 {
     struct stat st;
+    if (!end->command && (p->outside = fcntl(end->fd, F_DUPFD_CLOEXEC, 3)) < 0)
+        return err_errno(err, errno, "descriptor %d", end->fd);
     p->spool = open(p->spool_path, flags | O_CLOEXEC, 0600);
     if (p->spool < 0 || fstat(p->spool, &st))
         return err_errno(err, errno, "%s", p->spool_path);
@@ -343,11 +400,12 @@ static bool launch(struct program *p, int flags, struct err *err)
     return number ? err_set(err, ERR_BUSY, "no thread for a program") : true;
 }
 
-bool program_start_reader(const char *command, const char *spool_path, void (*wake)(void *context),
-                          void *context, struct program **out, struct err *err)
+bool program_start_reader(const struct program_end *end, const char *spool_path,
+                          void (*wake)(void *context), void *context, struct program **out,
+                          struct err *err)
 {
-    struct program *p = program_new(false, command, spool_path, wake, context);
-    if (!launch(p, O_RDWR | O_CREAT, err)) {
+    struct program *p = program_new(false, end, spool_path, wake, context);
+    if (!launch(p, end, O_RDWR | O_CREAT, err)) {
         program_release(p);
         return false;
     }
@@ -355,13 +413,13 @@ bool program_start_reader(const char *command, const char *spool_path, void (*wa
     return true;
 }
 
-bool program_start_writer(const char *command, const char *spool_path, int64_t committed_bytes,
-                          void (*wake)(void *context), void *context, struct program **out,
-                          struct err *err)
+bool program_start_writer(const struct program_end *end, const char *spool_path,
+                          int64_t committed_bytes, void (*wake)(void *context), void *context,
+                          struct program **out, struct err *err)
 {
-    struct program *p = program_new(true, command, spool_path, wake, context);
+    struct program *p = program_new(true, end, spool_path, wake, context);
     p->shared.committed = committed_bytes;
-    if (!launch(p, O_RDONLY | O_CREAT, err)) {
+    if (!launch(p, end, O_RDONLY | O_CREAT, err)) {
         program_release(p);
         return false;
     }

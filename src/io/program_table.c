@@ -7,7 +7,8 @@
 
 struct programs {
     struct rule {
-        char *name, *command;
+        char *name, *command; /* NULL: a descriptor */
+        int fd;
     } * rules;
     size_t count;
 };
@@ -36,27 +37,42 @@ static bool is_name(const char *name)
     return *name && name[strspn(name, allowed)] == '\0';
 }
 
+/* Takes `command` over. */
+static bool add_rule(struct programs *p, const char *name, char *command, int fd, struct err *err)
+{
+    OWNED_MEM char *taken = command;
+    struct program_end other;
+    if (!is_name(name))
+        return err_set(err, ERR_INVALID,
+                       "\"%s\" is no name for a program: letters, digits, '_', '.' and '-' only",
+                       name);
+    if (programs_find(p, name, &other))
+        return err_set(err, ERR_INVALID, "a program %s is named already", name);
+    p->rules = xrealloc(p->rules, (p->count + 1) * sizeof *p->rules);
+    p->rules[p->count++] = (struct rule){xstrdup(name), TAKE(taken), fd};
+    return true;
+}
+
 bool programs_add(struct programs *p, const char *rule, struct err *err)
 {
     const char *equals = strchr(rule, '=');
     if (!equals || !equals[1])
         return err_set(err, ERR_INVALID, "\"%s\" is not of the form NAME=COMMAND", rule);
     OWNED_MEM char *name = xstrndup(rule, (size_t)(equals - rule));
-    if (!is_name(name))
-        return err_set(err, ERR_INVALID,
-                       "\"%s\" is no name for a program: letters, digits, '_', '.' and '-' only",
-                       name);
-    if (programs_find(p, name))
-        return err_set(err, ERR_INVALID, "a program %s is named already", name);
-    p->rules = xrealloc(p->rules, (p->count + 1) * sizeof *p->rules);
-    p->rules[p->count++] = (struct rule){TAKE(name), xstrdup(equals + 1)};
-    return true;
+    return add_rule(p, name, xstrdup(equals + 1), -1, err);
 }
 
-const char *programs_find(const struct programs *p, const char *name)
+bool programs_add_fd(struct programs *p, const char *name, int fd, struct err *err)
 {
-    for (size_t i = 0; i < p->count; i++)
-        if (strcmp(p->rules[i].name, name) == 0)
-            return p->rules[i].command;
-    return NULL;
+    return add_rule(p, name, NULL, fd, err);
+}
+
+bool programs_find(const struct programs *p, const char *name, struct program_end *out)
+{
+    for (size_t i = 0; p && i < p->count; i++)
+        if (strcmp(p->rules[i].name, name) == 0) {
+            *out = (struct program_end){p->rules[i].command, p->rules[i].fd};
+            return true;
+        }
+    return false;
 }

@@ -268,6 +268,106 @@ static void a_program_that_nobody_names_any_more_is_told(void **state)
     op_release(&op);
 }
 
+/* Standard input and output of a run. */
+static void with_pipes(struct bench *b, int in, int out)
+{
+    close_engine(b);
+    b->options.wake = rung;
+    programs_free(b->readers);
+    programs_free(b->writers);
+    b->readers = programs_new();
+    b->writers = programs_new();
+    assert_true(programs_add_fd(b->readers, "stdin", in, &b->err));
+    assert_true(programs_add_fd(b->writers, "stdout", out, &b->err));
+    b->spec.source_format = b->spec.sink_format = FORMAT_PROGRAM;
+    free(TAKE(b->spec.source_path));
+    free(TAKE(b->spec.sink_path));
+    free(b->spec.source_program);
+    free(b->spec.sink_program);
+    b->spec.source_program = xstrdup("stdin");
+    b->spec.sink_program = xstrdup("stdout");
+    open_engine(b);
+}
+
+/* Exactly these lines come next. */
+static void assert_comes(int fd, const char *text)
+{
+    char got[64] = {0};
+    for (size_t len = 0; len < strlen(text);) {
+        ssize_t n = read(fd, got + len, strlen(text) - len);
+        assert_true(n > 0);
+        len += (size_t)n;
+    }
+    assert_string_equal(got, text);
+}
+
+static void a_job_may_go_from_one_descriptor_to_another(void **state)
+{
+    struct bench *b = *state;
+    int in[2], out[2], more[2];
+    bool finished = false;
+    bell = eventfd(0, EFD_CLOEXEC);
+    assert_int_equal(pipe2(in, O_CLOEXEC) + pipe2(out, O_CLOEXEC) + pipe2(more, O_CLOEXEC), 0);
+    with_pipes(b, in[0], out[1]);
+    start(b, "job");
+    assert_int_equal(write(in[1], "1\n2\n", 4), 4);
+    claim_all(b, 2);
+    settle(b, 0, 1);
+    assert_comes(out[0], "{\"r\":0}\n");
+    /* Killed and started again with the same input: what is done is written again, not done. */
+    with_pipes(b, more[0], out[1]);
+    assert_int_equal(write(more[1], "1\n2\n3\n", 6), 6);
+    close(more[1]);
+    assert_comes(out[0], "{\"r\":0}\n");
+    claim_all(b, 2);
+    settle(b, 1, 2);
+    assert_int_equal(claim_waiting(b, 1, &finished), 0);
+    assert_true(finished);
+    assert_int_equal(state_of(b, "job"), JOB_COMPLETED);
+    assert_comes(out[0], "{\"r\":1}\n{\"r\":2}\n");
+    int ends[] = {in[0], in[1], out[0], out[1], more[0]};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        close(ends[i]);
+}
+
+static void a_closed_output_fails_the_job_and_loses_nothing(void **state)
+{
+    struct bench *b = *state;
+    int in[2], out[2];
+    bell = eventfd(0, EFD_CLOEXEC);
+    assert_int_equal(pipe2(in, O_CLOEXEC) + pipe2(out, O_CLOEXEC), 0);
+    with_pipes(b, in[0], out[1]);
+    start(b, "job");
+    assert_int_equal(write(in[1], "1\n2\n", 4), 4);
+    claim_all(b, 2);
+    settle(b, 0, 1);
+    close(out[0]);
+    UNTIL(b, state_of(b, "job") == JOB_FAILED);
+    struct job_view view = view_of(b, "job");
+    assert_non_null(strstr(view.failure, "writer: the output was closed"));
+    job_view_release(&view);
+    close(out[1]);
+    assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+    close(in[0]);
+    close(in[1]);
+    assert_int_equal(pipe2(in, O_CLOEXEC), 0);
+    assert_int_equal(write(in[1], "1\n2\n", 4), 4);
+    close(in[1]);
+    with_pipes(b, in[0], out[1]);
+    struct op op;
+    prepare_start(b, &op, "job");
+    op.start.repair = true;
+    ask(b, &op);
+    assert_went_well(&op);
+    claim_all(b, 1);
+    settle(b, 1, 1);
+    UNTIL(b, state_of(b, "job") == JOB_COMPLETED || claim_waiting(b, 1, NULL) > 0);
+    assert_comes(out[0], "{\"r\":0}\n{\"r\":1}\n");
+    close(in[0]);
+    close(out[0]);
+    close(out[1]);
+}
+
 #define PROGRAM_TEST(name) cmocka_unit_test_setup_teardown(name, bench_begin, program_end)
 
 int main(void)
@@ -282,6 +382,8 @@ int main(void)
         PROGRAM_TEST(a_writer_that_fails_fails_a_job_that_only_writes),
         PROGRAM_TEST(a_deleted_job_takes_its_spools_along),
         PROGRAM_TEST(a_clean_start_may_go_to_a_program),
+        PROGRAM_TEST(a_job_may_go_from_one_descriptor_to_another),
+        PROGRAM_TEST(a_closed_output_fails_the_job_and_loses_nothing),
         PROGRAM_TEST(a_program_that_nobody_names_any_more_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

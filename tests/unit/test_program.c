@@ -44,7 +44,8 @@ static int64_t size_of(struct temp *t, const char *name)
 static struct program *reader(struct temp *t, const char *command)
 {
     struct program *p;
-    if (!program_start_reader(command, temp_path(t, "spool"), rung, &bell, &p, &t->err))
+    struct program_end end = {command, -1};
+    if (!program_start_reader(&end, temp_path(t, "spool"), rung, &bell, &p, &t->err))
         fail_msg("%s", t->err.text);
     return p;
 }
@@ -52,7 +53,8 @@ static struct program *reader(struct temp *t, const char *command)
 static struct program *writer(struct temp *t, const char *command, int64_t committed)
 {
     struct program *p;
-    if (!program_start_writer(command, temp_path(t, "spool"), committed, rung, &bell, &p, &t->err))
+    struct program_end end = {command, -1};
+    if (!program_start_writer(&end, temp_path(t, "spool"), committed, rung, &bell, &p, &t->err))
         fail_msg("%s", t->err.text);
     return p;
 }
@@ -242,10 +244,10 @@ static void a_spool_that_cannot_be_opened_is_an_error(void **state)
 {
     struct temp *t = *state;
     struct program *p;
-    assert_false(program_start_reader("true", temp_path(t, "no/spool"), rung, &bell, &p, &t->err));
+    struct program_end end = {"true", -1};
+    assert_false(program_start_reader(&end, temp_path(t, "no/spool"), rung, &bell, &p, &t->err));
     assert_error(t, ERR_NOT_FOUND, "no/spool");
-    assert_false(
-        program_start_writer("true", temp_path(t, "no/spool"), 0, rung, &bell, &p, &t->err));
+    assert_false(program_start_writer(&end, temp_path(t, "no/spool"), 0, rung, &bell, &p, &t->err));
     assert_error(t, ERR_NOT_FOUND, "no/spool");
 }
 
@@ -272,9 +274,18 @@ static void programs_have_names(void **state)
     OWNED(programs) struct programs *p = programs_new();
     assert_true(programs_add(p, "db.read-1=psql -c 'a=b'", &t->err));
     assert_true(programs_add(p, "two=x", &t->err));
-    assert_string_equal(programs_find(p, "db.read-1"), "psql -c 'a=b'");
-    assert_string_equal(programs_find(p, "two"), "x");
-    assert_null(programs_find(p, "three"));
+    struct program_end end;
+    assert_true(programs_find(p, "db.read-1", &end));
+    assert_string_equal(end.command, "psql -c 'a=b'");
+    assert_true(programs_find(p, "two", &end));
+    assert_string_equal(end.command, "x");
+    assert_false(programs_find(p, "three", &end));
+    assert_true(programs_add_fd(p, "stdin", 0, &t->err));
+    assert_true(programs_find(p, "stdin", &end));
+    assert_null(end.command);
+    assert_int_equal(end.fd, 0);
+    assert_false(programs_add_fd(p, "two", 1, &t->err));
+    assert_false(programs_add_fd(p, "a b", 1, &t->err));
     assert_false(programs_add(p, "two=y", &t->err));
     assert_error(t, ERR_INVALID, "named already");
     static const char *const wrong[] = {"", "x", "=x", "a b=x", "a=", "\xc3\xa9=x", "a/b=x"};

@@ -45,6 +45,21 @@ static void a_job_is_read_as_the_server_shows_it(void **state)
     assert_false(shown_job_ended(&job));
 }
 
+static void several_inputs_are_counted(void **state)
+{
+    (void)state;
+    struct err err;
+    OWNED_SHOWN_JOB struct shown_job job = {0};
+    OWNED_SHOWN_JOB struct shown_job none = {0};
+    assert_true(shown_job_read(STR("{\"name\":\"a\",\"state\":\"running\",\"source\":{\"paths\":"
+                                   "[\"a\",\"b\",\"c\"]}}"),
+                               &job, &err));
+    assert_string_equal(job.source, "a and 2 more");
+    assert_true(shown_job_read(
+        STR("{\"name\":\"a\",\"state\":\"running\",\"source\":{\"paths\":[]}}"), &none, &err));
+    assert_null(none.source);
+}
+
 static void what_is_no_job_is_refused(void **state)
 {
     (void)state;
@@ -148,6 +163,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_job_is_read_as_the_server_shows_it),
+        cmocka_unit_test(several_inputs_are_counted),
         cmocka_unit_test(what_is_no_job_is_refused),
         cmocka_unit_test(progress_says_what_is_known_and_no_more),
         cmocka_unit_test(a_paused_job_says_so_until_it_has_ended),
