@@ -390,12 +390,22 @@ static enum op_fate join(struct engine *e, struct data_job *job, struct op *op)
     return FATE_DURABLE;
 }
 
+/* Whether the results go where they went: to the same file, or through the same program, whose
+ * spool holds those that it had. */
+static bool same_output(const struct data_job *job, const struct data_spec *spec,
+                        const struct ends *ends)
+{
+    if (job->spec.sink_format == FORMAT_PROGRAM && spec->sink_format == FORMAT_PROGRAM)
+        return strcmp(job->spec.sink_program, spec->sink_program) == 0;
+    return job->out_name && ends->out_name && strcmp(job->out_name, ends->out_name) == 0;
+}
+
 static enum op_fate start_again(struct engine *e, struct data_job *job, struct op *op,
                                 struct ends *ends)
 {
     if (!engine_flush_output(e, job, &op->err))
         return FATE_NOW;
-    bool moved = !job->out_name || !ends->out_name || strcmp(job->out_name, ends->out_name) != 0;
+    bool moved = !same_output(job, op->start.spec, ends);
     bool by_ids = op->start.spec->id_key && op->start.resume;
     bool afresh = op->start.clean_start || by_ids;
     if (afresh) {
