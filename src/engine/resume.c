@@ -30,7 +30,8 @@ enum phase {
 struct resume {
     enum phase phase;
     bool fresh;
-    int fd; /* the output's, -1 */
+    int fd;     /* the output's, -1 */
+    char *path; /* its */
     bool reading;
     struct line_reader lines;
     bool header;                     /* of a CSV: met */
@@ -51,6 +52,7 @@ void resume_free(struct resume *r)
         line_reader_release(&r->lines);
     source_free(r->input);
     fd_drop(&r->fd);
+    free(r->path);
     free(r);
 }
 
@@ -117,7 +119,7 @@ static void tell_line(const struct data_job *job, struct resume *r, const char *
         return;
     struct log_line *line = log_begin(LOG_WARN, "output.unreadable");
     log_value(line, "job", "%s", job->row.name);
-    log_value(line, "path", "%s", job->spec.sink_path);
+    log_value(line, "path", "%s", r->path);
     log_value(line, "line", "%lld", (long long)r->line);
     log_value(line, "reason", "%s", reason);
     log_end(line);
@@ -220,18 +222,17 @@ static void take_line(struct data_job *job, struct resume *r, const struct line 
 static bool cut_torn(struct data_job *job, struct resume *r, struct err *err)
 {
     struct stat st;
-    if (r->torn_at < 0 || compression_of_path(job->spec.sink_path) != COMPRESS_NONE)
+    if (r->torn_at < 0 || compression_of_path(r->path) != COMPRESS_NONE)
         return true;
     if (fstat(r->fd, &st))
-        return err_errno(err, errno, "%s", job->spec.sink_path);
+        return err_errno(err, errno, "%s", r->path);
     struct log_line *line = log_begin(LOG_WARN, "output.torn");
     log_value(line, "job", "%s", job->row.name);
-    log_value(line, "path", "%s", job->spec.sink_path);
+    log_value(line, "path", "%s", r->path);
     log_value(line, "bytes", "%lld", (long long)(st.st_size - r->torn_at));
     log_value(line, "reason", "%s", "the last line is no whole JSON: it was cut off");
     log_end(line);
-    return file_cut(r->fd, r->torn_at, job->spec.sink_path, err) &&
-           file_sync(r->fd, job->spec.sink_path, err);
+    return file_cut(r->fd, r->torn_at, r->path, err) && file_sync(r->fd, r->path, err);
 }
 
 static bool end_output(struct data_job *job, struct resume *r, struct err *err)
@@ -248,20 +249,24 @@ static bool end_output(struct data_job *job, struct resume *r, struct err *err)
     return true;
 }
 
-/* A killed process may have left an unfinished frame behind what it has committed. */
-static bool end_of_frames(struct data_job *job, int fd, int64_t *limit, struct err *err)
+/* A killed process may have left an unfinished frame behind what it has committed; and in a spool,
+ * which is ours alone, nothing behind that counts. */
+static bool end_of_frames(const struct data_job *job, const struct resume *r, int64_t *limit,
+                          struct err *err)
 {
     struct stat st;
     int64_t committed = job->row.progress.sink_bytes;
     *limit = -1;
-    if (compression_of_path(job->spec.sink_path) == COMPRESS_NONE || committed < 0)
+    bool plain =
+        job->spec.sink_format != FORMAT_PROGRAM && compression_of_path(r->path) == COMPRESS_NONE;
+    if (plain || committed < 0)
         return true;
-    if (fstat(fd, &st))
-        return err_errno(err, errno, "%s", job->spec.sink_path);
+    if (fstat(r->fd, &st))
+        return err_errno(err, errno, "%s", r->path);
     if (st.st_size <= committed)
         return true;
     *limit = committed;
-    return file_cut(fd, committed, job->spec.sink_path, err);
+    return file_cut(r->fd, committed, r->path, err);
 }
 
 /* False in *there without an output. */
@@ -270,11 +275,21 @@ static bool open_output(struct engine *e, struct data_job *job, struct resume *r
 {
     struct err missing = {0};
     int64_t limit = -1;
-    bool empties = job->spec.sink_overwrite && job->row.progress.sink_bytes < 0;
+    bool program = job->spec.sink_format == FORMAT_PROGRAM;
     *there = false;
-    if (!job->spec.sink_path || empties)
+    if (job->spec.sink_format == FORMAT_NONE)
         return true;
-    if (!folders_open(e->options.folders, job->spec.sink_path, O_RDWR, &r->fd, NULL, &missing)) {
+    /* What went to a writer's program, or out of this process, is in its spool. */
+    struct data_spec spec;
+    data_job_sink_spec(e, job, &spec);
+    bool empties = spec.sink_overwrite && job->row.progress.sink_bytes < 0;
+    free(r->path);
+    r->path = TAKE(spec.sink_path);
+    data_spec_release(&spec);
+    if (empties)
+        return true;
+    if (!folders_open(program ? e->state_folders : e->options.folders, r->path, O_RDWR, &r->fd,
+                      NULL, &missing)) {
         if (missing.code == ERR_NOT_FOUND)
             return true;
         *err = missing;
@@ -284,12 +299,11 @@ static bool open_output(struct engine *e, struct data_job *job, struct resume *r
     if (flock(r->fd, LOCK_EX | LOCK_NB))
         return errno == EWOULDBLOCK
                    ? err_set(err, ERR_CONFLICT, "%s is being written by another process or job",
-                             job->spec.sink_path)
-                   : err_errno(err, errno, "lock %s", job->spec.sink_path);
-    if (!end_of_frames(job, r->fd, &limit, err))
+                             r->path)
+                   : err_errno(err, errno, "lock %s", r->path);
+    if (!end_of_frames(job, r, &limit, err))
         return false;
-    line_reader_init(&r->lines, r->fd, job->spec.sink_path, limit,
-                     job->spec.sink_format == FORMAT_CSV);
+    line_reader_init(&r->lines, r->fd, r->path, limit, job->spec.sink_format == FORMAT_CSV);
     r->reading = true;
     return true;
 }
@@ -393,7 +407,9 @@ static void end_resume(struct engine *e, struct data_job *job)
     struct resume *r = TAKE(job->resume);
     tell_end(e, job, r);
     resume_free(r);
-    job->row.progress.sink_bytes = -1;
+    /* A spool is nobody's but ours: it goes on where it was. */
+    if (job->spec.sink_format != FORMAT_PROGRAM)
+        job->row.progress.sink_bytes = -1;
     engine_touch(e, job);
     job->again_now = job->waiting != NULL;
 }

@@ -366,7 +366,10 @@ static bool forget_records(struct engine *e, struct data_job *job, bool go_on, s
     job->at_end = false;
     job->end_bytes = -1;
     job->served_before = 0;
-    engine_remove_spools(e, job);
+    remove_spool(e, job, "in.jsonl");
+    remove_spool(e, job, "errors.jsonl");
+    if (!go_on) /* else it is the output, for a writer */
+        remove_spool(e, job, "out.jsonl");
     return true;
 }
 

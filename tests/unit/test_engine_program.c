@@ -25,6 +25,10 @@ static void wait_ring(struct bench *b)
 {
     uint64_t count;
     struct pollfd fd = {bell, POLLIN, 0};
+    if (engine_next_us(b->engine) <= b->now.mono_us) {
+        pass_time(b, 1);
+        return;
+    }
     if (poll(&fd, 1, DEADLINE_MS) != 1)
         fail_msg("no program did anything for %d s", DEADLINE_MS / 1000);
     assert_int_equal(read(bell, &count, sizeof count), (ssize_t)sizeof count);
@@ -368,6 +372,40 @@ static void a_closed_output_fails_the_job_and_loses_nothing(void **state)
     close(out[1]);
 }
 
+/* By ids the spool of the output is the truth: the input may come in another order. */
+static void records_with_ids_go_on_from_the_spool_of_the_output(void **state)
+{
+    struct bench *b = *state;
+    static const char first[] = "{\"id\":1}\n{\"id\":2}\n", then[] = "{\"id\":3}\n{\"id\":1}\n";
+    int in[2], out[2];
+    bell = eventfd(0, EFD_CLOEXEC);
+    b->spec.id_key = xstrdup("id");
+    for (int run = 0; run < 2; run++) {
+        assert_int_equal(pipe2(in, O_CLOEXEC) + pipe2(out, O_CLOEXEC), 0);
+        with_pipes(b, in[0], out[1]);
+        const char *text = run ? then : first;
+        assert_int_equal(write(in[1], text, strlen(text)), (ssize_t)strlen(text));
+        close(in[1]);
+        struct op op;
+        prepare_start(b, &op, "job");
+        op.start.resume = true;
+        ask(b, &op);
+        assert_went_well(&op);
+        struct settling s;
+        settling_begin(&s, "job");
+        claim_all(b, run ? 1 : 2);
+        settling_add(&s, 0, false, run ? "{\"id\":3}" : "{\"id\":1}");
+        ask(b, &s.op);
+        assert_settled(&s, 1, 0, 0, 0);
+        assert_comes(out[0], run ? "{\"id\":1}\n{\"id\":3}\n" : "{\"id\":1}\n");
+        if (run)
+            UNTIL(b, state_of(b, "job") == JOB_COMPLETED || claim_waiting(b, 1, NULL) > 0);
+        close(in[0]);
+        close(out[0]);
+        close(out[1]);
+    }
+}
+
 #define PROGRAM_TEST(name) cmocka_unit_test_setup_teardown(name, bench_begin, program_end)
 
 int main(void)
@@ -384,6 +422,7 @@ int main(void)
         PROGRAM_TEST(a_clean_start_may_go_to_a_program),
         PROGRAM_TEST(a_job_may_go_from_one_descriptor_to_another),
         PROGRAM_TEST(a_closed_output_fails_the_job_and_loses_nothing),
+        PROGRAM_TEST(records_with_ids_go_on_from_the_spool_of_the_output),
         PROGRAM_TEST(a_program_that_nobody_names_any_more_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
