@@ -185,6 +185,18 @@ static bool add_folder(const struct options *options, struct err *err)
     return false;
 }
 
+/* A refusal that an option of this command answers names it. Always false. */
+static bool add_advice(struct err *err)
+{
+    static const char taken[] = " exists already";
+    size_t len = strlen(err->text), part = sizeof taken - 1;
+    struct err told = *err;
+    if (err->code == ERR_CONFLICT && len > part && strcmp(err->text + len - part, taken) == 0)
+        err_set(err, told.code, "%.180s: --repair goes on with it, --clean-start begins anew",
+                told.text);
+    return false;
+}
+
 static bool start_run(const struct options *options, struct err *err)
 {
     OWNED_BUF struct buf body;
@@ -196,7 +208,7 @@ static bool start_run(const struct options *options, struct err *err)
         !client_open(options, &client, err))
         return false;
     if (!client_ask(client, "POST", "/v1/jobs", buf_str(&body), &answer, err))
-        return add_folder(options, err);
+        return add_advice(err) || add_folder(options, err);
     if (options_has(options, "json")) {
         printf("%.*s\n", (int)answer.len, answer.data);
         return true;

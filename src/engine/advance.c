@@ -17,6 +17,13 @@ void job_fail(struct engine *e, struct data_job *job, const char *what, const ch
     job->unread_from = 0;
 }
 
+static void program_failed(struct engine *e, struct data_job *job, const char *kind,
+                           const char *name, struct program *program)
+{
+    OWNED_MEM char *what = xasprintf("%s %s", kind, name);
+    job_fail(e, job, what, program_failure(program));
+}
+
 /* Whether the reader's program is done; a failed one fails the job. */
 static bool input_ended(struct engine *e, struct data_job *job)
 {
@@ -26,7 +33,7 @@ static bool input_ended(struct engine *e, struct data_job *job)
     case PROGRAM_RUNNING:
         return false;
     case PROGRAM_FAILED:
-        job_fail(e, job, "reader", program_failure(job->feed_in));
+        program_failed(e, job, "reader", job->spec.source_program, job->feed_in);
         return false;
     case PROGRAM_ENDED:
         break;
@@ -44,7 +51,7 @@ static bool output_ended(struct engine *e, struct data_job *job)
     case PROGRAM_RUNNING:
         return false;
     case PROGRAM_FAILED:
-        job_fail(e, job, "writer", program_failure(job->feed_out));
+        program_failed(e, job, "writer", job->spec.sink_program, job->feed_out);
         return false;
     case PROGRAM_ENDED:
         break;
@@ -70,7 +77,7 @@ void job_advance(struct engine *e, struct data_job *job)
     if (job_state_is_final(job->row.state))
         return;
     if (job->feed_out && program_state(job->feed_out) == PROGRAM_FAILED) {
-        job_fail(e, job, "writer", program_failure(job->feed_out));
+        program_failed(e, job, "writer", job->spec.sink_program, job->feed_out);
         return;
     }
     if (job->spec.mode == MODE_WRITE) /* more may always come */

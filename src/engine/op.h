@@ -51,6 +51,7 @@ enum op_refusal {
     REFUSED_NAME_TAKEN,   /* start: the job exists, neither clean_start nor repair */
     REFUSED_OUTPUT_TAKEN, /* start: the output belongs to another job */
     REFUSED_INPUT,        /* start: the input is missing or cannot be read; err.text says why */
+    REFUSED_NO_PROGRAM,   /* start: the operator has named no such reader or writer */
     REFUSED_WRITE_ONLY,   /* claim: mode write */
     REFUSED_READ_ONLY,    /* settle with results: mode read */
     REFUSED_NO_WRITER,    /* settle with results: no sink */

@@ -35,7 +35,7 @@ static bool check_program(const struct programs *programs, const char *name, con
     struct program_end end;
     if (programs_find(programs, name, &end))
         return true;
-    op_refuse(op, REFUSED_OTHERWISE, ERR_INVALID,
+    op_refuse(op, REFUSED_NO_PROGRAM, ERR_INVALID,
               "no %s is named %s: the server knows those of its --%s options", what, name, what);
     return false;
 }

@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "base/spawn.h"
+#include "io/program_words.h"
 #include "io/source.h"
 
 #include <errno.h>
@@ -49,11 +50,12 @@ struct program {
     int64_t printed; /* reader: bytes in the spool when it started, to be compared */
     struct buf held; /* reader: the beginning of a line; writer: nothing */
     char *chunk;
+    struct program_words words;
 
     struct {
         pthread_mutex_t lock;
         enum program_state state;
-        char failure[256]; /* set before the state is PROGRAM_FAILED, then never changed */
+        char failure[512]; /* set before the state is PROGRAM_FAILED, then never changed */
         int64_t consumed, committed;
         bool finish, stop;
         bool far_ahead; /* the reader waits until more is consumed */
@@ -97,17 +99,19 @@ static bool start_process(struct program *p, struct err *err)
 {
     const char *const argv[] = {"/bin/sh", "-c", p->command, NULL};
     int ends[2];
+    OWNED_FD int words = -1;
+    if (!program_words_open(&p->words, &words, err))
+        return false;
     if (pipe2(ends, O_CLOEXEC))
         return err_errno(err, errno, "pipe");
     OWNED_FD int theirs = ends[p->writes ? 0 : 1];
     p->pipe = ends[p->writes ? 1 : 0];
     /* Fewer and larger writes to the spool; a system that does not grant it gives less. */
     fcntl(p->pipe, F_SETPIPE_SZ, CHUNK_BYTES);
-    /* What a program says beside its records goes where the server's own messages go. */
     struct spawn_plan plan = {.argv = argv,
                               .stdin_fd = p->writes ? theirs : -1,
-                              .stdout_fd = p->writes ? STDERR_FILENO : theirs,
-                              .stderr_fd = STDERR_FILENO};
+                              .stdout_fd = p->writes ? words : theirs,
+                              .stderr_fd = words};
     if (!spawn_start(&plan, &p->pid, err))
         return false;
     p->pidfd = pidfd_open(p->pid, 0);
@@ -276,13 +280,16 @@ static bool turn(struct program *p, const struct wishes *w, struct err *err)
     bool look = events || (p->writes && !p->command);
     struct pollfd fds[] = {{p->bell, POLLIN, 0},
                            {p->exited ? -1 : p->pidfd, POLLIN, 0},
-                           {look ? p->pipe : -1, events, 0}};
-    if (poll(fds, 3, -1) < 0)
+                           {look ? p->pipe : -1, events, 0},
+                           {p->words.fd, POLLIN, 0}};
+    if (poll(fds, 4, -1) < 0)
         return errno == EINTR ? true : err_errno(err, errno, "poll");
     uint64_t count = 0;
     if (fds[0].revents && read(p->bell, &count, sizeof count) < 0 && errno != EAGAIN)
         return err_errno(err, errno, "eventfd");
     p->exited = p->exited || fds[1].revents;
+    if (fds[3].revents)
+        program_words_take(&p->words);
     if (!fds[2].revents)
         return true;
     /* Once all is passed on it does not matter who still reads. */
@@ -322,7 +329,7 @@ static int end_process(struct program *p)
 
 static void tell_end(struct program *p, bool worked, int status, const struct err *err)
 {
-    char failure[256] = "";
+    char failure[sizeof p->shared.failure] = "";
     if (WIFEXITED(status) && WEXITSTATUS(status))
         snprintf(failure, sizeof failure, "exit status %d", WEXITSTATUS(status));
     else if (p->exited && WIFSIGNALED(status))
@@ -330,6 +337,9 @@ static void tell_end(struct program *p, bool worked, int status, const struct er
     if (!worked)
         snprintf(failure + strlen(failure), sizeof failure - strlen(failure), "%s%.200s",
                  *failure ? "; " : "", err->text);
+    if (*failure && p->words.last[0])
+        snprintf(failure + strlen(failure), sizeof failure - strlen(failure), "; it said: %s",
+                 p->words.last);
     set_state(p, *failure ? PROGRAM_FAILED : PROGRAM_ENDED, failure);
 }
 
@@ -343,6 +353,8 @@ static void *run(void *program)
     pthread_sigmask(SIG_SETMASK, &all, NULL);
     bool worked = (p->command ? start_process(p, &err) : open_outside(p, &err)) && work(p, &err);
     int status = end_process(p);
+    program_words_take(&p->words);
+    program_words_close(&p->words);
     close_pipe(p);
     tell_end(p, worked, status, &err);
     p->wake(p->context);
@@ -362,7 +374,7 @@ static struct program *program_new(bool writes, const struct program_end *end,
     p->spool_path = xstrdup(spool_path);
     p->wake = wake;
     p->context = context;
-    p->bell = p->spool = p->pipe = p->pidfd = -1;
+    p->bell = p->spool = p->pipe = p->pidfd = p->words.fd = -1;
     p->chunk = xcalloc(1, CHUNK_BYTES);
     buf_init(&p->held, BUF_NO_CAP);
     pthread_mutex_init(&p->shared.lock, NULL);

@@ -284,7 +284,9 @@ def test_a_job_from_start_to_delete(server: ServerProcess) -> None:
 def test_a_job_twice_is_refused_unless_said_how(server: ServerProcess) -> None:
     start(server)
     words = ["job", "start", "--name", "t", "--input", "in.jsonl", "--output", "out.jsonl"]
-    assert server.run_cli(*words).returncode == 1
+    refused = server.run_cli(*words)
+    assert refused.returncode == 1
+    assert "t exists already: --repair goes on with it, --clean-start" in refused.stderr
     assert server.run_cli(*words, "--clean-start").returncode == 0
     assert server.run_cli(*words, "--repair").returncode == 0
 

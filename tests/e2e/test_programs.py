@@ -95,13 +95,15 @@ def test_a_reader_that_prints_something_else_after_a_restart_fails_the_job(
 
 
 def test_a_reader_that_fails_fails_its_job(make_server: Callable[..., ServerProcess]) -> None:
-    server = make_server("--reader", """three=echo '{"n":0}'; exit 3""")
+    command = "echo '{\"n\":0}'; echo 'table gone' >&2; exit 3"
+    server = make_server("--reader", f"three={command}")
     wire = Wire(server.url)
     told = {"output_file_path": str(server.data / "out.jsonl")}
     assert wire.scramble("p", told, "three", "JsonlWriter").status == 200
     wire.serve("p", 100)
     job = wait_for(lambda: (j := job_of(wire, "p"))["state"] == "failed" and j)
-    assert "exit status 3" in job["failure"]
+    assert job["failure"] == "reader three: exit status 3; it said: table gone"
+    assert "\ntable gone\n" in server.log()
     assert "warn job.failed job=" in server.log() and "exit status 3" in server.log()
 
 
@@ -121,6 +123,7 @@ def test_a_program_that_was_not_named_is_refused(
     for reader, writer in [("other", "keep"), ("numbers", "other"), ("keep", "numbers")]:
         reply = wire.scramble("p", {}, reader, writer)
         assert reply.status == 400, reply
+        assert "JsonlReader, CsvReader, JsonlWriter and CsvWriter" in reply.json()["detail"]
     assert wire.call("GET", "/v1/jobs").json()["jobs"] == []
 
 

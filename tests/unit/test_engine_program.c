@@ -135,18 +135,18 @@ static void a_program_that_fails_fails_the_job(void **state)
 {
     struct bench *b = *state;
     bool finished = false;
-    with_programs(b, "echo 1; exit 3", NULL);
+    with_programs(b, "echo 1; echo no more numbers >&2; exit 3", NULL);
     start(b, "job");
     claim_all(b, 1);
     assert_int_equal(claim_waiting(b, 1, &finished), 0);
     assert_true(finished);
     struct job_view view = view_of(b, "job");
     assert_int_equal(view.state, JOB_FAILED);
-    assert_string_equal(view.failure, "reader: exit status 3");
+    assert_string_equal(view.failure, "reader reader: exit status 3; it said: no more numbers");
     job_view_release(&view);
     reopen_engine(b);
     view = view_of(b, "job");
-    assert_string_equal(view.failure, "reader: exit status 3");
+    assert_string_equal(view.failure, "reader reader: exit status 3; it said: no more numbers");
     job_view_release(&view);
 }
 
@@ -203,7 +203,7 @@ static void a_writer_that_fails_fails_the_job(void **state)
     settle(b, 0, 2);
     UNTIL(b, state_of(b, "job") == JOB_FAILED);
     struct job_view view = view_of(b, "job");
-    assert_non_null(strstr(view.failure, "writer: exit status 7"));
+    assert_non_null(strstr(view.failure, "writer writer: exit status 7"));
     job_view_release(&view);
 }
 

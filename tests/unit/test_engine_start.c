@@ -101,12 +101,12 @@ static void programs_that_nobody_named_are_refused(void **state)
     b->spec.source_format = FORMAT_PROGRAM;
     set_text(&b->spec.source_path, NULL);
     set_text(&b->spec.source_program, "numbers");
-    refused_start(b, "job", REFUSED_OTHERWISE, ERR_INVALID, "no reader is named numbers");
+    refused_start(b, "job", REFUSED_NO_PROGRAM, ERR_INVALID, "no reader is named numbers");
     assert_true(programs_add(b->readers, "numbers=seq 3", &b->err));
     b->spec.sink_format = FORMAT_PROGRAM;
     set_text(&b->spec.sink_path, NULL);
     set_text(&b->spec.sink_program, "counter");
-    refused_start(b, "job", REFUSED_OTHERWISE, ERR_INVALID, "no writer is named counter");
+    refused_start(b, "job", REFUSED_NO_PROGRAM, ERR_INVALID, "no writer is named counter");
 }
 
 /* Of several reasons the first in this order is told: token, input, output, name. */

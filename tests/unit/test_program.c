@@ -146,6 +146,33 @@ static void a_reader_that_fails_is_told_with_its_status(void **state)
     assert_failed(p, "exit status 127");
 }
 
+static void the_last_line_that_it_said_is_told_with_its_failure(void **state)
+{
+    static const struct {
+        const char *command, *failure;
+    } cases[] = {
+        {"echo first >&2; echo 'no such table' >&2; exit 3",
+         "exit status 3; it said: no such table"},
+        {"printf 'no line end' >&2; exit 1", "exit status 1; it said: no line end"},
+        {"printf 'why\\n\\n  \\n' >&2; exit 1", "exit status 1; it said: why"},
+        {"printf 'a\\033[31mb\\377\\n' >&2; exit 1", "exit status 1; it said: a?[31mb?"},
+        {"printf 'caf\\303\\251\\n' >&2; exit 1", "exit status 1; it said: caf\303\251"},
+        {"exit 1", "exit status 1"},
+        /* What it leaves behind may hold the pipe; that is not waited for. */
+        {"sleep 60 >/dev/null & echo gone >&2; exit 2", "exit status 2; it said: gone"},
+    };
+    struct temp *t = *state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        OWNED(program) struct program *p = reader(t, cases[i].command);
+        assert_int_equal(wait_end(p), PROGRAM_FAILED);
+        assert_string_equal(program_failure(p), cases[i].failure);
+    }
+    OWNED(program)
+    struct program *p = reader(t, "printf '%10000s\\n' x | tr ' x' '\\303\\251' >&2; exit 1");
+    assert_failed(p, "exit status 1; it said: ");
+    assert_true(strlen(program_failure(p)) < 250);
+}
+
 static void what_is_committed_is_passed_to_a_writer(void **state)
 {
     struct temp *t = *state;
@@ -303,6 +330,7 @@ int main(void)
         UNIT(a_reader_run_again_must_print_the_same),
         UNIT(a_large_output_is_spooled_as_fast_as_it_is_consumed),
         UNIT(a_reader_that_fails_is_told_with_its_status),
+        UNIT(the_last_line_that_it_said_is_told_with_its_failure),
         UNIT(what_is_committed_is_passed_to_a_writer),
         UNIT(a_writer_gets_lines_as_they_are_committed),
         UNIT(a_large_spool_is_passed_whole),

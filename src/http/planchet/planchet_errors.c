@@ -84,6 +84,13 @@ static void output_taken(const struct op *op, struct buf *out)
     buf_add_text(out, "`.");
 }
 
+/* Most often it is one of these with a slip of the pen. */
+static void no_program(const struct op *op, struct buf *out)
+{
+    buf_add_text(out, op->err.text);
+    buf_add_text(out, "; JsonlReader, CsvReader, JsonlWriter and CsvWriter are always there");
+}
+
 static void never_served(const struct op *op, struct buf *out)
 {
     buf_add_text(out, "Item was never served");
@@ -106,6 +113,7 @@ static const struct {
     [REFUSED_NAME_TAKEN] = {NULL, name_taken},
     [REFUSED_OUTPUT_TAKEN] = {NULL, output_taken},
     [REFUSED_INPUT] = {NULL, missing_input},
+    [REFUSED_NO_PROGRAM] = {NULL, no_program},
     [REFUSED_WRITE_ONLY] = {"Trying to read from a write-only job", NULL},
     [REFUSED_READ_ONLY] = {"Trying to send to a read-only job", NULL},
     [REFUSED_NO_WRITER] = {"No valid writer initialised", NULL},
