@@ -19,6 +19,7 @@ struct lease {
     int64_t span_us; /* of a kept one: how long each sign of life lasts */
     char *worker;    /* likewise: a name for people */
     int64_t answers, recalled;
+    bool alone;
 };
 
 struct leases {
@@ -236,6 +237,16 @@ const char *lease_worker(const struct lease *l)
 int64_t lease_span_us(const struct lease *l)
 {
     return l->span_us;
+}
+
+bool lease_is_alone(const struct lease *l)
+{
+    return l->alone;
+}
+
+void lease_set_alone(struct lease *l, bool alone)
+{
+    l->alone = alone;
 }
 
 void lease_set_span(struct lease *l, int64_t span_us)

@@ -64,6 +64,9 @@ bool lease_is_kept(const struct lease *l);
 /* "" when it is not kept or has no name. */
 const char *lease_worker(const struct lease *l);
 int64_t lease_span_us(const struct lease *l);
+/* Whether some of what it holds was given to be run with nothing else beside. */
+bool lease_is_alone(const struct lease *l);
+void lease_set_alone(struct lease *l, bool alone);
 void lease_set_span(struct lease *l, int64_t span_us);
 
 /* A claim is answered: counts it, returns the answer's number. */

@@ -12,9 +12,7 @@ void job_fail(struct engine *e, struct data_job *job, const char *what, const ch
     job->row.failure = xasprintf("%s: %s", what, why);
     if (engine_move(e, job, JOB_FAIL, &ignored))
         list_add(&e->building.ended, job);
-    leases_clear(job->leases);
-    ledger_unserve(job->ledger);
-    job->unread_from = 0;
+    data_job_unserve(job);
 }
 
 static void program_failed(struct engine *e, struct data_job *job, const char *kind,

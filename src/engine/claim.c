@@ -62,14 +62,19 @@ static enum found take_returned(struct engine *e, struct data_job *job, struct o
             return FOUND_END;
         }
         job->unread_from = record;
+        int64_t together = suspects_together(job, lease, record);
         bool alone = must_be_alone(job, lease, record);
-        if (alone && op->claim.count > 0)
+        bool apart = alone || (together > 0) != op->claim.alone;
+        if (apart && op->claim.count > 0)
             return FOUND;
+        if (together > 0 && together < op->claim.most)
+            op->claim.most = together;
         struct source_record got;
         switch (data_job_read_again(e, job, record, &got, err)) {
         case SOURCE_RECORD:
             ledger_set(job->ledger, record, RECORD_SERVED);
             add_record(op, &got);
+            op->claim.alone = together > 0;
             if (lease)
                 lease_add(lease, record);
             break;
@@ -131,8 +136,8 @@ static enum found look(struct engine *e, struct data_job *job, struct op *op, st
         return look_through(e, job);
     data_job_begin_slice(e, job);
     enum found found = take_returned(e, job, op, lease, err);
-    if (found != FOUND_END)
-        return found;
+    if (found != FOUND_END || op->claim.alone)
+        return found_or(op, found);
     bool ended = false;
     if (!data_job_still_ended(e, job, &ended, err) ||
         (!ended && !data_job_need_reader(e, job, err)))
@@ -159,7 +164,7 @@ static void drop_records(struct op *op)
 {
     op->claim.count = 0;
     op->claim.records.len = 0;
-    op->claim.has_lease = false;
+    op->claim.has_lease = op->claim.alone = false;
 }
 
 /* Gives back what a failed look had claimed already. */
@@ -170,7 +175,7 @@ static void undo_look(struct data_job *job, struct op *op, struct lease *lease)
         claim_take_back(job, buf_str(&op->claim.records), lease);
     }
     if (lease && !lease_is_kept(lease))
-        leases_end(job->leases, lease);
+        data_job_end_lease(job, lease);
     drop_records(op);
 }
 
@@ -180,7 +185,13 @@ static void finish_claim(struct engine *e, struct data_job *job, struct op *op, 
     double mean = (double)op->claim.records.len / (double)op->claim.count;
     job->record_bytes += (mean - job->record_bytes) / 8;
     e->stats.served += op->claim.count;
-    if (!lease || (lease_is_kept(lease) && session_answer(e, job, op)))
+    if (lease && lease_is_kept(lease)) {
+        lease_set_alone(lease, op->claim.alone);
+        (void)!session_answer(e, job, op); /* it is there */
+        return;
+    }
+    limits_answer(e, job, op);
+    if (!lease)
         return;
     op->claim.has_lease = true;
     memcpy(op->claim.token, lease_token(lease), LEASE_TOKEN_BYTES);
@@ -243,11 +254,16 @@ static bool may_wait(const struct engine *e, const struct data_job *job, const s
            op->claim.wait_until_us > e->now.mono_us;
 }
 
-static void wait_for_records(struct engine *e, struct data_job *job, struct op *op)
+static void put_in_line(struct data_job *job, struct op *op)
 {
     op->next = NULL;
     *job->waiting_end = op;
     job->waiting_end = &op->next;
+}
+
+static void wait_for_records(struct engine *e, struct data_job *job, struct op *op)
+{
+    put_in_line(job, op);
     engine_activate(e, job);
     watch_job(e, job);
 }
@@ -304,6 +320,15 @@ static enum op_fate answer_end(struct engine *e, struct data_job *job, struct op
     return job->touched ? FATE_DURABLE : fate;
 }
 
+/* There may be records, but none for this claim now. */
+static enum op_fate hold_up(struct engine *e, struct data_job *job, struct op *op)
+{
+    if (!may_wait(e, job, op, FOUND_END) || limits_changed(job, op))
+        return answer_empty(e, job, op);
+    wait_for_records(e, job, op);
+    return FATE_WAITS;
+}
+
 static enum op_fate claim_now(struct engine *e, struct data_job *job, struct op *op)
 {
     if (op->claim.add && !session_of(job, op)) /* it was ended while the claim waited */
@@ -332,7 +357,8 @@ static enum op_fate claim_now(struct engine *e, struct data_job *job, struct op 
         return FATE_NOW;
     /* Asked before the look: it may print its last lines and end behind it. */
     bool prints = job->feed_in && program_state(job->feed_in) == PROGRAM_RUNNING;
-    op->claim.most = op->claim.max_records;
+    if (!limits_allow(e, job, op))
+        return hold_up(e, job, op);
     enum found found = try_claim(e, job, op, &op->err);
     if (data_job_must_list(job))
         engine_touch(e, job);
@@ -341,7 +367,8 @@ static enum op_fate claim_now(struct engine *e, struct data_job *job, struct op 
     if (found == FOUND_ERROR)
         return FATE_NOW;
     bool later = (e->in_commit && found == FOUND_END) || job->resume;
-    job->again_now = found == FOUND_PAUSE || later;
+    if (found == FOUND_PAUSE || later)
+        job->again_now = true;
     if (later) {
         wait_for_records(e, job, op);
         return FATE_WAITS;
@@ -350,7 +377,8 @@ static enum op_fate claim_now(struct engine *e, struct data_job *job, struct op 
         job->exhausted = true;
         job_advance(e, job);
     }
-    if (!job_state_is_final(job->row.state) && may_wait(e, job, op, found)) {
+    if (!job_state_is_final(job->row.state) && may_wait(e, job, op, found) &&
+        !limits_changed(job, op)) {
         wait_for_records(e, job, op);
         return FATE_WAITS;
     }
@@ -388,6 +416,20 @@ void claims_look_for_end(struct engine *e, struct data_job *job)
     }
 }
 
+/* Whether what a waiting claim lacks is what all others lack, too. */
+static bool is_common(const struct op *op)
+{
+    return op->claim.held_up == HELD_UP_BY_NOTHING || op->claim.held_up == HELD_UP_BY_PACE;
+}
+
+static bool somebody_waits(const struct data_job *job)
+{
+    for (const struct op *op = job->waiting; op; op = op->next)
+        if (is_common(op))
+            return true;
+    return false;
+}
+
 enum op_fate op_claim(struct engine *e, struct op *op)
 {
     if (!op_find_job(e, op))
@@ -401,7 +443,7 @@ enum op_fate op_claim(struct engine *e, struct op *op)
     if (op->claim.max_records <= 0)
         return answer_empty(e, job, op);
     /* First come, first served: whoever waits already is before us. */
-    if (job->waiting && !job->row.paused && op->claim.wait_until_us > e->now.mono_us) {
+    if (!job->row.paused && op->claim.wait_until_us > e->now.mono_us && somebody_waits(job)) {
         wait_for_records(e, job, op);
         return FATE_WAITS;
     }
@@ -420,7 +462,9 @@ static struct op *pop_waiting(struct data_job *job)
 
 void claims_feed(struct engine *e, struct data_job *job)
 {
+    bool dry = false; /* nothing for one means nothing for those behind it */
     job->again_now = false;
+    job->wake_us = NEVER_US;
     /* Take the line as it stands: who is told to wait on lines up again behind. */
     struct op *line = job->waiting;
     job->waiting = NULL;
@@ -429,15 +473,13 @@ void claims_feed(struct engine *e, struct data_job *job)
         struct op *op = line;
         line = op->next;
         op->next = NULL;
-        enum op_fate fate = claim_now(e, job, op);
-        op_meet_fate(e, op, fate);
-        if (fate != FATE_WAITS)
+        if (dry && !limits_changed(job, op)) {
+            put_in_line(job, op);
             continue;
-        /* Nothing for the first means nothing for the others. */
-        *job->waiting_end = line;
-        while (*job->waiting_end)
-            job->waiting_end = &(*job->waiting_end)->next;
-        return;
+        }
+        enum op_fate fate = dry ? answer_empty(e, job, op) : claim_now(e, job, op);
+        op_meet_fate(e, op, fate);
+        dry = dry || (fate == FATE_WAITS && is_common(op));
     }
 }
 
@@ -450,7 +492,7 @@ void claims_end(struct data_job *job, const struct err *why)
         buf_add_text(&op->claim.records, "[]");
         op->claim.finished = is_finished(job);
         if (session && (op->claim.finished || (why && op->claim.made)))
-            leases_end(job->leases, session);
+            data_job_end_lease(job, session);
         if (why)
             op->err = *why;
         op->done(op);
@@ -538,5 +580,5 @@ void claim_revert(struct data_job *job, struct op *op)
         return;
     claim_take_back(job, buf_str(&op->claim.records), lease);
     if (lease && (op->claim.made || !lease_is_kept(lease)))
-        leases_end(job->leases, lease);
+        data_job_end_lease(job, lease);
 }

@@ -58,9 +58,7 @@ static bool delete_job(struct engine *e, struct data_job *job, bool with_output,
 
 static bool clean_job(struct engine *e, struct data_job *job, bool with_output, struct err *err)
 {
-    ledger_unserve(job->ledger);
-    leases_clear(job->leases);
-    job->unread_from = 0;
+    data_job_unserve(job);
     engine_touch(e, job);
     if (with_output && !remove_output(e, job, err))
         return false;
@@ -94,8 +92,7 @@ static bool cancel_job(struct engine *e, struct data_job *job, struct err *err)
                        job_state_name(job->row.state));
     if (!engine_move(e, job, JOB_CANCEL, err))
         return false;
-    ledger_unserve(job->ledger);
-    leases_clear(job->leases);
+    data_job_unserve(job);
     claims_end(job, NULL);
     list_add(&e->building.ended, job);
     return true;

@@ -37,6 +37,10 @@ struct data_job *data_job_new(void)
     job->in_hand = in_hand_new();
     for (int kind = 0; kind < NOTE_KIND_COUNT; kind++)
         buf_init(&job->notes[kind], BUF_NO_CAP);
+    job->delays = delays_new();
+    job->suspects = attempts_new();
+    job->slots = slots_new();
+    job->wake_us = NEVER_US;
     job->waiting_end = &job->waiting;
     job->reaching_end = &job->reaching;
     job->again_to = -1;
@@ -80,6 +84,10 @@ void data_job_free(struct data_job *job)
     id_set_free(job->ids);
     for (int kind = 0; kind < NOTE_KIND_COUNT; kind++)
         buf_release(&job->notes[kind]);
+    delays_free(job->delays);
+    attempts_free(job->suspects);
+    slots_free(job->slots);
+    record_set_release(&job->slowed);
     data_spec_release(&job->spec);
     job_row_release(&job->row);
     free(job->unreadable);
@@ -369,7 +377,30 @@ enum record_state data_job_set(struct data_job *job, int64_t record, enum record
 {
     if (state == RECORD_UNREAD && record < job->unread_from)
         job->unread_from = record;
+    if (state != RECORD_SERVED)
+        delays_remove(job->delays, record);
     return ledger_set(job->ledger, record, state);
+}
+
+void data_job_unserve(struct data_job *job)
+{
+    leases_clear(job->leases);
+    slots_clear(job->slots);
+    delays_clear(job->delays);
+    attempts_clear(job->suspects);
+    job->suspect_count = 0;
+    record_set_release(&job->slowed);
+    in_hand_clear(job->in_hand);
+    ledger_unserve(job->ledger);
+    job->unread_from = 0;
+}
+
+void data_job_end_lease(struct data_job *job, struct lease *lease)
+{
+    slots_leave(job->slots, lease_number(lease));
+    if (lease_is_kept(lease))
+        limits_wake(job);
+    leases_end(job->leases, lease);
 }
 
 void data_job_note_tried(struct data_job *job, int64_t record)
@@ -667,8 +698,9 @@ static void view_workers(const struct data_job *job, struct job_view *out)
         const struct lease *lease = leases_at(job->leases, (size_t)i);
         if (!lease_is_kept(lease))
             continue;
-        out->workers[out->worker_count++] =
-            (struct worker_view){xstrdup(lease_worker(lease)), lease_open(lease), -1};
+        out->workers[out->worker_count++] = (struct worker_view){
+            xstrdup(lease_worker(lease)), lease_open(lease),
+            job->spec.concurrency > 0 ? slots_share(job->slots, lease_number(lease)) : -1};
     }
 }
 
@@ -699,6 +731,8 @@ void data_job_view(const struct data_job *job, struct instant now, struct job_vi
         .duplicates = row->progress.duplicates,
         .left_out = row->progress.left_out,
         .no_id = row->progress.no_id,
+        .waiting = delays_count(job->delays),
+        .pace = {job->pace.rpm, job->pace.lowest_rpm, job->pace.halved, job->pace.throttled},
         .leases = leases_count(job->leases),
         .exhausted = job->exhausted,
         .total = estimate_total(job),

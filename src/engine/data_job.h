@@ -4,9 +4,12 @@
 #define PENSTOCK_ENGINE_DATA_JOB_H
 
 #include "core/attempts.h"
+#include "core/delays.h"
 #include "core/in_hand.h"
 #include "core/lease.h"
 #include "core/ledger.h"
+#include "core/pace.h"
+#include "core/slots.h"
 #include "engine/op.h"
 #include "io/program.h"
 #include "io/sink.h"
@@ -35,6 +38,14 @@ struct data_job {
     struct id_form id_form;
     struct resume *resume;             /* looks its output through; NULL when nothing does */
     struct buf notes[NOTE_KIND_COUNT]; /* for the store: what this group's results do not tell */
+    struct delays *delays;     /* served records that wait for their next attempt, in no lease */
+    struct attempts *suspects; /* how many were lost together with the record; suspects.c */
+    int64_t suspect_count;
+
+    bool limited; /* by any of these: */
+    struct slots *slots;
+    struct pace pace;
+    struct record_set slowed; /* handed out before the rate was halved last, not settled since */
 
     struct source *reader; /* reads what is not known yet; NULL until needed */
     struct source *coming; /* becomes the reader when it has got to where that stands; NULL */
@@ -55,6 +66,7 @@ struct data_job {
 
     struct op *waiting, **waiting_end;   /* claims, oldest first */
     bool again_now;                      /* a waiting claim must go on in the next round */
+    int64_t wake_us;                     /* when one may get its next permit; NEVER_US */
     bool looks_for_end;                  /* nobody waits, but see claims_look_for_end */
     struct op *reaching, **reaching_end; /* settlements of records that are not known yet */
     bool portion_over; /* what this run was to take is taken: whoever claims goes home, once nothing
@@ -148,6 +160,12 @@ enum source_got data_job_read(struct engine *e, struct data_job *job, enum recor
  * or SOURCE_FAILED. */
 enum source_got data_job_read_again(struct engine *e, struct data_job *job, int64_t record,
                                     struct source_record *out, struct err *err);
+
+/* Nothing is in flight any more, nobody holds anything: all that was served and not settled is
+ * unread. */
+void data_job_unserve(struct data_job *job);
+/* Ends one lease; what it still holds is the caller's to see to. */
+void data_job_end_lease(struct data_job *job, struct lease *lease);
 
 /* Sets a record's state and keeps unread_from. Returns what it was. */
 enum record_state data_job_set(struct data_job *job, int64_t record, enum record_state state);

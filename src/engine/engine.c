@@ -93,13 +93,14 @@ static void apply(struct engine *e, struct op *op)
 }
 
 /* Whether a waiting claim of the job could get something now. */
-static bool is_worth_a_look(const struct data_job *job)
+static bool is_worth_a_look(const struct engine *e, const struct data_job *job)
 {
     if (!job->waiting || job->row.paused)
         return false;
     if (job_state_is_final(job->row.state))
         return !job->owed; /* an end that is not stored is told later */
-    return job->again_now || ledger_count(job->ledger, RECORD_UNREAD) > 0;
+    return job->again_now || job->wake_us <= e->now.mono_us ||
+           ledger_count(job->ledger, RECORD_UNREAD) > 0;
 }
 
 /* Leases that are due, waits that are over; who has neither any more leaves the list. */
@@ -109,16 +110,17 @@ static void look_at_deadlines(struct engine *e)
     for (size_t i = 0; i < e->active.count; i++) {
         struct data_job *job = e->active.items[i];
         leases_end_due(e, job);
+        delays_end_due(e, job);
         if (job->resume)
             resume_step(e, job);
         settles_go_on(e, job);
         if (job->looks_for_end)
             claims_look_for_end(e, job);
-        if (is_worth_a_look(job))
+        if (is_worth_a_look(e, job))
             claims_feed(e, job);
         claims_time_out(e, job);
         job->active = job->waiting || job->reaching || job->looks_for_end || job->resume ||
-                      leases_count(job->leases);
+                      leases_count(job->leases) || delays_count(job->delays);
         if (job->active)
             e->active.items[kept++] = job;
     }
@@ -130,7 +132,7 @@ static void follow_up(struct engine *e)
 {
     for (size_t i = 0; i < e->active.count; i++) {
         struct data_job *job = e->active.items[i];
-        if (is_worth_a_look(job))
+        if (is_worth_a_look(e, job))
             claims_feed(e, job);
     }
     for (size_t i = 0; i < e->settled.count; i++)
@@ -260,6 +262,10 @@ int64_t engine_next_us(const struct engine *e)
         const struct lease *first = leases_first(job->leases);
         if (first && lease_ends_us(first) < next)
             next = lease_ends_us(first);
+        if (delays_first_us(job->delays) < next)
+            next = delays_first_us(job->delays);
+        if (job->waiting && !job->row.paused && job->wake_us < next)
+            next = job->wake_us;
         if ((job->again_now && job->waiting && !job->row.paused) || job->reaching || job->resume ||
             job->looks_for_end)
             return 0;

@@ -197,10 +197,42 @@ void settles_go_on(struct engine *e, struct data_job *job);
 void settles_end(struct data_job *job, const struct err *why);
 /* Takes an op's settlements back after its group failed. */
 void settle_revert(struct engine *e, struct op *op);
+/* Records whose wait for their next attempt is over are unread. */
+void delays_end_due(struct engine *e, struct data_job *job);
 /* Puts a record down as failed (with a line in `lines` for the error file; returns true), or to be
  * tried again. The reason is a text, or JSON where that is not empty. */
 bool settle_fail(struct engine *e, struct data_job *job, int64_t record, bool final,
                  struct buf *lines, const char *reason, struct str reason_json);
+
+/* limits.c */
+/* Takes the job's limits from its spec. */
+void limits_set(struct data_job *job);
+/* How many records the claim may take now, into op->claim.most; false when none, and in
+ * op->claim.held_up why. */
+MUST_CHECK bool limits_allow(struct engine *e, struct data_job *job, struct op *op);
+/* Puts into an answer what its worker may do with its records, and takes the permits. */
+void limits_answer(struct engine *e, struct data_job *job, struct op *op);
+/* Whether the session of a waiting claim is to be told of another share, records or not. */
+bool limits_changed(const struct data_job *job, const struct op *op);
+/* A session comes; its worker says how many records it runs now (-1: it does not say). */
+void limits_join(struct data_job *job, const struct lease *session);
+void limits_report(struct data_job *job, const struct lease *session, int64_t running);
+/* Something may have come free: waiting claims are looked at again. */
+void limits_wake(struct data_job *job);
+/* A service said of this record, which is in its lease still, that it was too much. */
+void limits_slow(struct engine *e, struct data_job *job, int64_t record);
+
+/* suspects.c */
+/* How many of its kind may be served together with this record, and nothing else; 0: it is no
+ * suspect, or this lease does not care. */
+int64_t suspects_together(const struct data_job *job, const struct lease *lease, int64_t record);
+/* Whether the lease holds records that are to be settled before it gets others. */
+bool suspects_are_open(struct data_job *job, struct lease *lease);
+/* A session is lost: what it holds is unread again, and suspect; or failed when it was proven to
+ * kill. Returns how many failed. */
+int64_t suspects_lose(struct engine *e, struct data_job *job, const struct lease *lease);
+/* A worker has survived the record. */
+void suspects_forget(struct data_job *job, int64_t record);
 
 /* lose.c */
 /* Ends leases that are due: their workers are lost. */

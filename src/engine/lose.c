@@ -1,4 +1,6 @@
-/* lose.c: leases that end: given back by their workers, or lost with them. */
+/* lose.c: leases that end: given back by their workers, or lost with them. What was lost with an
+ * ordinary lease has spent an attempt; what was lost with a session is served apart (suspects.c).
+ */
 #include "base/json.h"
 #include "engine/engine_state.h"
 
@@ -12,7 +14,7 @@ static void give_back_one(void *context, int64_t record)
 void lease_give_back(struct data_job *job, struct lease *lease)
 {
     lease_each(lease, give_back_one, job);
-    leases_end(job->leases, lease);
+    data_job_end_lease(job, lease);
 }
 
 struct ending {
@@ -54,12 +56,14 @@ void lease_lose(struct engine *e, struct data_job *job, struct lease *lease)
 {
     struct ending ending = {.e = e, .job = job};
     if (lease_is_kept(lease)) {
-        ending.back = lease_open(lease);
-        lease_each(lease, give_back_one, job);
+        int64_t open = lease_open(lease);
+        ending.failed = suspects_lose(e, job, lease);
+        ending.back = open - ending.failed;
     } else {
         lease_each(lease, end_one, &ending);
     }
-    leases_end(job->leases, lease);
+    data_job_end_lease(job, lease);
+    limits_wake(job);
     if (ending.back == 0 && ending.failed == 0)
         return;
     e->stats.leases_ended++;
@@ -94,7 +98,7 @@ static void take_answer_back(struct data_job *job, struct op *op, struct lease *
         return;
     claim_take_back(job, op->lease.records, lease);
     if (lease && !op->lease.stays)
-        leases_end(job->leases, lease);
+        data_job_end_lease(job, lease);
 }
 
 enum op_fate op_release_claim(struct engine *e, struct op *op)
@@ -114,6 +118,7 @@ enum op_fate op_release_claim(struct engine *e, struct op *op)
         lease_give_back(job, lease);
     else
         take_answer_back(job, op, lease);
+    limits_wake(job);
     if (job->spec.mode == MODE_READ)
         engine_touch(e, job);
     claims_feed(e, job);

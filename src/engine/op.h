@@ -99,6 +99,13 @@ enum control_verb {
     CONTROL_PURGE   /* delete all jobs, and their outputs when `with_output`; no ref */
 };
 
+/* How fast a job goes: the rate that holds now, and what became of it. */
+struct pace_view {
+    double rpm;        /* 0: no limit */
+    double lowest_rpm; /* to which it fell; 0: it never did */
+    int64_t halved, throttled;
+};
+
 /* A worker that holds a kept lease. */
 struct worker_view {
     char *name; /* owned */
@@ -132,6 +139,7 @@ struct job_view {
     int64_t leases;
     struct worker_view *workers; /* owned: those with a kept lease */
     size_t worker_count;
+    struct pace_view pace;
     bool exhausted; /* reading has met the end of the input */
     double rate;    /* records settled a second, of late; 0 when idle */
     int64_t total;  /* records in all: exact when exhausted, else estimated by size; -1 unknown */
@@ -216,6 +224,12 @@ struct op {
             double first_us, every_us;
             bool alone;   /* out: its one record was in the hands of a worker that died */
             int64_t most; /* the engine's: how many it may get now */
+            enum {
+                HELD_UP_BY_NOTHING, /* or by what holds up all others, too */
+                HELD_UP_BY_PACE,    /* likewise */
+                HELD_UP_BY_SLOTS,
+                HELD_UP_BY_SUSPECTS
+            } held_up; /* the engine's: why it may get none now */
             bool made; /* out: this claim has made its kept lease, the asker does not know it yet */
             int64_t answer; /* out: number of the answer, for giving it back */
         } claim;

@@ -29,6 +29,7 @@ static struct lease *begin_session(struct engine *e, struct data_job *job, struc
     lease_keep(lease, op->claim.worker, lease_ends_us(lease) - e->now.mono_us);
     memcpy(op->claim.token, lease_token(lease), LEASE_TOKEN_BYTES);
     op->claim.made = op->claim.add = true;
+    limits_join(job, lease);
     return lease;
 }
 
@@ -79,8 +80,11 @@ bool session_begin(struct engine *e, struct data_job *job, struct op *op)
     struct lease *lease = known ? find_session(job, op) : begin_session(e, job, op);
     if (!lease)
         return false;
+    /* Who may not have heard the last answer may not know its share either. */
     if (known && op->claim.has_holds)
         recall(job, lease, op);
+    else
+        limits_report(job, lease, op->claim.running);
     /* While its claim waits here the worker lives: its time begins when the wait is over. */
     bool waits = op->claim.wait_until_us > e->now.mono_us && op->claim.wait_until_us != NEVER_US;
     session_lives(job, lease, waits ? op->claim.wait_until_us : e->now.mono_us);
@@ -96,10 +100,11 @@ bool session_answer(struct engine *e, struct data_job *job, struct op *op)
     if (!lease)
         return find_session(job, op) != NULL;
     if (op->claim.finished) {
-        leases_end(job->leases, lease);
+        data_job_end_lease(job, lease);
         return true;
     }
     lease_extend(job->leases, lease, e->now.mono_us + lease_span_us(lease));
+    limits_answer(e, job, op);
     op->claim.has_lease = true;
     op->claim.answer = lease_count_answer(lease);
     op->claim.lease_ends_at_us = e->now.wall_us + lease_span_us(lease);
@@ -112,7 +117,7 @@ void session_abandon(struct engine *e, struct data_job *job, struct op *op)
     if (!lease)
         return;
     if (op->claim.made)
-        leases_end(job->leases, lease);
+        data_job_end_lease(job, lease);
     else
         lease_extend(job->leases, lease, e->now.mono_us + lease_span_us(lease));
 }

@@ -109,6 +109,9 @@ static int64_t leave_lease(struct data_job *job, struct lease *asker, int64_t re
     if (!lease || !lease_holds(lease, record))
         return 0;
     lease_drop(lease, record);
+    suspects_forget(job, record);
+    if (record_set_has(&job->slowed, record))
+        record_set_drop(&job->slowed, record);
     return lease_number(lease);
 }
 
@@ -161,6 +164,41 @@ bool settle_fail(struct engine *e, struct data_job *job, int64_t record, bool fi
     return failed;
 }
 
+/* How long a record waits for its next attempt, in microseconds. What a service asks for is never
+ * cut short; else it is a tenth more or less, so that what failed together does not come again
+ * together. */
+static int64_t delay_us(struct engine *e, const struct data_job *job,
+                        const struct settle_entry *entry)
+{
+    double chance = (double)rng_below(&e->rng, 1 << 20) / (1 << 20);
+    if (entry->retry_after_us > 0)
+        return (int64_t)((double)entry->retry_after_us * (1 + chance / 10));
+    int64_t failed_before = attempts_get(job->attempts, entry->record) - 1;
+    double delay = (double)job->spec.retry_delay_us;
+    for (int64_t i = 0; i < failed_before && delay < (double)DATA_RETRY_DELAY_MAX_US; i++)
+        delay *= job->spec.retry_factor > 1 ? job->spec.retry_factor : 1;
+    if (delay > (double)DATA_RETRY_DELAY_MAX_US)
+        delay = (double)DATA_RETRY_DELAY_MAX_US;
+    return (int64_t)(delay * (0.9 + chance / 5));
+}
+
+/* A record that waits counts as served, so that the job is not at its end, and is in no lease. */
+static void delay_record(struct engine *e, struct data_job *job, const struct settle_entry *entry,
+                         enum record_state before)
+{
+    if (before != RECORD_SERVED || (entry->retry_after_us == 0 && job->spec.retry_delay_us == 0))
+        return;
+    data_job_set(job, entry->record, RECORD_SERVED);
+    delays_add(job->delays, entry->record, e->now.mono_us + delay_us(e, job, entry) + 1);
+    engine_activate(e, job);
+}
+
+void delays_end_due(struct engine *e, struct data_job *job)
+{
+    for (int64_t record = 0; (record = delays_take_due(job->delays, e->now.mono_us)) >= 0;)
+        data_job_set(job, record, RECORD_UNREAD);
+}
+
 static bool apply_failure(struct engine *e, struct data_job *job, struct op *op,
                           struct settle_entry *entry, struct lease *lease)
 {
@@ -173,14 +211,18 @@ static bool apply_failure(struct engine *e, struct data_job *job, struct op *op,
      */
     bool in_time = before == RECORD_SERVED || (before == RECORD_UNREAD && op->settle.final);
     bool held = before == RECORD_SERVED && (!lease || lease_holds(lease, entry->record));
-    if (!in_time || (op->settle.has_lease && !held)) {
+    if (!in_time || (op->settle.has_lease && !held) || delays_has(job->delays, entry->record)) {
         op->settle.repeats++;
         return true;
     }
+    if (entry->throttled)
+        limits_slow(e, job, entry->record);
     if (before == RECORD_SERVED)
         entry->lease = leave_lease(job, lease, entry->record);
     bool failed = settle_fail(e, job, entry->record, op->settle.final || entry->final,
                               &job->failure_lines, "marked by its worker", reason_of(op, entry));
+    if (!failed)
+        delay_record(e, job, entry, before);
     entry->before = (uint8_t)before;
     entry->taken = true;
     *(failed ? &op->settle.failed : &op->settle.retried) += 1;
@@ -201,7 +243,8 @@ static void revert_entries(struct data_job *job, struct op *op, size_t count)
         if (job->spec.mode == MODE_WRITE)
             continue;
         /* A record that came back as failed may be in other hands by now. */
-        if (entry->failed && ledger_get(job->ledger, entry->record) == RECORD_SERVED)
+        bool waits = entry->failed && delays_remove(job->delays, entry->record);
+        if (entry->failed && !waits && ledger_get(job->ledger, entry->record) == RECORD_SERVED)
             continue;
         /* Whose result was lost here does not come again by itself when nobody waits for a lease to
          * end: the record is served anew. */
@@ -426,6 +469,8 @@ enum op_fate op_settle(struct engine *e, struct op *op)
     engine_touch(e, job);
     if (!apply_all(e, job, op, lease))
         return FATE_NOW;
+    if (job->limited || job->suspect_count)
+        limits_wake(job);
     data_job_count_rate(job, op->settle.written + op->settle.skipped + op->settle.failed,
                         e->now.mono_us);
     e->stats.written += op->settle.written;

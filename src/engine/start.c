@@ -207,6 +207,7 @@ static void adopt(struct engine *e, struct data_job *job, const struct op *op, s
 {
     data_spec_release(&job->spec);
     data_spec_copy(&job->spec, op->start.spec);
+    limits_set(job);
     free(job->row.spec);
     job->row.spec = spec_text(&job->spec);
     free(job->out_name);
@@ -307,9 +308,7 @@ static bool same_input(struct engine *e, const struct data_job *job, const struc
 void engine_reopen(struct engine *e, struct data_job *job, bool with_failed)
 {
     struct err ignored;
-    ledger_unserve(job->ledger);
-    leases_clear(job->leases);
-    in_hand_clear(job->in_hand);
+    data_job_unserve(job);
     if (with_failed) {
         for (int64_t record = 0; record < ledger_known(job->ledger); record++)
             if (attempts_get(job->attempts, record))
@@ -317,7 +316,6 @@ void engine_reopen(struct engine *e, struct data_job *job, bool with_failed)
         ledger_unfail(job->ledger);
         job->live.bad = 0;
     }
-    job->unread_from = 0;
     job->exhausted = false;
     engine_touch(e, job);
     free(TAKE(job->row.failure));
@@ -355,10 +353,9 @@ static bool forget_records(struct engine *e, struct data_job *job, bool go_on, s
     free(job->row.progress.sink_columns);
     job->row.progress = fresh;
     data_job_note_stored(job, &job->row);
+    data_job_unserve(job);
     ledger_clear(job->ledger);
     attempts_clear(job->attempts);
-    leases_clear(job->leases);
-    in_hand_clear(job->in_hand);
     job->live = (struct live){0};
     job->bad_lines.len = 0;
     job->tried_count = 0;
@@ -511,6 +508,7 @@ void engine_load_job(struct engine *e, struct job_row *row)
         data_job_give_up(job, "its kind, state or token is none that is known");
     else if (!data_spec_read(str_of(job->row.spec), &job->spec, &fault))
         data_job_give_up(job, fault.text);
+    limits_set(job);
     if (job->unreadable)
         keep_output(job);
     set_errors_path(e, job);

@@ -1,4 +1,4 @@
-"""Sessions: a worker's kept lease, what it may hold, and what becomes of it when the worker is gone."""
+"""Sessions: a worker's kept lease, what it may hold, and what becomes of it when it is gone."""
 
 from __future__ import annotations
 

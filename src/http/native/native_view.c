@@ -115,6 +115,25 @@ static void write_workers(const struct job_view *v, struct json_out *o)
     json_out_close(o, ']');
 }
 
+/* How fast it may go now; null when nothing limits the rate. */
+static void write_pace(const struct job_view *v, struct json_out *o)
+{
+    if (!(v->pace.rpm > 0) && !v->spec.adaptive) {
+        json_out_null(o);
+        return;
+    }
+    json_out_open(o, '{');
+    json_out_name(o, "rpm");
+    json_out_double(o, v->pace.rpm > 0 ? rounded(v->pace.rpm) : (double)NAN);
+    json_out_name(o, "lowest_rpm");
+    json_out_double(o, v->pace.halved ? rounded(v->pace.lowest_rpm) : (double)NAN);
+    json_out_name(o, "halved");
+    json_out_i64(o, v->pace.halved);
+    json_out_name(o, "throttled");
+    json_out_i64(o, v->pace.throttled);
+    json_out_close(o, '}');
+}
+
 void native_job_write(const struct job_view *v, struct json_out *o)
 {
     json_out_open(o, '{');
@@ -137,6 +156,8 @@ void native_job_write(const struct job_view *v, struct json_out *o)
     json_out_i64(o, v->leases);
     json_out_name(o, "workers");
     write_workers(v, o);
+    json_out_name(o, "pace");
+    write_pace(v, o);
     json_out_name(o, "exhausted");
     json_out_bool(o, v->exhausted);
     json_out_name(o, "rate_per_s");
