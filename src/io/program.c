@@ -292,10 +292,14 @@ static bool turn(struct program *p, const struct wishes *w, struct err *err)
         program_words_take(&p->words);
     if (!fds[2].revents)
         return true;
-    /* Once all is passed on it does not matter who still reads. */
-    if (p->writes && fds[2].revents & POLLERR && !(w->finish && p->at == w->committed))
+    if (!p->writes)
+        return read_some(p, err);
+    /* Once all is passed on it does not matter who still reads; that this was all may have been
+     * said while the thread slept. */
+    struct wishes now = wishes_of(p);
+    if (fds[2].revents & POLLERR && !(now.finish && p->at == now.committed))
         return nobody_reads(p, err);
-    return p->writes ? write_some(p, w, err) : read_some(p, err);
+    return write_some(p, &now, err);
 }
 
 /* Until the process has ended and all its bytes are moved. False when it must be given up. */

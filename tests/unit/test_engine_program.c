@@ -356,7 +356,7 @@ static void a_closed_output_fails_the_job_and_loses_nothing(void **state)
     close(out[0]);
     UNTIL(b, state_of(b, "job") == JOB_FAILED);
     struct job_view view = view_of(b, "job");
-    assert_non_null(strstr(view.failure, "writer: the output was closed"));
+    assert_non_null(strstr(view.failure, ": the output was closed"));
     job_view_release(&view);
     close(out[1]);
     assert_int_equal(pipe2(out, O_CLOEXEC), 0);
