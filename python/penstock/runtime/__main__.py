@@ -12,6 +12,7 @@ import time
 import traceback
 
 from .channel import VARIABLE, Channel, Message
+from .fine_selector import FineSelector
 from .target import Target, TargetError, load
 from .worker import Worker
 
@@ -57,7 +58,7 @@ def _run(channel: Channel, target: Target, go: Message) -> int:
         worker.append(Worker(channel, target, go))
         return await worker[0].run()
 
-    loop = asyncio.new_event_loop()
+    loop = asyncio.SelectorEventLoop(FineSelector())
     asyncio.set_event_loop(loop)
     status = loop.run_until_complete(work())
     if worker[0].stuck:

@@ -54,6 +54,8 @@ class Worker:
         self._max_memory_bytes = int(go.get("max_memory_bytes") or 0)
         self._max_records = int(go.get("max_records") or 0)
         self._changed = asyncio.Event()
+        #: What _until waits for.
+        self._awaited: Callable[[], bool] | None = None
         self._stopping = asyncio.Event()
         self._grace_ends_s = float("inf")
         #: Why it ends: "finished", "stopped", "recycle".
@@ -129,13 +131,20 @@ class Worker:
             claiming.result()
 
     async def _claim_all(self) -> None:
+        most = 0
+
+        def hungry() -> bool:
+            nonlocal most
+            most = self._wanted()
+            return most > 0
+
         while True:
-            await self._until(lambda: self._wanted() > 0)
+            await self._until(hungry)
             asked_s = time.monotonic()
             lease = self._session.lease
             try:
                 running = self._supply.live * (self._target.batch_size or 1)
-                claimed = await self._session.claim(self._wanted(), running, self._session.wait_s)
+                claimed = await self._session.claim(most, running, self._session.wait_s)
             except LeaseEndedError:
                 self._lost(lease)
                 continue
@@ -292,13 +301,16 @@ class Worker:
 
     def _change(self) -> None:
         """Something has ended. Also the moment to see whether a fresh process should go on."""
-        self._changed.set()
+        # Asked here, since this comes for every few records: a task that wakes to ask costs more.
+        if self._awaited is None or self._awaited():
+            self._changed.set()
         if not self._stopping.is_set() and (self._runner.stuck or self._grown()):
             self._end("recycle", float("inf"))
 
     async def _until(self, true: Callable[[], bool], within_s: float = float("inf")) -> None:
         """Waits until something has made it true, or so long."""
         while not true():
+            self._awaited = true
             self._changed.clear()
             if within_s == float("inf"):
                 await self._changed.wait()
@@ -327,9 +339,7 @@ class Worker:
         self._open_http_session(self._context)
         self._runner.context = self._context
         # What is there now stays: the collector need not look at it again and again.
-        gc.collect()
         gc.freeze()
-        gc.set_threshold(50000, 20, 20)
         self._channel.say(ready={})
 
     def _open_http_session(self, context: dict[str, Any]) -> None:
