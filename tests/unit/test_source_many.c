@@ -145,7 +145,8 @@ static void pauses_change_nothing(void **state)
     INPUTS(t, "a", "b.csv", "c", "d.gz");
     OWNED(source) struct source *s = must_open(t);
     struct source_record r;
-    int records = 0, pauses = 0, got = SOURCE_PAUSE;
+    int records = 0, pauses = 0;
+    enum source_got got = SOURCE_PAUSE;
     source_allow(s, 0);
     for (; got != SOURCE_END; records += got == SOURCE_RECORD || got == SOURCE_BAD) {
         got = source_next(s, &r, &t->err);
