@@ -98,6 +98,7 @@ static bool begin(struct run *r, struct err *err)
 {
     struct str hello;
     if (!run_settings_read(r->options, true, &r->settings, err) ||
+        (!server_of(r) && !run_job_check_inputs(&r->settings, err)) ||
         !run_server_key(r->options, &r->key, err) ||
         !run_worker_init(&r->worker, &r->settings, r->options, err) ||
         !run_session_open(&r->settings, &r->worker, &r->session, err) || !need_place(r, err))
@@ -206,7 +207,8 @@ static bool conclude(struct run *r, struct err *err)
         .reason = good ? NULL : err->text,
         .figures = figures,
         .unread = r->end.unread + r->end.served,
-        .repeats = r->end.repeats,
+        .duplicates = r->end.duplicates,
+        .repeats = r->end.repeats - run_session_before(r->session)->repeats,
         .deaths = run_session_deaths(r->session),
         .started_at_us = r->started.wall_us,
         .ended_at_us = now.wall_us,

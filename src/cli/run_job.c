@@ -21,6 +21,16 @@ char *run_job_errors_path(const char *output)
     return xasprintf("%.*s.errors.jsonl", (int)length, output);
 }
 
+bool run_job_check_inputs(const struct run_settings *s, struct err *err)
+{
+    for (size_t i = 0; i < s->input_count; i++) {
+        OWNED_MEM char *path = NULL;
+        if (!run_path_of_input(s->inputs[i], &path, err))
+            return false;
+    }
+    return true;
+}
+
 static void add_text(struct json_out *o, const char *name, const char *text)
 {
     if (!text)

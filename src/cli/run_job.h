@@ -9,6 +9,8 @@
  * that is not there, an output that cannot be. */
 MUST_CHECK bool run_job_write(const struct run_settings *s, const char *name, bool local,
                               struct buf *out, struct err *err);
+/* Whether the inputs that are named so far are there. ERR_INVALID. */
+MUST_CHECK bool run_job_check_inputs(const struct run_settings *s, struct err *err);
 /* Where failed records are listed unless something else is asked: beside the output. To be freed.
  */
 char *run_job_errors_path(const char *output);

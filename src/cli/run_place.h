@@ -21,8 +21,9 @@ const char *run_place_url(const struct run_place *p);
 
 /* Makes the folders on the way to a file. */
 MUST_CHECK bool run_make_folders(const char *path, struct err *err);
-/* The absolute form, without links, of a file that exists (ERR_INVALID: it does not; `what` says in
- * a word what it is for), and of one that may not exist while its folder does. To be freed. */
+/* The absolute form, without links, of a file that exists (ERR_INVALID: it does not), and
+ * of one that may not exist while its folder does; `what` says in a word what it is for. To be
+ * freed. */
 MUST_CHECK bool run_path_of_input(const char *path, char **out, struct err *err);
 MUST_CHECK bool run_path_of_output(const char *path, const char *what, char **out, struct err *err);
 

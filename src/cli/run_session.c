@@ -143,7 +143,7 @@ static void on_died(void *context, int number, const char *how, const char *leas
     log_value(line, "how", "%s", how);
     log_end(line);
     if (replaced)
-        run_session_say(r, "worker process %d was %s; another takes its place", number, how);
+        run_session_say(r, "worker process %d %s; another takes its place", number, how);
     if (!lease)
         return;
     r->lost = xrealloc(r->lost, (r->lost_count + 1) * sizeof *r->lost);
@@ -383,11 +383,14 @@ bool run_session_hello(struct run_session *r, struct str *body, struct err *err)
 void run_session_figures(const struct shown_job *before, const struct shown_job *now,
                          struct progress_figures *out)
 {
+    int64_t passed_over = now->done_before + now->duplicates + now->left_out;
+    int64_t done = now->done - passed_over;
+    int64_t begun = before->done - (before->done_before + before->duplicates + before->left_out);
     *out = (struct progress_figures){
-        .done = now->done - now->skipped - (before->done - before->skipped),
+        .done = done - now->skipped - (begun - before->skipped),
         .failed = now->failed,
         .skipped = now->skipped - before->skipped,
-        .before = before->done,
+        .before = begun + now->done_before,
         .total = now->total,
         .total_is_exact = now->exhausted,
         .in_flight = now->in_flight,

@@ -266,11 +266,24 @@ static bool read_job(const struct options *options, struct run_settings *s, stru
            read_portion(options, s, err);
 }
 
+/* When all has been said. */
+static bool check(const struct run_settings *s, struct err *err)
+{
+    if (s->input_count == 0)
+        return err_set(err, ERR_INVALID, "run needs --input");
+    if (!s->output)
+        return err_set(err, ERR_INVALID, "run needs --output");
+    if (s->rerun_key && !s->id_key)
+        return err_set(err, ERR_INVALID, "--rerun-key goes with --id-key");
+    return true;
+}
+
 bool run_settings_read(const struct options *options, bool makes_job, struct run_settings *out,
                        struct err *err)
 {
     OWNED_RUN_SETTINGS struct run_settings s = {.log_level = LOG_INFO};
-    if (!read_worker(options, makes_job, &s, err) || (makes_job && !read_job(options, &s, err)))
+    if (!read_worker(options, makes_job, &s, err) || (makes_job && !read_job(options, &s, err)) ||
+        (makes_job && !s.config && !check(&s, err)))
         return false;
     *out = s;
     s = (struct run_settings){0};
@@ -469,17 +482,6 @@ static bool take_retry(struct run_settings *s, const struct options *options, st
     if (json_find(retry, "factor", &value) &&
         (!json_double(value, &s->retry_factor) || !(s->retry_factor >= 1 && s->retry_factor <= 10)))
         return err_set(err, ERR_INVALID, "the function's backoff factor is not from 1 to 10");
-    return true;
-}
-
-static bool check(const struct run_settings *s, struct err *err)
-{
-    if (s->input_count == 0)
-        return err_set(err, ERR_INVALID, "run needs --input");
-    if (!s->output)
-        return err_set(err, ERR_INVALID, "run needs --output");
-    if (s->rerun_key && !s->id_key)
-        return err_set(err, ERR_INVALID, "--rerun-key goes with --id-key");
     return true;
 }
 

@@ -48,6 +48,10 @@ static const struct member record_members[] = {
     {"skipped", MEMBER_I64, AT(skipped)},
     {"in_flight", MEMBER_I64, AT(in_flight)},
     {"waiting", MEMBER_I64, AT(waiting)},
+    {"done_before", MEMBER_I64, AT(done_before)},
+    {"duplicates", MEMBER_I64, AT(duplicates)},
+    {"left_out", MEMBER_I64, AT(left_out)},
+    {"no_id", MEMBER_I64, AT(no_id)},
     {0},
 };
 

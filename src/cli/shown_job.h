@@ -13,9 +13,10 @@ struct shown_job {
     char *created_at, *started_at, *ended_at;
     bool paused, exhausted;
     int64_t known, total, unread, served, done, failed, bad, repeats, written, leases, max_attempts;
-    int64_t skipped, in_flight, waiting; /* in_flight, waiting: the parts of served */
-    double lease_s, rate_per_s, eta_s;   /* eta_s -1, total -1: not known */
-    double rpm;                          /* starts a minute at present; 0: no limit */
+    int64_t skipped, in_flight, waiting;              /* in_flight, waiting: the parts of served */
+    int64_t done_before, duplicates, left_out, no_id; /* passed over, see op.h */
+    double lease_s, rate_per_s, eta_s;                /* eta_s -1, total -1: not known */
+    double rpm;                                       /* starts a minute at present; 0: no limit */
 };
 
 /* From the JSON object. ERR_INTERNAL when it is none of a job. */

@@ -54,12 +54,13 @@ static void line_time(const struct summary *s, FILE *out)
 void summary_print(const struct summary *s, FILE *out)
 {
     const struct progress_figures *f = &s->figures;
-    fprintf(out, "%s%s%s\n", s->outcome, s->reason ? ": " : "", s->reason ? s->reason : "");
+    fprintf(out, "%s\n", s->outcome);
     line_count(out, "done", f->done);
     line_count(out, "failed", f->failed);
     line_count_if_any(out, "skipped", f->skipped);
     line_count_if_any(out, "before", f->before);
     line_count_if_any(out, "left", s->unread);
+    line_count_if_any(out, "doubles", s->duplicates);
     line_count_if_any(out, "repeats", s->repeats);
     line_count_if_any(out, "retries", s->retries);
     line_count_if_any(out, "deaths", s->deaths);
@@ -117,6 +118,7 @@ void summary_json(const struct summary *s, struct buf *out)
         json_out_i64(&o, f->total);
     else
         json_out_null(&o);
+    add_i64(&o, "duplicates", s->duplicates);
     add_i64(&o, "repeats", s->repeats);
     add_i64(&o, "retries", s->retries);
     add_i64(&o, "deaths", s->deaths);

@@ -10,7 +10,8 @@ struct summary {
     const char *outcome; /* "done", "failed", "stopped", "nothing to do" */
     const char *reason;  /* why it ended early */
     struct progress_figures figures;
-    int64_t unread; /* known and not settled */
+    int64_t unread;     /* known and not settled */
+    int64_t duplicates; /* records passed over: an earlier one has their id */
     int64_t repeats, retries, deaths;
     double found_rpm; /* what an adaptive run found the service to take; 0: nothing */
     int64_t started_at_us, ended_at_us;
@@ -19,7 +20,7 @@ struct summary {
     const char *function, *output, *errors, *log;
 };
 
-/* One value a line. */
+/* One value a line; the reason is left to who reports the error. */
 void summary_print(const struct summary *s, FILE *out);
 /* Appends the object and a line end. */
 void summary_json(const struct summary *s, struct buf *out);

@@ -266,7 +266,7 @@ static void take_control(void *child, struct str line)
 static void describe_end(int status, char *out, size_t size)
 {
     if (WIFSIGNALED(status))
-        snprintf(out, size, "killed by signal %d (%s)", WTERMSIG(status),
+        snprintf(out, size, "was killed by signal %d (%s)", WTERMSIG(status),
                  strsignal(WTERMSIG(status)));
     else
         snprintf(out, size, "ended with status %d", WEXITSTATUS(status));

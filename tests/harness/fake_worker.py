@@ -54,6 +54,7 @@ class Worker:
             assert where.hostname
             self.connection = http.client.HTTPConnection(where.hostname, where.port)
         self.ran = 0
+        self.lease: str | None = None
         self.context = False
 
     def wait(self, name: str) -> Any:
@@ -108,12 +109,19 @@ class Worker:
             print(record["text"], flush=True)
         return {"n": number, "in": record}
 
+    def claim(self) -> Any:
+        body = {"max": PLAN.get("max", 1), "wait_s": 5, "running": 0}
+        more = {"lease": self.lease} if self.lease else {"keep": True, "worker": self.go["worker"]}
+        got = self.ask("claim", {**body, **more})
+        if got["lease"] and got["lease"]["token"] != self.lease:
+            self.lease = got["lease"]["token"]
+            tell(lease=self.lease)
+        return got
+
     def work(self) -> str:
         while True:
             self.look()
-            got = self.ask("claim", {"max": PLAN.get("max", 1), "wait_s": 5})
-            if got["lease"]:
-                tell(lease=got["lease"]["token"])
+            got = self.claim()
             if got["records"] and not self.context:
                 if PLAN.get("die_at_start"):
                     os._exit(9)
@@ -135,13 +143,14 @@ class Worker:
             if got["records"]:
                 self.ask(
                     "settle",
-                    {"lease": got["lease"]["token"], "results": results, "failures": failures},
+                    {"lease": self.lease, "results": results, "failures": failures},
                 )
             if stop:
                 raise Stop
             if got["finished"]:
                 return "finished"
             if PLAN.get("recycle_after") and self.ran >= PLAN["recycle_after"]:
+                self.ask("release", {"lease": self.lease})
                 return "recycle"
 
 
