@@ -6,6 +6,7 @@
 #include "run/line_program.h"
 
 #include <assert.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,8 +26,9 @@ enum {
     READS_AT_ONCE = 8,
     FAILURES_TOLD = 1000,
     STDIO_BLOCK = 512, /* buffers of output are multiples of this */
-    NOT_RUN = 126,
-    NOT_FOUND = 127 /* what a shell says of a command */
+    NOT_RUN = 126,     /* what a shell says of a command: */
+    NOT_FOUND = 127,
+    BY_SIGNAL = 128 /* and this plus the number of the signal */
 };
 #define UNSETTLED_MAX                                                                              \
     ((size_t)32 << 20) /* answers that wait to be settled: listen no more above                    \
@@ -43,6 +45,7 @@ struct exec_life {
     bool input_closed;  /* by us: all it was given was given whole */
     bool input_refused; /* by the program */
     bool pipe_full;
+    bool retiring; /* it has grown too large */
     int64_t begun, answered;
     int64_t quiet_us;       /* since when it has said nothing, while it had something to say */
     int64_t fed_us;         /* when it was given something last */
@@ -115,7 +118,7 @@ static void end_life(struct exec_life *l)
 {
     line_program_free(TAKE(l->program));
     record_queue_rewind(l->plan.queue);
-    l->input_closed = l->input_refused = l->pipe_full = false;
+    l->input_closed = l->input_refused = l->pipe_full = l->retiring = false;
     l->killed_for = NULL;
     l->begun = l->answered = l->silent_us = 0;
     l->due_us = NEVER_US;
@@ -138,7 +141,7 @@ static size_t allowance(struct exec_life *l, int64_t now_us)
     l->due_us = NEVER_US;
     if (record_queue_is_torn(l->plan.queue))
         return 1;
-    if (l->winding_up || !next || (running > 0 && (next->alone || head->alone)))
+    if (l->winding_up || l->retiring || !next || (running > 0 && (next->alone || head->alone)))
         return 0;
     if (l->slots >= 0)
         most = (size_t)l->slots > running ? (size_t)l->slots - running : 0;
@@ -169,7 +172,7 @@ static bool is_full_life(const struct exec_life *l)
     const struct queued_record *head = record_queue_head(l->plan.queue);
     if (l->begun == 0 || record_queue_is_torn(l->plan.queue))
         return false;
-    return l->winding_up || (l->suspects && (size_t)l->begun >= l->ration) ||
+    return l->winding_up || l->retiring || (l->suspects && (size_t)l->begun >= l->ration) ||
            (l->plan.max_records && l->begun >= l->plan.max_records) ||
            (head && head->alone && !l->proven);
 }
@@ -309,12 +312,14 @@ static void rest_a_while(struct exec_life *l, int64_t now_us)
 /* How a program has ended, in words. */
 static void describe(int status, char *out, size_t size)
 {
-    if (WIFSIGNALED(status))
-        snprintf(out, size, "the program was killed by signal %d (%s) before it answered",
-                 WTERMSIG(status), strsignal(WTERMSIG(status)));
+    int code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+    /* A shell says so when it was its child. */
+    int number = WIFSIGNALED(status) ? WTERMSIG(status) : code > BY_SIGNAL ? code - BY_SIGNAL : 0;
+    if (number > 0 && number < NSIG)
+        snprintf(out, size, "the program was killed by signal %d (%s) before it answered", number,
+                 strsignal(number));
     else
-        snprintf(out, size, "the program exited with status %d before it answered",
-                 WEXITSTATUS(status));
+        snprintf(out, size, "the program exited with status %d before it answered", code);
 }
 
 /* It dies whatever it is given. */
@@ -326,8 +331,9 @@ static bool unfit(const char *how, struct err *err)
 static bool died(struct exec_life *l, const char *how, int64_t now_us, struct err *err)
 {
     size_t running = exec_life_running(l);
+    bool alone = l->begun <= 1;
     end_life(l);
-    if (running > 1) {
+    if (running > 1 || (running == 1 && !alone)) {
         worker_control_log(l->plan.control, l->suspects ? "debug" : "warning",
                            "%s %zu records; they are tried again in smaller groups", how, running);
         share_out(l, running);
@@ -466,19 +472,23 @@ static int64_t overdue_us(const struct exec_life *l)
     return NEVER_US;
 }
 
+static int64_t memory_look_us(const struct exec_life *l)
+{
+    return l->plan.max_memory_bytes && !l->retiring && !l->input_closed ? l->memory_us : NEVER_US;
+}
+
 static void look_at_memory(struct exec_life *l, int64_t now_us)
 {
-    if (!l->plan.max_memory_bytes || l->memory_us > now_us || l->input_closed || l->input_refused ||
-        record_queue_is_torn(l->plan.queue))
+    if (memory_look_us(l) > now_us)
         return;
     l->memory_us = now_us + MEMORY_LOOK_US;
     int64_t bytes = line_program_memory_bytes(l->program);
     if (bytes <= l->plan.max_memory_bytes)
         return;
     worker_control_log(l->plan.control, "info",
-                       "the program has taken %lld bytes of memory: it is started anew",
+                       "the program has %lld bytes of memory: it is started anew",
                        (long long)bytes);
-    close_input(l, now_us);
+    l->retiring = true;
 }
 
 static void kill_overdue(struct exec_life *l)
@@ -561,7 +571,7 @@ int64_t exec_life_next_us(const struct exec_life *l)
         flush_at_us(l),
         overdue_us(l),
         l->plan.timeout_us && exec_life_running(l) ? l->quiet_us + l->plan.timeout_us : NEVER_US,
-        l->plan.max_memory_bytes && !l->input_closed ? l->memory_us : NEVER_US,
+        memory_look_us(l),
     };
     int64_t next_us = NEVER_US;
     for (size_t i = 0; i < sizeof times / sizeof *times; i++)

@@ -53,9 +53,20 @@ static bool watch(struct line_program *p, int in[2], int out[2], struct err *err
     return true;
 }
 
+/* For the shell. One program alone takes the shell's place, so that how it ends and what memory it
+ * has are its own; whatever may be more than that is left to the shell. */
+static char *script_of(const char *command)
+{
+    size_t word = strcspn(command, " \t");
+    bool sets = memchr(command, '=', word) != NULL; /* NAME=VALUE program */
+    bool plain = !sets && !strpbrk(command, "|&;(){}!#\n");
+    return xasprintf("%s%s", plain ? "exec " : "", command);
+}
+
 bool line_program_start(const char *command, struct line_program **out, struct err *err)
 {
-    const char *const argv[] = {"/bin/sh", "-c", command, NULL};
+    OWNED_MEM char *script = script_of(command);
+    const char *const argv[] = {"/bin/sh", "-c", script, NULL};
     int in[2], to[2];
     if (pipe2(in, O_CLOEXEC))
         return err_errno(err, errno, "pipe");

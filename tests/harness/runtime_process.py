@@ -1,4 +1,5 @@
-"""`python -m penstock.runtime` with a test in the place of the supervisor."""
+"""A worker process, `python -m penstock.runtime` or another, with a test in the place of the
+supervisor."""
 
 from __future__ import annotations
 
@@ -9,18 +10,22 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from .server_process import ROOT
 
 DEADLINE_S = 60.0
+PYTHON_RUNTIME = (sys.executable, "-m", "penstock.runtime")
 
 
 class RuntimeProcess:
     """A worker process; what it says is in `said`, in order."""
 
-    def __init__(self, folder: Path, target: str, *args: str, **env: str) -> None:
+    def __init__(
+        self, folder: Path, *args: str, command: Sequence[str] = PYTHON_RUNTIME, **env: str
+    ) -> None:
         ours, theirs = socket.socketpair()
         self.socket = ours
         self.said: list[dict[str, Any]] = []
@@ -29,7 +34,7 @@ class RuntimeProcess:
         self.printed = folder / "printed.txt"
         with self.printed.open("wb") as printed:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "penstock.runtime", target, *args],
+                [*command, *args],
                 cwd=folder,
                 env={
                     **os.environ,
