@@ -185,13 +185,12 @@ static bool settle(struct exec_worker *w, int64_t now_us, struct err *err)
 static enum exec_supply supply(const struct exec_worker *w)
 {
     bool limited = w->slots >= 0 || w->paced;
-    if (w->finished)
-        return SUPPLY_DRY;
-    if (limited && (work_session_is_claiming(w->session) || wanted(w) == 0))
-        return SUPPLY_LIMITED;
-    return work_session_is_claiming(w->session) && record_queue_unfed(w->queue) == 0
-               ? SUPPLY_DRY
-               : SUPPLY_COMING;
+    bool claiming = work_session_is_claiming(w->session);
+    bool full = record_queue_bytes(w->queue) > HELD_MAX_BYTES;
+    if (limited && !w->finished)
+        return claiming || wanted(w) == 0 ? SUPPLY_LIMITED : SUPPLY_COMING;
+    return record_queue_unfed(w->queue) == 0 && (claiming || full || w->finished) ? SUPPLY_DRY
+                                                                                  : SUPPLY_COMING;
 }
 
 static bool step_program(struct exec_worker *w, int64_t now_us, struct err *err)
