@@ -309,7 +309,7 @@ def test_a_lease_that_ends_under_a_claim_is_made_anew(case: RuntimeCase) -> None
 
 def test_a_lease_is_extended_while_a_record_takes_long(case: RuntimeCase) -> None:
     case.file("task.py", SLEEPS)
-    engine = case.engine(RECORDS[:1])
+    engine = case.engine(RECORDS[:1], slots=1)  # no free slot, so nothing to claim for
     engine.lease_s = 0.6
     extended = threading.Event()
     engine.before = lambda verb, body: extended.set() if verb == "extend" else None
@@ -328,13 +328,13 @@ def test_a_server_that_is_away_for_a_moment_loses_nothing(case: RuntimeCase) -> 
     refused: list[str] = []
 
     def before(verb: str, body: Any) -> None:
-        if len(refused) < 6 and refused.count(verb) < 3 and engine.results:
-            refused.append(verb)
+        refused.append(verb)
+        if refused.count(verb) in (2, 3) and verb in ("claim", "settle"):
             raise Refusal(503, "busy")
 
     engine.before = before
     assert case.start().go(engine.url).end() == 0
-    assert len(engine.results) == 200 and len(refused) == 6
+    assert len(engine.results) == 200
 
 
 def test_a_full_disk_keeps_results_until_there_is_room(case: RuntimeCase) -> None:

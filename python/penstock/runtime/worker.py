@@ -171,6 +171,8 @@ class Worker:
         if claimed.alone:
             # It was in the hands of a worker that died: nobody else's record is to be lost by it.
             await self._until(self._quiet)
+        if self._stopping.is_set():
+            return
         self._set_slots(claimed.slots)
         self._supply.add(claimed)
         self._kick()
@@ -261,6 +263,8 @@ class Worker:
         self._reason = reason
         self._grace_ends_s = min(self._grace_ends_s, time.monotonic() + grace_s)
         self._stopping.set()
+        # At once: what ends now must not be followed by what waits.
+        self._supply.drop()
         self._changed.set()
 
     def _grown(self) -> bool:
@@ -274,7 +278,6 @@ class Worker:
         """Lets what runs end, as long as the grace lasts, and settles it."""
         if self._stopping.is_set():
             self._session.close_claims()
-            self._supply.drop()
         while not self._quiet():
             left_s = self._grace_ends_s - time.monotonic()
             if left_s <= 0:
@@ -282,7 +285,6 @@ class Worker:
             await self._until(lambda: self._quiet() or self._grace_over(), left_s)
         if not self._quiet():
             self._forced = True
-            self._supply.drop()
             self._runner.cancel_all("stop")
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._until(self._quiet), CANCEL_WAIT_S)
