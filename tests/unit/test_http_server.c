@@ -595,25 +595,38 @@ static void start_job(struct world *w)
     op_release(&op);
 }
 
+/* Nobody can tell when the end of a connection arrives, but the client, when it has heard nothing
+ * before the end of the other direction. */
+static const char *claim_and_leave(const struct world *w)
+{
+    OWNED_FD int gone = dial(w);
+    say(gone, "GET /claim HTTP/1.1\r\nHost: localhost\r\n\r\nGET /scope HTTP/1.1\r\n");
+    shutdown(gone, SHUT_WR);
+    return hear(gone, NULL);
+}
+
 static void a_claim_whose_client_has_gone_is_given_back(void **state)
+{
+    struct world *w = *state;
+    start_job(w);
+    serve(w);
+    /* On a busy machine it may get its answer after all. */
+    for (int tries = 0; *claim_and_leave(w); tries++) {
+        assert_true(tries < 1000);
+        control(w, CONTROL_REPAIR);
+    }
+    answers(w, "GET /claim HTTP/1.1\r\n" END, "200", "[[0,{\"n\":0}],[1,{\"n\":1}]]");
+}
+
+static void a_claim_whose_client_goes_while_it_waits_gets_nothing(void **state)
 {
     struct world *w = *state;
     start_job(w);
     control(w, CONTROL_PAUSE);
     serve(w);
-    int gone = dial(w);
-    say(gone, "GET /claim HTTP/1.1\r\nHost: localhost\r\n\r\nGET /scope HTTP/1.1\r\n");
-    /* Another request on another connection of the same kind, so that the first was read. */
-    answers(w, "GET /scope HTTP/1.1\r\n" END, "200", "3");
-    shutdown(gone, SHUT_RDWR);
+    assert_string_equal(claim_and_leave(w), "");
     control(w, CONTROL_RESUME);
-    /* Asks until the records are there again. */
-    for (int tries = 0; tries < 10000; tries++)
-        if (strstr(exchange(w, "GET /claim HTTP/1.1\r\n" END), "[[0,{\"n\":0}],[1,{\"n\":1}]]")) {
-            close(gone);
-            return;
-        }
-    fail_msg("the records did not come back");
+    answers(w, "GET /claim HTTP/1.1\r\n" END, "200", "[[0,{\"n\":0}],[1,{\"n\":1}]]");
 }
 
 static void a_stop_answers_what_waits(void **state)
@@ -651,6 +664,7 @@ int main(void)
         TEST(a_stream_whose_client_has_gone_is_let_go),
         TEST(a_stop_ends_streams),
         TEST(a_claim_whose_client_has_gone_is_given_back),
+        TEST(a_claim_whose_client_goes_while_it_waits_gets_nothing),
         TEST(a_stop_answers_what_waits),
     };
     signal(SIGPIPE, SIG_IGN);
