@@ -18,7 +18,7 @@ bool pace_is_on(const struct pace *p)
     return p->rpm > 0;
 }
 
-static double every_us(const struct pace *p)
+double pace_every_us(const struct pace *p)
 {
     return MINUTE_US / (p->rpm * PACE_PART);
 }
@@ -45,7 +45,7 @@ int64_t pace_free(struct pace *p, int64_t now_us)
     double first = p->next_us > now ? p->next_us : now;
     if (first > now + PACE_REFILL_US)
         return 0;
-    return 1 + (int64_t)((now + PACE_AHEAD_US - first) / every_us(p));
+    return 1 + (int64_t)((now + PACE_AHEAD_US - first) / pace_every_us(p));
 }
 
 int64_t pace_next_us(const struct pace *p)
@@ -58,7 +58,7 @@ void pace_take(struct pace *p, int64_t now_us, int64_t count, double *first_us, 
     double now = (double)now_us, first = p->next_us > now ? p->next_us : now;
     assert(count > 0);
     *first_us = first - now;
-    *every = every_us(p);
+    *every = pace_every_us(p);
     p->next_us = first + (double)count * *every;
 }
 

@@ -33,6 +33,8 @@ struct pace {
 void pace_init(struct pace *p, double rpm, bool adaptive);
 /* Whether starts have moments now. */
 bool pace_is_on(const struct pace *p);
+/* How far apart starts are now, when it is on. */
+double pace_every_us(const struct pace *p);
 /* How many permits can be had now. */
 int64_t pace_free(struct pace *p, int64_t now_us);
 /* When there will be some again; only after pace_free was 0. */

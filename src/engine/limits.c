@@ -101,6 +101,8 @@ void limits_answer(struct engine *e, struct data_job *job, struct op *op)
     else if (op->claim.count > 0)
         pace_take(&job->pace, e->now.mono_us, op->claim.count, &op->claim.first_us,
                   &op->claim.every_us);
+    else
+        op->claim.every_us = pace_every_us(&job->pace);
 }
 
 bool limits_changed(const struct data_job *job, const struct op *op)

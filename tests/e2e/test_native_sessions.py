@@ -169,3 +169,91 @@ def test_a_later_claim_ends_one_that_still_waits(native: Native) -> None:
         assert session.claim()["records"] == []
         waiting.join(0.01)
     problem(answers[0], 409, "conflict")
+
+
+def test_slots_are_shared_and_a_late_worker_gets_its_part(native: Native) -> None:
+    native.start(limits={"concurrency": 6})
+    one = Session(native, "one", max=RECORDS)
+    assert one.first["slots"] == 6
+    assert len(one.first["records"]) == RECORDS
+    got: list[Any] = []
+    waiting = threading.Thread(target=lambda: got.append(Session(native, "two", wait_s=60)))
+    waiting.start()
+    while one.claim(running=6)["slots"] == 6:  # the other has not come yet
+        pass
+    told = one.claim(running=0)
+    assert told["slots"] == 3
+    one.settle(failures=[[19, "it is the other one's turn"]])
+    waiting.join(30)
+    assert got[0].first["slots"] == 3
+    assert numbers(got[0].first) == [19]
+    workers = native.ok("GET", "/jobs/~titles")["workers"]
+    assert {w["worker"]: w["slots"] for w in workers} == {"one": 3, "two": 3}
+
+
+def test_a_paced_job_says_when_its_records_may_start(native: Native) -> None:
+    native.start(limits={"rpm": 1200})
+    session = Session(native, max=RECORDS)
+    assert len(session.first["records"]) == 2  # in a tenth of a second
+    starts = session.first["starts"]
+    assert starts["first_s"] == 0
+    assert 0.05 < starts["every_s"] < 0.0505
+    seen = numbers(session.first)
+    while len(seen) < RECORDS:
+        claim = session.claim(max=RECORDS, wait_s=30)
+        assert 1 <= len(claim["records"]) <= 3
+        assert claim["starts"]["first_s"] <= 0.0501
+        seen += numbers(claim)
+    assert seen == list(range(RECORDS))
+    pace = native.ok("GET", "/jobs/~titles")["pace"]
+    assert pace == {"rpm": 1200, "lowest_rpm": None, "halved": 0, "throttled": 0}
+
+
+def test_an_adaptive_job_reports_what_it_found(native: Native) -> None:
+    native.start(limits={"concurrency": 4, "adaptive": True}, max_attempts=9)
+    session = Session(native, max=RECORDS)
+    assert native.ok("GET", "/jobs/~titles")["pace"]["rpm"] is None
+    late = {"message": "429", "throttled": True, "retry_after_s": 3600}
+    session.settle(failures=[[0, late], [1, late]])
+    job = native.ok("GET", "/jobs/~titles")
+    assert (job["pace"]["halved"], job["pace"]["throttled"]) == (1, 2)
+    assert job["pace"]["rpm"] >= job["pace"]["lowest_rpm"] > 0
+    assert (job["records"]["waiting"], job["records"]["served"]) == (
+        2,
+        len(session.first["records"]),
+    )
+    assert session.claim(max=1)["starts"]["every_s"] > 0
+
+
+def test_a_failed_record_waits_before_it_comes_again(native: Native) -> None:
+    native.start(retry={"delay_s": 0.2, "factor": 1})
+    session = Session(native, max=RECORDS)
+    assert session.settle(failures=[[3, "busy"]], results=done(0, 1, 2))["retried"] == 1
+    assert records(native)["waiting"] == 1
+    assert session.claim()["records"] == []
+    assert numbers(session.claim(wait_s=30)) == [3]
+    assert records(native)["waiting"] == 0
+
+
+def test_the_record_that_kills_its_worker_fails_alone(native: Native) -> None:
+    native.start(max_attempts=1)
+    Session(native, max=RECORDS).release(died=True)
+    deaths = 1
+    while True:
+        session = Session(native, max=RECORDS)
+        claim = session.first
+        while not claim["finished"]:
+            assert claim["alone"]
+            if 11 in numbers(claim):
+                session.release(died=True)
+                deaths += 1
+                break
+            session.settle(results=done(*numbers(claim)))
+            claim = session.claim(max=RECORDS)
+        if claim["finished"]:
+            break
+    assert deaths == 3  # all, a few, alone
+    counts = records(native)
+    assert (counts["done"], counts["failed"]) == (RECORDS - 1, 1)
+    line = native.ok("GET", "/jobs/~titles/errors")["errors"][0]
+    assert (line["record"], line["type"]) == (11, "WorkerLost")
