@@ -494,6 +494,8 @@ static bool check_identity(const struct data_spec *spec, struct err *err)
         return err_set(err, ERR_INVALID, "identity is for jobs that read and write");
     if (spec->ordered && spec->mode != MODE_READ_WRITE)
         return err_set(err, ERR_INVALID, "sink.ordered is for jobs that read and write");
+    if (spec->ordered && spec->allow_repeats)
+        return err_set(err, ERR_INVALID, "sink.ordered takes one result of each record");
     return true;
 }
 

@@ -81,7 +81,14 @@ void job_advance(struct engine *e, struct data_job *job)
     if (job->spec.mode == MODE_WRITE) /* more may always come */
         return;
     if (!input_ended(e, job) || !job->exhausted || ledger_count(job->ledger, RECORD_UNREAD) ||
-        ledger_count(job->ledger, RECORD_SERVED) || job->touched || !output_ended(e, job))
+        ledger_count(job->ledger, RECORD_SERVED) || job->touched)
+        return;
+    /* What waited for its turn waits no longer; then it is looked at again. */
+    if (order_count(job->order)) {
+        engine_touch(e, job);
+        return;
+    }
+    if (!output_ended(e, job))
         return;
     if (!engine_move(e, job, JOB_COMPLETE, &ignored))
         return;

@@ -16,6 +16,7 @@ enum found {
     FOUND_END,   /* nothing, and the input is at its end */
     FOUND_PAUSE, /* nothing yet: so many bad lines that they must be written first, or so much was
                     read that others have their turn; look again at once */
+    FOUND_LATER, /* nothing: so many results wait for their turn that others must go out first */
     FOUND_ERROR
 };
 
@@ -62,6 +63,8 @@ static enum found take_returned(struct engine *e, struct data_job *job, struct o
             return FOUND_END;
         }
         job->unread_from = record;
+        if (!order_lets(job->order, record))
+            return found_or(op, FOUND_LATER);
         int64_t together = suspects_together(job, lease, record);
         bool alone = must_be_alone(job, lease, record);
         bool apart = alone || (together > 0) != op->claim.alone;
@@ -138,6 +141,8 @@ static enum found look(struct engine *e, struct data_job *job, struct op *op, st
     enum found found = take_returned(e, job, op, lease, err);
     if (found != FOUND_END || op->claim.alone)
         return found_or(op, found);
+    if (order_is_full(job->order))
+        return found_or(op, FOUND_LATER);
     bool ended = false;
     if (!data_job_still_ended(e, job, &ended, err) ||
         (!ended && !data_job_need_reader(e, job, err)))
@@ -369,6 +374,7 @@ static enum op_fate claim_now(struct engine *e, struct data_job *job, struct op 
     bool later = (e->in_commit && found == FOUND_END) || job->resume;
     if (found == FOUND_PAUSE || later)
         job->again_now = true;
+    job->held_up = found == FOUND_LATER;
     if (later) {
         wait_for_records(e, job, op);
         return FATE_WAITS;

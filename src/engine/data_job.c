@@ -77,6 +77,7 @@ void data_job_free(struct data_job *job)
         return;
     assert(!job->waiting && !job->reaching);
     data_job_rest(job);
+    order_free(job->order);
     ledger_free(job->ledger);
     leases_free(job->leases);
     attempts_free(job->attempts);
@@ -377,6 +378,8 @@ enum record_state data_job_set(struct data_job *job, int64_t record, enum record
 {
     if (state == RECORD_UNREAD && record < job->unread_from)
         job->unread_from = record;
+    if (state == RECORD_UNREAD)
+        order_look_again(job->order, record);
     if (state != RECORD_SERVED)
         delays_remove(job->delays, record);
     return ledger_set(job->ledger, record, state);

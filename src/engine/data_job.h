@@ -11,6 +11,7 @@
 #include "core/pace.h"
 #include "core/slots.h"
 #include "engine/op.h"
+#include "engine/order.h"
 #include "io/program.h"
 #include "io/sink.h"
 #include "io/source.h"
@@ -62,11 +63,13 @@ struct data_job {
     double record_bytes;   /* mean size of a served record, for reserving answers */
 
     struct sink *sink, *errors; /* NULL until needed */
+    struct order *order;        /* of a job whose output is in the order of its records; NULL */
     struct program *feed_in, *feed_out;
 
     struct op *waiting, **waiting_end;   /* claims, oldest first */
     bool again_now;                      /* a waiting claim must go on in the next round */
     int64_t wake_us;                     /* when one may get its next permit; NEVER_US */
+    bool held_up;                        /* it waits until fewer results wait for their turn */
     bool looks_for_end;                  /* nobody waits, but see claims_look_for_end */
     struct op *reaching, **reaching_end; /* settlements of records that are not known yet */
     bool portion_over; /* what this run was to take is taken: whoever claims goes home, once nothing

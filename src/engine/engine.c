@@ -100,6 +100,7 @@ static bool is_worth_a_look(const struct engine *e, const struct data_job *job)
     if (job_state_is_final(job->row.state))
         return !job->owed; /* an end that is not stored is told later */
     return job->again_now || job->wake_us <= e->now.mono_us ||
+           (job->held_up && !order_is_full(job->order)) ||
            ledger_count(job->ledger, RECORD_UNREAD) > 0;
 }
 

@@ -19,8 +19,9 @@ struct engine_options {
     const struct programs *readers, *writers; /* outlive the engine; NULL: none */
     void (*wake)(void *context); /* any thread: a program has more; NULL when nobody runs them */
     void *wake_context;
-    int64_t slice_bytes; /* so much of an input is read in one go for nobody; 0: the usual */
-    bool seeded;         /* tokens from `seed` instead of the system (simulation) */
+    int64_t slice_bytes;  /* so much of an input is read in one go for nobody; 0: the usual */
+    int64_t held_records; /* so many results wait at most for their turn; 0: the usual */
+    bool seeded;          /* tokens from `seed` instead of the system (simulation) */
     uint64_t seed;
 };
 

@@ -93,7 +93,7 @@ static void check_output(struct engine *e, struct data_job *job, struct findings
     OWNED_MEM char *text = xasprintf(
         "%lld lines in %lld committed bytes, %lld of them written by this job", (long long)lines,
         (long long)sink_length(job->sink), (long long)job->live.written);
-    find(f, lines < job->live.written, job, "output", text);
+    find(f, lines + order_count(job->order) < job->live.written, job, "output", text);
     if (job->row.progress.tail_bytes)
         check_tail(e, job, f);
 }

@@ -96,19 +96,20 @@ static bool load_attempt(void *context, const struct attempt_row *row, struct er
     return true;
 }
 
-static bool load_ledger(struct tx *tx, struct data_job *job, struct err *err)
+static bool load_ledger(struct engine *e, struct tx *tx, struct data_job *job, struct err *err)
 {
     if (!ledger_store_load(tx, job->row.id, load_page, job, err) ||
-        !attempt_store_load(tx, job->row.id, load_attempt, job, err))
+        !attempt_store_load(tx, job->row.id, load_attempt, job, err) ||
+        !order_load(e, job, tx, err))
         return false;
     return ledger_load_known(job->ledger, job->row.progress.known) ||
            err_set(err, ERR_INVALID, "its ledger is damaged");
 }
 
 /* A job whose ledger makes no sense keeps nobody from the others. */
-static bool must_load_ledger(struct tx *tx, struct data_job *job, struct err *err)
+static bool must_load_ledger(struct engine *e, struct tx *tx, struct data_job *job, struct err *err)
 {
-    if (job->unreadable || load_ledger(tx, job, err))
+    if (job->unreadable || load_ledger(e, tx, job, err))
         return true;
     if (err->code != ERR_INVALID)
         return false;
@@ -123,7 +124,7 @@ static bool load_jobs(struct engine *e, struct err *err)
         !event_store_last(tx, &e->last_event, err) || !event_store_trim(tx, EVENTS_KEPT, err))
         return false;
     for (size_t i = 0; i < e->jobs.count; i++)
-        if (!must_load_ledger(tx, e->jobs.jobs[i], err))
+        if (!must_load_ledger(e, tx, e->jobs.jobs[i], err))
             return false;
     return tx_commit(tx, err);
 }

@@ -33,6 +33,7 @@ struct staged {
     size_t page_count;
     struct attempt_row *attempts;
     size_t attempt_count;
+    struct order_part order;             /* results that go out, and that wait for their turn */
     bool settles;                        /* the output's tail is synced into it */
     struct buf bad_lines, failure_lines; /* for the error file */
     struct buf notes[NOTE_KIND_COUNT];   /* for the store */

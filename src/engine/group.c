@@ -148,6 +148,8 @@ static struct buf take_lines(struct buf *lines)
 static void stage_job(struct engine *e, struct data_job *job, struct staged *staged)
 {
     *staged = (struct staged){.job = job};
+    if (!order_stage(e, job, &staged->order, &staged->err))
+        assert(staged->err.code != ERR_NONE);
     /* An end is told when the output holds all. */
     staged->settles = job->settles || job_state_is_final(job->row.state);
     if (staged->settles)
@@ -289,7 +291,8 @@ static bool store_group(struct engine *e, struct group *g, struct err *err)
         if (!job_store_save(tx, &row, 1, err) ||
             !ledger_store_save(tx, id, staged->pages, staged->page_count, err) ||
             !attempt_store_save(tx, id, staged->attempts, staged->attempt_count, err) ||
-            !store_notes(tx, staged, err) || !tail_store(tx, staged, err))
+            !order_store(tx, id, &staged->order, err) || !store_notes(tx, staged, err) ||
+            !tail_store(tx, staged, err))
             return false;
     }
     return (g->event_count == 0 || event_store_add(tx, g->events, g->event_count, err)) &&
@@ -382,6 +385,7 @@ static void revert_job(struct engine *e, struct staged *staged, const struct err
     struct data_job *job = staged->job;
     job->owed = true;
     take_back_all(e, job, why);
+    order_reverted(job->order, &staged->order);
     keep_staged(staged);
     /* Where a first write has begun its base length is stored, whatever became of the rest. */
     job->row.progress.sink_bytes = job->stored.sink_bytes;
@@ -406,7 +410,7 @@ static void revert_job(struct engine *e, struct staged *staged, const struct err
     e->retry_at_us = e->now.mono_us + RETRY_US;
 }
 
-static void job_committed(struct engine *e, const struct staged *staged)
+static void job_committed(struct engine *e, struct staged *staged)
 {
     struct data_job *job = staged->job;
     job->row.progress.sink_bytes = staged->row.progress.sink_bytes;
@@ -420,6 +424,7 @@ static void job_committed(struct engine *e, const struct staged *staged)
     }
     if (job->errors)
         sink_commit(job->errors);
+    order_committed(&staged->order);
     data_job_note_stored(job, &staged->row);
     leases_sweep(job->leases);
     job->progressed = true;
@@ -454,6 +459,7 @@ static void answer(struct group *g)
 void group_release(struct group *g)
 {
     for (size_t i = 0; i < g->staged_count; i++) {
+        order_part_release(&g->staged[i].order);
         free(g->staged[i].pages);
         free(g->staged[i].attempts);
         buf_release(&g->staged[i].bad_lines);

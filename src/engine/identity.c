@@ -71,6 +71,13 @@ enum source_got identity_judge(struct engine *e, struct data_job *job, struct so
     if (!identity_of(job, record->json, &id))
         return without_id(e, job, record, as);
     unsigned known = id_set_mark(job->ids, id, ID_SEEN);
+    /* Its result waits for its turn since an earlier run. */
+    if (!(known & (ID_SEEN | ID_IN_OUTPUT)) && order_take_parked(job->order, id, record->number)) {
+        engine_touch(e, job);
+        job->row.progress.done_before++;
+        *as = RECORD_DONE;
+        return SOURCE_BAD;
+    }
     bool done = (known & ID_IN_OUTPUT) || ((known & ID_NOTED) && !(known & ID_RERUN));
     if (!done && !(known & ID_SEEN))
         return SOURCE_RECORD;

@@ -406,6 +406,7 @@ static void end_resume(struct engine *e, struct data_job *job)
 {
     struct resume *r = TAKE(job->resume);
     tell_end(e, job, r);
+    order_drop_written(job);
     resume_free(r);
     /* A spool is nobody's but ours: it goes on where it was. */
     if (job->spec.sink_format != FORMAT_PROGRAM)

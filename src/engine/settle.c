@@ -88,15 +88,24 @@ static bool check_records(struct data_job *job, struct op *op, const struct leas
     return true;
 }
 
-/* Hands the result to the sink. */
-static bool write_result(struct data_job *job, struct op *op, const struct settle_entry *entry)
+/* Hands the result to the sink, or to where it waits for its turn, once it is known to fit. */
+static bool write_result(struct data_job *job, struct op *op, const struct settle_entry *entry,
+                         bool in_order)
 {
-    if (sink_add(job->sink, line_of(op, entry), &op->err))
-        return true;
-    op->refused_record = entry->record;
-    if (entry->record >= 0)
-        err_add(&op->err, "record %lld", (long long)entry->record);
-    return false;
+    size_t mark = sink_mark(job->sink);
+    if (!sink_add(job->sink, line_of(op, entry), &op->err)) {
+        op->refused_record = entry->record;
+        if (entry->record >= 0)
+            err_add(&op->err, "record %lld", (long long)entry->record);
+        return false;
+    }
+    if (in_order) {
+        const struct held_record *held = in_hand_find(job->in_hand, entry->record);
+        sink_rewind(job->sink, mark);
+        order_add(job->order, entry->record, job->spec.id_key && held ? &held->id : NULL,
+                  line_of(op, entry));
+    }
+    return true;
 }
 
 /* Takes a record out of the lease that holds it: the asker's, or on surfaces without tokens
@@ -133,7 +142,7 @@ static bool apply_result(struct data_job *job, struct op *op, struct settle_entr
         job->live.repeats++;
         return true;
     }
-    if (!entry->skipped && !write_result(job, op, entry))
+    if (!entry->skipped && !write_result(job, op, entry, job->order && before != RECORD_DONE))
         return false;
     identity_settled(job, entry->record, line_of(op, entry));
     if (before != RECORD_DONE)
@@ -296,7 +305,7 @@ static bool apply_write(struct engine *e, struct data_job *job, struct op *op,
         op->settle.failed++;
         return true;
     }
-    if (!entry->skipped && !write_result(job, op, entry))
+    if (!entry->skipped && !write_result(job, op, entry, false))
         return false;
     count_result(job, op, entry);
     return true;
@@ -320,6 +329,7 @@ static bool apply_entry(struct engine *e, struct data_job *job, struct op *op,
 static bool apply_all(struct engine *e, struct data_job *job, struct op *op, struct lease *lease)
 {
     size_t mark = job->sink ? sink_mark(job->sink) : 0;
+    size_t order = job->order ? order_mark(job->order) : 0;
     struct live before = job->live;
     size_t failure_bytes = job->failure_lines.len, note_bytes[NOTE_KIND_COUNT];
     for (int kind = 0; kind < NOTE_KIND_COUNT; kind++)
@@ -337,6 +347,8 @@ static bool apply_all(struct engine *e, struct data_job *job, struct op *op, str
             job->notes[kind].len = note_bytes[kind];
         if (job->sink)
             sink_rewind(job->sink, mark);
+        if (job->order)
+            order_rewind(job->order, order);
         forget_counts(op);
         return false;
     }

@@ -216,6 +216,7 @@ static void adopt(struct engine *e, struct data_job *job, const struct op *op, s
     job->row.progress.source_print_bytes = ends->print_bytes;
     free(job->row.inputs);
     job->row.inputs = TAKE(ends->inputs);
+    order_fit(e, job);
     if (op->start.set_token) {
         job->row.has_token = true;
         memcpy(job->row.token_hash, op->start.token_hash, TOKEN_HASH_BYTES);
@@ -314,6 +315,7 @@ void engine_reopen(struct engine *e, struct data_job *job, bool with_failed)
             if (attempts_get(job->attempts, record))
                 data_job_set_attempts(job, record, 0);
         ledger_unfail(job->ledger);
+        order_look_again(job->order, 0);
         job->live.bad = 0;
     }
     job->exhausted = false;
@@ -332,10 +334,18 @@ static bool forget_notes(struct tx *tx, int64_t job_id, struct err *err)
 }
 
 /* All that is known of the records; with `go_on` not what stands in the output, nor the notes. */
+/* What was held under the numbers of before. */
+static bool load_held(struct engine *e, struct data_job *job, struct err *err)
+{
+    OWNED(tx) struct tx *tx = NULL;
+    return tx_begin(e->store, &tx, err) && order_load(e, job, tx, err) && tx_commit(tx, err);
+}
+
 static bool forget_records(struct engine *e, struct data_job *job, bool go_on, struct err *err)
 {
     OWNED(tx) struct tx *tx = NULL;
     if (!tx_begin(e->store, &tx, err) || !ledger_store_clear(tx, job->row.id, err) ||
+        !(go_on ? held_store_park : held_store_clear)(tx, job->row.id, err) ||
         (!go_on && !forget_notes(tx, job->row.id, err)) ||
         !tail_store_drop(tx, job->row.id, INT64_MAX, err))
         return false;
@@ -356,6 +366,7 @@ static bool forget_records(struct engine *e, struct data_job *job, bool go_on, s
     data_job_unserve(job);
     ledger_clear(job->ledger);
     attempts_clear(job->attempts);
+    order_clear(job->order);
     job->live = (struct live){0};
     job->bad_lines.len = 0;
     job->tried_count = 0;
@@ -367,7 +378,7 @@ static bool forget_records(struct engine *e, struct data_job *job, bool go_on, s
     remove_spool(e, job, "errors.jsonl");
     if (!go_on) /* else it is the output, for a writer */
         remove_spool(e, job, "out.jsonl");
-    return true;
+    return load_held(e, job, err);
 }
 
 /* Who asks for a job to go on wants it to go on. */

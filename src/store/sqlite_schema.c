@@ -71,6 +71,7 @@ static const char step_2[] = "ALTER TABLE job ADD COLUMN inputs TEXT;"
                              "CREATE TABLE held_result ("
                              " job_id INTEGER NOT NULL REFERENCES job (id) ON DELETE CASCADE,"
                              " record INTEGER NOT NULL,"
+                             " id BLOB,"
                              " line BLOB NOT NULL,"
                              " PRIMARY KEY (job_id, record)) WITHOUT ROWID;";
 /* Records that gave nothing to write. */
