@@ -1,5 +1,9 @@
 """Penstock: claims records of files, settles results, each exactly once."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from .client import Client, Jobs, Key, Keys
 from .errors import (
     BusyError,
@@ -27,7 +31,14 @@ from .lease import Lease, Settled
 from .outcome import Fail, RetryAfter, Skip, retry
 from .worker import work
 
+if TYPE_CHECKING:
+    from .async_client import AsyncClient
+    from .async_job import AsyncJob, AsyncLease
+
 __all__ = [
+    "AsyncClient",
+    "AsyncJob",
+    "AsyncLease",
     "BusyError",
     "Client",
     "ConflictError",
@@ -62,3 +73,16 @@ __all__ = [
     "retry",
     "work",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The asyncio half when it is asked for: to import asyncio takes longer than all the rest."""
+    if name == "AsyncClient":
+        from .async_client import AsyncClient
+
+        return AsyncClient
+    if name in ("AsyncJob", "AsyncLease"):
+        from . import async_job
+
+        return getattr(async_job, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

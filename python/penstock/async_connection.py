@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 from .errors import BusyError, ConnectionLostError, PenstockError, error_of
@@ -20,6 +21,7 @@ class _Peer(asyncio.Protocol):
         self._reader: AnswerReader | None = None
         self._pieces: list[bytes] = []
         self._waiting: asyncio.Future[Answer] | None = None
+        self._following: asyncio.Queue[bytes | Exception | None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -34,6 +36,15 @@ class _Peer(asyncio.Protocol):
         self.transport.write(message)
         return self._waiting
 
+    def follow(self, message: bytes) -> asyncio.Queue[bytes | Exception | None]:
+        """Sends a GET; the pieces of its body, then None or what went wrong."""
+        assert self.transport is not None
+        self._reader = AnswerReader("GET")
+        self._pieces = []
+        self._following = asyncio.Queue()
+        self.transport.write(message)
+        return self._following
+
     def data_received(self, data: bytes) -> None:
         reader = self._reader
         if reader is None:
@@ -45,6 +56,10 @@ class _Peer(asyncio.Protocol):
         except (PenstockError, ValueError) as error:
             self._fail(error)
             return
+        if self._following is not None and 0 < reader.status < 400:
+            for piece in self._pieces:
+                self._following.put_nowait(piece)
+            self._pieces = []
         if reader.done:
             self._finish(reader)
 
@@ -71,12 +86,17 @@ class _Peer(asyncio.Protocol):
             self.close()
         body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         self._pieces = []
+        if self._following is not None:
+            failed = reader.status >= 400
+            self._following.put_nowait(error_of(reader.status, body) if failed else None)
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(Answer(reader.status, reader.headers, body))
 
     def _fail(self, error: Exception) -> None:
         self._reader = None
         self.close()
+        if self._following is not None:
+            self._following.put_nowait(error)
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_exception(error)
 
@@ -148,6 +168,23 @@ class AsyncConnection:
                 raise problem
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, 2.0)
+
+    async def stream(self, path: str, headers: dict[str, str]) -> AsyncIterator[bytes]:
+        """As Connection.stream: a GET's body, piece by piece as it comes."""
+        peer = None
+        try:
+            peer = await self._ensure()
+            self._peer = None
+            pieces = peer.follow(self._writer.write("GET", path, None, headers))
+            while (piece := await pieces.get()) is not None:
+                if isinstance(piece, Exception):
+                    raise piece
+                yield piece
+        except OSError as lost:
+            raise self.address.lost(lost) from lost
+        finally:
+            if peer is not None:
+                peer.close()
 
     async def _exchange(self, peer: _Peer, method: str, message: bytes, within_s: float) -> Answer:
         waiting = peer.ask(method, message)

@@ -7,14 +7,20 @@ import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from . import calls
+from .calls import Call
 from .connection import Connection
 from .event import Event, follow, instant
 from .job import Job, job_path
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from .new_job import NewJob
 
 
 @dataclass(frozen=True)
@@ -45,60 +51,28 @@ class Jobs:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def create(
-        self,
-        name: str | None = None,
-        *,
-        source: dict[str, Any] | None = None,
-        sink: dict[str, Any] | None = None,
-        mode: str | None = None,
-        lease_s: float | None = None,
-        max_attempts: int | None = None,
-        token: str | None = None,
-        clean_start: bool = False,
-        repair: bool = False,
-        force_overwrite: bool = False,
-    ) -> Job:
-        """Makes a job and lets it go. What is None is left to the server.
+    def create(self, name: str | None = None, **members: Unpack[NewJob]) -> Job:
+        """Makes a job and lets it go: NewJob says of what.
 
-        source: {"path": ...} or {"program": ...}, with "format" and "chunk_rows" if need be.
-        sink: {"path": ...} or {"program": ...}, with "format" and "overwrite" if need be.
-        token: protects the job: who has no key needs it from now on (`Client(..., token=...)`).
         NameTakenError, OutputTakenError.
         """
-        wanted: dict[str, Any] = {
-            "name": name,
-            "mode": mode,
-            "source": source,
-            "sink": sink,
-            "lease_s": lease_s,
-            "max_attempts": max_attempts,
-            "token": token,
-            "clean_start": clean_start or None,
-            "repair": repair or None,
-            "force_overwrite": force_overwrite or None,
-        }
-        body = orjson.dumps({name: value for name, value in wanted.items() if value is not None})
-        told = self._client.send("POST", "/v1/jobs", body, repeatable=False)
-        return Job.of(self._client, told)
+        return Job.of(self._client, self._client.ask(calls.create_job(name=name, **members)))
 
     def get(self, job: int | str | Job) -> Job:
         """A job by id or by name. NotFoundError."""
-        return Job.of(self._client, self._client.send("GET", job_path(job)))
+        return Job.of(self._client, self._client.ask(Call("GET", job_path(job))))
 
     def list(self, state: str | None = None, page: int = 100) -> Iterator[Job]:
         """All jobs, or those in that state, in the order they were made."""
-        path: str | None = f"/v1/jobs?limit={page}"
-        if state is not None:
-            path = f"{path}&state={quote(state, safe='')}"
-        while path is not None:
-            told = self._client.send("GET", path)
+        call: Call | None = calls.list_jobs(state, page)
+        while call is not None:
+            told = self._client.ask(call)
             yield from (Job.of(self._client, one) for one in told["jobs"])
-            path = told["next"]
+            call = Call("GET", told["next"]) if told["next"] else None
 
     def delete(self, job: int | str | Job) -> None:
         """Forgets a job; the output stays. NotFoundError."""
-        self._client.send("DELETE", job_path(job))
+        self._client.ask(Call("DELETE", job_path(job)))
 
 
 class Keys:
@@ -109,16 +83,15 @@ class Keys:
 
     def create(self, name: str, scopes: list[str]) -> Key:
         """Makes a key; its secret is in the answer and nowhere else. ConflictError."""
-        body = orjson.dumps({"name": name, "scopes": scopes})
-        return Key.of(self._client.send("POST", "/v1/keys", body, repeatable=False))
+        return Key.of(self._client.ask(calls.create_key(name, scopes)))
 
     def list(self) -> list[Key]:
         """All keys, the revoked ones too."""
-        return [Key.of(one) for one in self._client.send("GET", "/v1/keys")["keys"]]
+        return [Key.of(one) for one in self._client.ask(calls.LIST_KEYS)["keys"]]
 
     def revoke(self, name: str) -> None:
         """Makes a key useless. NotFoundError."""
-        self._client.send("DELETE", f"/v1/keys/{quote(name, safe='')}")
+        self._client.ask(calls.revoke_key(name))
 
 
 class Client:
@@ -159,7 +132,13 @@ class Client:
         wait_s: float = 0.0,
     ) -> Any:
         """One call of the HTTP interface: the answer's JSON, None when it is empty."""
-        answer = self._connection.call(method, path, body, repeatable=repeatable, wait_s=wait_s)
+        return self.ask(Call(method, path, body, repeatable, wait_s))
+
+    def ask(self, call: Call) -> Any:
+        """The same, of a call that is there already."""
+        answer = self._connection.call(
+            call.method, call.path, call.body, repeatable=call.repeatable, wait_s=call.wait_s
+        )
         return orjson.loads(answer.body) if answer.body else None
 
     def events(self, after: int | None = None) -> Iterator[Event]:
@@ -168,12 +147,12 @@ class Client:
 
     def health(self) -> dict[str, Any]:
         """What the server says of itself."""
-        told: dict[str, Any] = self.send("GET", "/v1/health")
+        told: dict[str, Any] = self.ask(calls.HEALTH)
         return told
 
     def doctor(self) -> dict[str, Any]:
         """Compares store, ledgers and outputs."""
-        told: dict[str, Any] = self.send("GET", "/v1/doctor")
+        told: dict[str, Any] = self.ask(calls.DOCTOR)
         return told
 
     def close(self) -> None:

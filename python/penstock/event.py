@@ -30,39 +30,58 @@ def instant(text: str) -> datetime.datetime:
     return datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
-def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    rest = b""
-    for piece in pieces:
-        rest += piece
-        *whole, rest = rest.split(b"\n")
-        yield from whole
-
-
-def read_events(pieces: Iterable[bytes]) -> Iterator[Event]:
+class EventReader:
     """Reads a text/event-stream; an event that was cut off at the end is left out.
 
     What has no id is no history (figures on a job's progress): it is left out too.
     """
-    number: int | None = None
-    kind, data = "", b""
-    for line in _lines(pieces):
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._forget()
+
+    def feed(self, piece: bytes) -> list[Event]:
+        """The events that end in this piece."""
+        *lines, self._rest = (self._rest + piece).split(b"\n")
+        events = (self._line(line) for line in lines)
+        return [event for event in events if event is not None]
+
+    def _forget(self) -> None:
+        self._number: int | None = None
+        self._kind, self._data = "", b""
+
+    def _line(self, line: bytes) -> Event | None:
         name, _, value = line.partition(b":")
         value = value[1:] if value.startswith(b" ") else value
         if name == b"id":
-            number = int(value)
+            self._number = int(value)
         elif name == b"event":
-            kind = value.decode("utf-8")
+            self._kind = value.decode("utf-8")
         elif name == b"data":
-            data += value
+            self._data += value
         elif not line:
+            number, kind, data = self._number, self._kind, self._data
+            self._forget()
             if number is not None and data:
-                yield _event(number, kind, orjson.loads(data))
-            number, kind, data = None, "", b""
+                return _event(number, kind, orjson.loads(data))
+        return None
+
+
+def read_events(pieces: Iterable[bytes]) -> Iterator[Event]:
+    """The events of a text/event-stream."""
+    reader = EventReader()
+    for piece in pieces:
+        yield from reader.feed(piece)
 
 
 def _event(number: int, kind: str, told: dict[str, Any]) -> Event:
     at = instant(told["at"])
     return Event(number, kind, at, told["job"], told["name"], told.get("detail") or {})
+
+
+def resuming(last: int | None) -> dict[str, str]:
+    """The header that makes a stream go on behind that event."""
+    return {} if last is None else {"Last-Event-ID": str(last)}
 
 
 def follow(connection: Connection, path: str, after: int | None) -> Iterator[Event]:
@@ -72,12 +91,8 @@ def follow(connection: Connection, path: str, after: int | None) -> Iterator[Eve
     """
     last = after
     while True:
-        if last is None:
-            pieces = connection.stream(path, {}, None)
-        else:
-            pieces = connection.stream(path, {"Last-Event-ID": str(last)}, None)
         try:
-            for event in read_events(pieces):
+            for event in read_events(connection.stream(path, resuming(last), None)):
                 last = event.id
                 yield event
         except ConnectionLostError:

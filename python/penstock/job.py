@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import orjson
-
+from . import calls
+from .calls import Call, given
 from .event import Event, follow, instant
 from .lease import Lease
 
 if TYPE_CHECKING:
     from .client import Client
+
+View = TypeVar("View", bound="JobView")
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Counts:
     bad: int
     repeats: int
     written: int
+    #: Of the done: those that gave nothing to write.
+    skipped: int = 0
 
 
 @dataclass(frozen=True)
@@ -41,17 +44,14 @@ class RecordError:
     reason: Any
     told: dict[str, Any]
 
-
-def job_path(job: int | str | Job) -> str:
-    """The path of a job given by id, by name, or as it was shown."""
-    if isinstance(job, Job):
-        return f"/v1/jobs/{job.id}"
-    return f"/v1/jobs/{job}" if isinstance(job, int) else f"/v1/jobs/~{quote(job, safe='')}"
+    @classmethod
+    def of(cls, told: dict[str, Any]) -> RecordError:
+        return cls(told.get("record"), told.get("line"), told.get("reason"), told)
 
 
 @dataclass(frozen=True)
-class Job:
-    """A job as it was when it was asked for; `refresh` asks again."""
+class JobView:
+    """A job as it was when it was asked for."""
 
     id: int
     name: str
@@ -65,6 +65,9 @@ class Job:
     lease_s: float
     max_attempts: int
     allow_repeats: bool
+    limits: dict[str, Any] | None
+    retry: dict[str, Any] | None
+    identity: dict[str, Any] | None
     records: Counts
     leases: int
     exhausted: bool
@@ -76,30 +79,44 @@ class Job:
     created_at: datetime.datetime
     started_at: datetime.datetime | None
     ended_at: datetime.datetime | None
-    _client: Client = field(repr=False, compare=False)
+    #: All that the server told.
+    told: dict[str, Any] = field(repr=False, compare=False)
+    _client: Any = field(repr=False, compare=False)
 
     @classmethod
-    def of(cls, client: Client, told: dict[str, Any]) -> Job:
-        """From the server's JSON. Members this version does not know are left out."""
-        counts: dict[str, Any] = {
-            name: told["records"].get(name) for name in Counts.__dataclass_fields__
-        }
-        values: dict[str, Any] = {
-            name: told.get(name) for name in cls.__dataclass_fields__ if name != "_client"
-        }
+    def of(cls: type[View], client: Any, told: dict[str, Any]) -> View:
+        """From the server's JSON. Members this version does not know are in `told` only."""
+        records = told["records"]
+        counts = {one.name: records[one.name] for one in fields(Counts) if one.name in records}
+        names = [one.name for one in fields(cls) if one.name != "_client"]
+        values: dict[str, Any] = {name: told.get(name) for name in names}
         for name in ("created_at", "started_at", "ended_at"):
             values[name] = instant(told[name]) if told.get(name) else None
         values["records"] = Counts(**counts)
+        values["told"] = told
         return cls(_client=client, **values)
 
     @property
     def path(self) -> str:
-        return job_path(self)
+        return calls.job_path(self.id)
 
     @property
     def ended(self) -> bool:
         """Whether it is completed, failed or cancelled."""
         return self.state in ("completed", "failed", "cancelled")
+
+
+def job_path(job: int | str | JobView) -> str:
+    """The path of a job given by id, by name, or as it was shown."""
+    return calls.job_path(job.id if isinstance(job, JobView) else job)
+
+
+@dataclass(frozen=True)
+class Job(JobView):
+    """A job of a Client; `refresh` asks again."""
+
+    if TYPE_CHECKING:
+        _client: Client
 
     def refresh(self) -> Job:
         """The job as it is now."""
@@ -119,11 +136,11 @@ class Job:
 
     def repair(self, *, failed: bool = False) -> Job:
         """Serves again what is neither done nor failed; with `failed` what failed too."""
-        return self._verb("repair", {"failed": failed})
+        return self._verb("repair", given(failed=failed))
 
     def clean(self, *, output: bool = True) -> Job:
         """Forgets what is in flight and removes the output file."""
-        return self._verb("clean", {"output": output})
+        return self._verb("clean", given(output=output))
 
     def delete(self) -> None:
         """Forgets the job; the output stays."""
@@ -131,10 +148,7 @@ class Job:
 
     def claim(self, max: int = 100, wait_s: float = 0.0, lease_s: float | None = None) -> Lease:
         """Takes up to `max` records, waiting up to `wait_s` (60 at most) for the first."""
-        body: dict[str, Any] = {"max": max, "wait_s": wait_s}
-        if lease_s is not None:
-            body["lease_s"] = lease_s
-        told = self._client.send("POST", f"{self.path}/claim", orjson.dumps(body), wait_s=wait_s)
+        told = self._client.ask(calls.claim(self.path, max, wait_s, lease_s))
         lasts_s = self.lease_s if lease_s is None else lease_s
         return Lease(self._client, self.path, told, lasts_s)
 
@@ -153,16 +167,13 @@ class Job:
         """What failed, oldest first, as far as it is known now."""
         after: int | None = 0
         while after is not None:
-            told = self._client.send("GET", f"{self.path}/errors?after={after}&limit={page}")
-            for entry in told["errors"]:
-                reason = entry.get("reason")
-                yield RecordError(entry.get("record"), entry.get("line"), reason, entry)
+            told = self._client.ask(calls.list_errors(self.path, after, page))
+            yield from map(RecordError.of, told["errors"])
             after = told["next"]
 
     def events(self, after: int | None = None) -> Iterator[Event]:
         """As Client.events, of this job."""
         return follow(self._client.new_connection(), f"{self.path}/events", after)
 
-    def _verb(self, verb: str, body: dict[str, Any] | None = None) -> Job:
-        raw = None if body is None else orjson.dumps(body)
-        return Job.of(self._client, self._client.send("POST", f"{self.path}/{verb}", raw))
+    def _verb(self, verb: str, body: bytes | None = None) -> Job:
+        return Job.of(self._client, self._client.ask(Call("POST", f"{self.path}/{verb}", body)))

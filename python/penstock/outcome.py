@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 import random
@@ -113,6 +112,8 @@ def _wait_s(plan: RetryPlan, attempt: int, error: Exception) -> float:
 
 
 def _retrying(plan: RetryPlan) -> Callable[..., Any]:
+    import asyncio  # what waits has it already; who does not need not pay for it
+
     @functools.wraps(plan.function)
     async def wrapper(*args: Any, **named: Any) -> Any:
         attempt = 0

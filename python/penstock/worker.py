@@ -22,8 +22,9 @@ def work(
 ) -> Settled:
     """Claims, calls, settles until the job has ended. Returns how many went where.
 
-    What `function` returns is the record's result. What it raises is the record's failure, and so
-    is a result that is no JSON; the record is then tried again until its attempts are spent. The
+    What `function` returns is the record's result; None, or to raise Skip: there is nothing to
+    write. What else it raises is the record's failure, and so is a result that is no JSON; the
+    record is then tried again until its attempts are spent, unless it was Fail. The
     lease is extended between records, so one call of `function` may take half of the lease's time.
     """
     total = Settled()
@@ -42,6 +43,10 @@ def _run(lease: Lease, function: Callable[[Any], Any], lease_s: float | None) ->
     for number, record in lease.records:
         lease.extend_when_due(lease_s)
         try:
-            lease.done(number, function(record))
+            result = function(record)
+            if result is None:
+                lease.skip(number)
+            else:
+                lease.done(number, result)
         except Exception as error:
             lease.fail(number, error)

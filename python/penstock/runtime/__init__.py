@@ -8,6 +8,6 @@
     session.py  claims and settles over HTTP, under one lease
     supply.py   what may be started now: slots, pacing, a record that must run alone
     runner.py   runs coroutines; plain_runner.py runs plain functions in threads
-    desk.py     gathers outcomes and sends them; codec.py and failure.py write them
+    desk.py     gathers outcomes and sends them; codec.py writes them
     worker.py   puts it together: hooks, stopping, recycling
 """

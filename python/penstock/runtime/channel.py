@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from .codec import clean_text
+from ..failure import clean_text
 
 VARIABLE = "PENSTOCK_CONTROL_FD"
 

@@ -66,8 +66,3 @@ def _dump_slowly(value: Any) -> bytes:
         return text.encode("utf-8")
     except UnicodeEncodeError:
         return json.dumps(value, allow_nan=False, separators=(",", ":")).encode("ascii")
-
-
-def clean_text(text: str) -> str:
-    """The same text without lone surrogates, which are no JSON."""
-    return text.encode("utf-8", "replace").decode("utf-8")

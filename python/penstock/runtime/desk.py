@@ -16,9 +16,9 @@ from typing import Any
 import orjson
 
 from ..errors import InvalidError, LeaseEndedError, LimitError, PenstockError
+from ..failure import Failure
 from .channel import Channel
 from .codec import dump_pairs
-from .failure import Failure
 from .session import Session
 from .supply import Pair
 

@@ -19,9 +19,9 @@ from collections.abc import Awaitable, Callable
 from contextvars import copy_context
 from typing import Any
 
+from ..failure import failure_of
 from ..outcome import Skip
 from .desk import Desk
-from .failure import failure_of
 from .supply import Pair, Supply
 
 TURN_S = 0.005

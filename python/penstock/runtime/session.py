@@ -78,7 +78,8 @@ class Session:
         now = time.monotonic()
         told = loads(answer.body)
         lease = told["lease"]
-        self.lease = lease["token"] if lease else None
+        if lease:
+            self.lease = lease["token"]
         self._touched_s = now
         starts = told.get("starts") or {}
         return Claimed(

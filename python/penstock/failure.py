@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import email.utils
 import time
 from typing import Any
 
-from ..outcome import Fail, RetryAfter
-from .codec import clean_text
+from .outcome import Fail, RetryAfter
 
 MESSAGE_MAX = 4000
 RETRY_AFTER_MAX_S = 86400.0
@@ -27,7 +25,8 @@ def failure_of(error: BaseException, took_s: float) -> Failure:
         text = f"its text cannot be had: {type(broken).__name__}"
     if not text:
         text = kind
-        if isinstance(error, (asyncio.TimeoutError, TimeoutError)):
+        # By name: asyncio's is a class of its own before Python 3.11.
+        if kind == "TimeoutError":
             text = f"timed out after {took_s:.3g} s"
     failure: Failure = {"message": clean_text(text)[:MESSAGE_MAX], "type": kind}
     if isinstance(error, Fail):
@@ -38,6 +37,11 @@ def failure_of(error: BaseException, took_s: float) -> Failure:
     else:
         _add_throttling(failure, error)
     return failure
+
+
+def clean_text(text: str) -> str:
+    """The same text without lone surrogates, which are no JSON."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _add_throttling(failure: Failure, error: BaseException | None) -> None:
