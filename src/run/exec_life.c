@@ -14,25 +14,23 @@
 
 enum {
     WHY_MAX_BYTES = 64 << 10,
-    FLUSH_US = 300000, /* silence after which an input that nothing is left for is closed */
-    FLUSH_LIMITED_US = 5000000, /* the same when limits keep records back */
-    FLUSH_PROVEN_US = 60000000, /* the same when it has answered without being asked to */
-    LEAVE_US = 10000000,        /* from the end of its input, or its last answer, to its own end */
-    LAST_WORDS_US = 1000000,    /* from the end of its output to its own end */
-    AGAIN_FIRST_US = 100000,    /* waits before it is started again: the first */
-    AGAIN_MOST_US = 10000000,   /* and the longest */
+    SECOND_US = 1000000,
+    FLUSH_US = 300000,        /* how long it is silent until we look whether it waits for us */
+    LEAVE_US = 10000000,      /* from the end of its input, or its last answer, to its own end */
+    LAST_WORDS_US = 1000000,  /* from the end of its output to its own end */
+    AGAIN_FIRST_US = 100000,  /* waits before it is started again: the first */
+    AGAIN_MOST_US = 10000000, /* and the longest */
     MEMORY_LOOK_US = 1000000,
     FRUITLESS_MAX = 5, /* so many records failed and never an answer: it does not work at all */
     READS_AT_ONCE = 8,
     FAILURES_TOLD = 1000,
-    STDIO_BLOCK = 512, /* buffers of output are multiples of this */
-    NOT_RUN = 126,     /* what a shell says of a command: */
+    BUFFER_LEAST = 4096, /* who keeps answers in a buffer prints so much at once */
+    NOT_RUN = 126,       /* what a shell says of a command: */
     NOT_FOUND = 127,
     BY_SIGNAL = 128 /* and this plus the number of the signal */
 };
-#define UNSETTLED_MAX                                                                              \
-    ((size_t)32 << 20) /* answers that wait to be settled: listen no more above                    \
-                        */
+/* Answers that wait to be settled: above, it is listened to no more. */
+#define UNSETTLED_MAX_BYTES ((size_t)32 << 20)
 
 struct exec_life {
     struct exec_life_plan plan;
@@ -49,6 +47,7 @@ struct exec_life {
     int64_t begun, answered;
     int64_t quiet_us;       /* since when it has said nothing, while it had something to say */
     int64_t fed_us;         /* when it was given something last */
+    int64_t looked_us;      /* when we looked whether it waits for the end of its input */
     int64_t silent_us;      /* since when its output is closed; 0: it is not */
     int64_t memory_us;      /* when to look at its memory */
     const char *killed_for; /* why we killed it; NULL: we did not */
@@ -56,8 +55,9 @@ struct exec_life {
     /* Of all lives. */
     size_t suspects; /* so many records from the queue's head on may kill it; 0: none is known to */
     size_t ration;   /* so many of them this life is given */
-    bool proven;     /* it answers without being asked to */
-    bool told;       /* that it does not */
+    struct feed_window window;
+    bool proven; /* it answers without being asked to */
+    bool told;   /* that it does not */
     int64_t ran, ever_answered, fruitless, failures_told;
     struct buf why; /* the last failure's reason */
     int64_t again_us, again_wait_us;
@@ -73,6 +73,7 @@ struct exec_life *exec_life_new(const struct exec_life_plan *plan)
     l->again_wait_us = AGAIN_FIRST_US;
     l->due_us = NEVER_US;
     buf_init(&l->why, WHY_MAX_BYTES);
+    feed_window_init(&l->window);
     return l;
 }
 
@@ -121,7 +122,7 @@ static void end_life(struct exec_life *l)
     l->input_closed = l->input_refused = l->pipe_full = l->retiring = false;
     l->killed_for = NULL;
     l->begun = l->answered = l->silent_us = 0;
-    l->due_us = NEVER_US;
+    l->due_us = l->window.probe_us = NEVER_US;
 }
 
 void exec_life_kill(struct exec_life *l)
@@ -137,13 +138,16 @@ static size_t allowance(struct exec_life *l, int64_t now_us)
 {
     const struct queued_record *next = record_queue_next(l->plan.queue);
     const struct queued_record *head = record_queue_head(l->plan.queue);
-    size_t running = exec_life_running(l), most = SIZE_MAX;
+    size_t running = exec_life_running(l), most = 0;
     l->due_us = NEVER_US;
     if (record_queue_is_torn(l->plan.queue))
         return 1;
     if (l->winding_up || l->retiring || !next || (running > 0 && (next->alone || head->alone)))
         return 0;
-    if (l->slots >= 0)
+    most = l->window.size > running ? l->window.size - running : 0;
+    if (!most)
+        feed_window_is_full(&l->window, now_us);
+    if (l->slots >= 0 && (size_t)l->slots < running + most)
         most = (size_t)l->slots > running ? (size_t)l->slots - running : 0;
     if (l->suspects && l->ration - (size_t)l->begun < most)
         most = l->ration - (size_t)l->begun;
@@ -169,12 +173,10 @@ static size_t allowance(struct exec_life *l, int64_t now_us)
 /* Whether this life has got all it is to get. */
 static bool is_full_life(const struct exec_life *l)
 {
-    const struct queued_record *head = record_queue_head(l->plan.queue);
     if (l->begun == 0 || record_queue_is_torn(l->plan.queue))
         return false;
     return l->winding_up || l->retiring || (l->suspects && (size_t)l->begun >= l->ration) ||
-           (l->plan.max_records && l->begun >= l->plan.max_records) ||
-           (head && head->alone && !l->proven);
+           (l->plan.max_records && l->begun >= l->plan.max_records);
 }
 
 static void feed(struct exec_life *l, int64_t now_us)
@@ -186,7 +188,7 @@ static void feed(struct exec_life *l, int64_t now_us)
         if (!piece.len)
             break;
         size_t running = exec_life_running(l);
-        l->input_refused = !line_program_write(l->program, piece, now_us, &wrote);
+        l->input_refused = !line_program_write(l->program, piece, &wrote);
         l->begun += (int64_t)record_queue_wrote(l->plan.queue, wrote);
         if (wrote > 0)
             l->fed_us = now_us;
@@ -241,30 +243,29 @@ static bool take_answer(struct exec_life *l, struct str line, int64_t now_us, st
 static bool take_answers(struct exec_life *l, int64_t now_us, struct err *err)
 {
     struct str line;
+    int64_t before = l->answered;
     while (line_program_line(l->program, &line))
         if (!take_answer(l, line, now_us, err))
             return false;
-    if (l->answered) {
-        l->again_wait_us = AGAIN_FIRST_US;
-        l->fruitless = 0;
-    }
-    /* A full buffer that happens to end where we stopped feeding is no proof. */
-    if (l->answered && exec_life_running(l) == 0 && !l->input_closed &&
-        line_program_printed(l->program) % STDIO_BLOCK != 0)
-        l->proven = true;
+    if (l->answered == before)
+        return true;
+    feed_window_answered(&l->window, (size_t)(l->answered - before), now_us);
+    l->again_wait_us = AGAIN_FIRST_US;
+    l->fruitless = 0;
     return true;
 }
 
 /* Whether its answers come faster than they are taken: it has to wait. */
 static bool is_behind(const struct exec_life *l)
 {
-    return outcomes_bytes(l->plan.outcomes) > UNSETTLED_MAX;
+    return outcomes_bytes(l->plan.outcomes) > UNSETTLED_MAX_BYTES;
 }
 
 static bool listen_to(struct exec_life *l, int64_t now_us, struct err *err)
 {
     if (is_behind(l))
         l->quiet_us = now_us; /* it is not its own silence */
+    int64_t heard = line_program_printed(l->program), answered = l->answered;
     for (int i = 0; i < READS_AT_ONCE && !is_behind(l); i++) {
         int64_t before = line_program_printed(l->program);
         if (!line_program_read(l->program, err))
@@ -274,6 +275,10 @@ static bool listen_to(struct exec_life *l, int64_t now_us, struct err *err)
         if (!take_answers(l, now_us, err))
             return false;
     }
+    heard = line_program_printed(l->program) - heard;
+    if (heard < BUFFER_LEAST && l->answered > answered &&
+        (!l->input_closed || exec_life_running(l) > 0))
+        l->proven = true;
     if (line_program_output(l->program) < 0 && !l->silent_us)
         l->silent_us = now_us;
     return true;
@@ -431,26 +436,38 @@ static void time_out(struct exec_life *l)
     l->ration = 1;
 }
 
-/* When its input is to be closed because it seems to wait for that. */
-static int64_t flush_at_us(const struct exec_life *l)
+/* How long it must be silent until its input is closed because it seems to wait for that: by
+ * whether limits keep records back, whether it is known to answer without that, and what it does
+ * now. A program that works on many records at once may well wait for input with its hands full. */
+static int64_t flush_wait_us(const struct exec_life *l, enum program_mood mood)
+{
+    bool limited = l->supply == SUPPLY_LIMITED, reads = mood == PROGRAM_READS;
+    if (l->proven)
+        return limited || !reads ? 60 * SECOND_US : 2 * SECOND_US;
+    if (limited)
+        return reads ? SECOND_US : 5 * SECOND_US;
+    return FLUSH_US;
+}
+
+/* When to look whether its input is to be closed. */
+static int64_t flush_look_us(const struct exec_life *l)
 {
     if (l->supply == SUPPLY_COMING || l->input_closed || l->input_refused || l->pipe_full ||
         l->due_us != NEVER_US || exec_life_running(l) == 0)
         return NEVER_US;
     int64_t from_us = l->fed_us > l->quiet_us ? l->fed_us : l->quiet_us;
-    return from_us + (l->proven                     ? FLUSH_PROVEN_US
-                      : l->supply == SUPPLY_LIMITED ? FLUSH_LIMITED_US
-                                                    : FLUSH_US);
+    return (l->looked_us > from_us ? l->looked_us : from_us) + FLUSH_US;
 }
 
 static void flush_if_due(struct exec_life *l, int64_t now_us)
 {
-    if (flush_at_us(l) > now_us)
+    if (flush_look_us(l) > now_us)
         return;
-    if (!line_program_is_hungry(l->program)) { /* it is at work */
-        l->fed_us = now_us;
+    int64_t from_us = l->fed_us > l->quiet_us ? l->fed_us : l->quiet_us;
+    enum program_mood mood = line_program_mood(l->program);
+    l->looked_us = now_us;
+    if (mood == PROGRAM_BUSY || now_us - from_us < flush_wait_us(l, mood))
         return;
-    }
     if (!l->told && l->supply == SUPPLY_LIMITED)
         worker_control_log(l->plan.control, "warning",
                            "the program has %zu records and says nothing: its input is ended so "
@@ -470,6 +487,13 @@ static int64_t overdue_us(const struct exec_life *l)
     if (l->input_refused || (l->input_closed && exec_life_running(l) == 0))
         return l->quiet_us + LEAVE_US;
     return NEVER_US;
+}
+
+/* It has as much as it may have: is that too little? */
+static void probe(struct exec_life *l, int64_t now_us)
+{
+    if (l->window.probe_us <= now_us)
+        feed_window_probed(&l->window, line_program_mood(l->program), l->quiet_us, now_us);
 }
 
 static int64_t memory_look_us(const struct exec_life *l)
@@ -530,6 +554,7 @@ static bool attend(struct exec_life *l, int64_t now_us, struct err *err)
         kill_overdue(l);
     else {
         look_at_memory(l, now_us);
+        probe(l, now_us);
         flush_if_due(l, now_us);
     }
     return true;
@@ -568,10 +593,11 @@ int64_t exec_life_next_us(const struct exec_life *l)
         return wanted ? l->again_us : NEVER_US;
     const int64_t times[] = {
         l->due_us,
-        flush_at_us(l),
+        flush_look_us(l),
         overdue_us(l),
         l->plan.timeout_us && exec_life_running(l) ? l->quiet_us + l->plan.timeout_us : NEVER_US,
         memory_look_us(l),
+        l->window.probe_us,
     };
     int64_t next_us = NEVER_US;
     for (size_t i = 0; i < sizeof times / sizeof *times; i++)

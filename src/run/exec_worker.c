@@ -187,10 +187,10 @@ static enum exec_supply supply(const struct exec_worker *w)
     bool limited = w->slots >= 0 || w->paced;
     bool claiming = work_session_is_claiming(w->session);
     bool full = record_queue_bytes(w->queue) > HELD_MAX_BYTES;
-    if (limited && !w->finished)
+    if (limited && !w->finished && !w->alone)
         return claiming || wanted(w) == 0 ? SUPPLY_LIMITED : SUPPLY_COMING;
-    return record_queue_unfed(w->queue) == 0 && (claiming || full || w->finished) ? SUPPLY_DRY
-                                                                                  : SUPPLY_COMING;
+    bool last = claiming || full || w->finished || w->alone;
+    return record_queue_unfed(w->queue) == 0 && last ? SUPPLY_DRY : SUPPLY_COMING;
 }
 
 static bool step_program(struct exec_worker *w, int64_t now_us, struct err *err)

@@ -1,8 +1,4 @@
-/* line_program.c: see line_program.h.
- *
- * The pipe is the window: what lies in it is in the program's hands and in nobody else's. It begins
- * with one page, so that a slow program holds little; one that empties it quickly is given more, up
- * to a megabyte, so that a fast one is never waited for. */
+/* line_program.c: see line_program.h. */
 #include "run/line_program.h"
 
 #include "base/file.h"
@@ -16,16 +12,14 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum {
-    PIPE_LEAST = 4096,
-    PIPE_MOST = 1 << 20,
-    PIPE_STEP = 4,
+    PIPE_BYTES = 1 << 20, /* of each pipe; who may not have so much gets less */
     READ_BYTES = 1 << 20, /* room for one read */
-    FAST_US = 10000,      /* a pipe that is emptied within this is too narrow, */
-    SLOW_US = 1000000     /* within this or longer, too wide */
+    PROC_MAX_BYTES = 4096
 };
 
 struct line_program {
@@ -33,9 +27,7 @@ struct line_program {
     int pidfd, in, out; /* our ends of its pipes */
     bool reaped;
     int status;
-    int pipe_bytes;     /* how wide its input is */
-    int64_t written_us; /* when we last wrote */
-    struct buf got;     /* printed; lines up to `at` were given out */
+    struct buf got; /* printed; lines up to `at` were given out */
     size_t at, searched;
     int64_t printed;
 };
@@ -44,9 +36,8 @@ static bool watch(struct line_program *p, int in[2], int out[2], struct err *err
 {
     p->in = TAKE_FD(in[1]);
     p->out = TAKE_FD(out[0]);
-    /* Who may not have more pipe memory gets less: that is slower, no failure. */
-    p->pipe_bytes = fcntl(p->in, F_SETPIPE_SZ, PIPE_LEAST);
-    fcntl(p->out, F_SETPIPE_SZ, PIPE_MOST);
+    fcntl(p->in, F_SETPIPE_SZ, PIPE_BYTES);
+    fcntl(p->out, F_SETPIPE_SZ, PIPE_BYTES);
     p->pidfd = pidfd_open(p->pid, 0);
     if (p->pidfd < 0 || fcntl(p->in, F_SETFL, O_NONBLOCK) || fcntl(p->out, F_SETFL, O_NONBLOCK))
         return err_errno(err, errno, "watch a program");
@@ -144,29 +135,11 @@ bool line_program_is_hungry(const struct line_program *p)
     return p->in < 0 || (ioctl(p->in, FIONREAD, &left) == 0 && left == 0);
 }
 
-/* Before a write: how quickly was the last one read? */
-static void fit_pipe(struct line_program *p, int64_t now_us)
-{
-    int64_t took_us = now_us - p->written_us;
-    int wish = p->pipe_bytes;
-    if (took_us < FAST_US)
-        wish = wish < PIPE_MOST / PIPE_STEP ? wish * PIPE_STEP : PIPE_MOST;
-    else if (took_us > SLOW_US)
-        wish = wish > PIPE_LEAST * PIPE_STEP ? wish / PIPE_STEP : PIPE_LEAST;
-    if (wish == p->pipe_bytes || !p->written_us)
-        return;
-    int got = fcntl(p->in, F_SETPIPE_SZ, wish);
-    p->pipe_bytes = got > 0 ? got : p->pipe_bytes;
-}
-
-bool line_program_write(struct line_program *p, struct str bytes, int64_t now_us, size_t *wrote)
+bool line_program_write(struct line_program *p, struct str bytes, size_t *wrote)
 {
     *wrote = 0;
     if (p->in < 0)
         return false;
-    if (p->pipe_bytes < PIPE_MOST || now_us - p->written_us > SLOW_US)
-        fit_pipe(p, now_us);
-    p->written_us = now_us;
     while (bytes.len > 0) {
         ssize_t n = write(p->in, bytes.ptr, bytes.len);
         if (n < 0 && errno == EINTR)
@@ -260,23 +233,66 @@ bool line_program_has_ended(struct line_program *p, int *status)
     return true;
 }
 
-int64_t line_program_memory_bytes(const struct line_program *p)
+/* The words of a file in /proc about its first process; false when it cannot be read. */
+static bool read_proc(const struct line_program *p, const char *name, struct buf *text)
 {
     struct err ignored;
+    OWNED_MEM char *path = xasprintf("/proc/%d/%s", (int)p->pid, name);
+    return !p->reaped && file_read_all(path, PROC_MAX_BYTES, text, &ignored) && !text->full;
+}
+
+/* Takes the next word off. */
+static struct str next_word(struct str *text)
+{
+    *text = str_trim(*text);
+    const char *blank = text->len ? memchr(text->ptr, ' ', text->len) : NULL;
+    struct str word = {text->ptr, blank ? (size_t)(blank - text->ptr) : text->len};
+    text->ptr += word.len;
+    text->len -= word.len;
+    return word;
+}
+
+/* In which system call it waits says what for: read(0) is waiting for input; others may be waiting
+ * for input, too. */
+enum program_mood line_program_mood(const struct line_program *p)
+{
+    static const int waits[] = {
+        SYS_wait4, SYS_waitid,   SYS_futex,           SYS_epoll_pwait,
+        SYS_ppoll, SYS_pselect6, SYS_restart_syscall,
+#ifdef SYS_poll
+        SYS_poll,  SYS_select,   SYS_epoll_wait,
+#endif
+    };
     OWNED_BUF struct buf text;
-    OWNED_MEM char *path = xasprintf("/proc/%d/statm", (int)p->pid);
+    struct err ignored;
+    int64_t call = 0;
+    buf_init(&text, PROC_MAX_BYTES);
+    if (!line_program_is_hungry(p))
+        return PROGRAM_BUSY;
+    if (!read_proc(p, "syscall", &text))
+        return PROGRAM_UNKNOWN;
+    struct str rest = buf_str(&text), name = next_word(&rest);
+    if (!parse_i64(name, 0, INT32_MAX, &call, &ignored))
+        return PROGRAM_BUSY; /* "running" */
+    if (call == SYS_read && str_is(next_word(&rest), "0x0"))
+        return PROGRAM_READS;
+    for (size_t i = 0; i < sizeof waits / sizeof *waits; i++)
+        if (call == waits[i])
+            return PROGRAM_UNKNOWN;
+    return PROGRAM_BUSY;
+}
+
+int64_t line_program_memory_bytes(const struct line_program *p)
+{
+    OWNED_BUF struct buf text;
+    struct err ignored;
     int64_t pages = 0;
-    buf_init(&text, 4096);
-    if (p->reaped || !file_read_all(path, 4096, &text, &ignored))
+    buf_init(&text, PROC_MAX_BYTES);
+    if (!read_proc(p, "statm", &text))
         return 0;
     struct str rest = buf_str(&text);
-    const char *blank = memchr(rest.ptr, ' ', rest.len);
-    if (!blank)
-        return 0;
-    rest = (struct str){blank + 1, rest.len - (size_t)(blank + 1 - rest.ptr)};
-    blank = memchr(rest.ptr, ' ', rest.len);
-    if (!blank || !parse_i64((struct str){rest.ptr, (size_t)(blank - rest.ptr)}, 0, INT32_MAX,
-                             &pages, &ignored))
-        return 0;
-    return pages * sysconf(_SC_PAGESIZE);
+    next_word(&rest);
+    return parse_i64(next_word(&rest), 0, INT32_MAX, &pages, &ignored)
+               ? pages * sysconf(_SC_PAGESIZE)
+               : 0;
 }

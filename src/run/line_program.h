@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "run/feed_window.h"
 
 #include <sys/types.h>
 
@@ -29,14 +30,14 @@ int line_program_output(const struct line_program *p);
 int line_program_end_fd(const struct line_program *p);
 pid_t line_program_pid(const struct line_program *p);
 
-/* Writes as much as its input takes now; *wrote may be 0. `now_us` is monotonic: a program that
- * reads fast is given a wider pipe. False when it has closed its input (which is then closed here
- * too). */
-bool line_program_write(struct line_program *p, struct str bytes, int64_t now_us, size_t *wrote);
+/* Writes as much as its input takes now; *wrote may be 0. False when it has closed its input (which
+ * is then closed here too). */
+bool line_program_write(struct line_program *p, struct str bytes, size_t *wrote);
 /* Ends its input. */
 void line_program_close_input(struct line_program *p);
-/* Whether it has read all that was written. */
+/* Whether it has read all that was written; what it seems to do. */
 bool line_program_is_hungry(const struct line_program *p);
+enum program_mood line_program_mood(const struct line_program *p);
 
 /* Reads what it has printed, if anything. Errors: ERR_LIMIT when a line is too long. */
 MUST_CHECK bool line_program_read(struct line_program *p, struct err *err);
