@@ -80,6 +80,12 @@ void job_advance(struct engine *e, struct data_job *job)
     }
     if (job->spec.mode == MODE_WRITE) /* more may always come */
         return;
+    if (job->resume)
+        return;
+    if (job->share.ended && !share_left_nothing(job)) {
+        share_advance(e, job);
+        return;
+    }
     if (!input_ended(e, job) || !job->exhausted || ledger_count(job->ledger, RECORD_UNREAD) ||
         ledger_count(job->ledger, RECORD_SERVED) || job->touched)
         return;
@@ -89,6 +95,8 @@ void job_advance(struct engine *e, struct data_job *job)
         return;
     }
     if (!output_ended(e, job))
+        return;
+    if (data_job_tidy_up(e, job))
         return;
     if (!engine_move(e, job, JOB_COMPLETE, &ignored))
         return;

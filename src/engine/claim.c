@@ -57,7 +57,7 @@ static enum found take_returned(struct engine *e, struct data_job *job, struct o
                                 struct lease *lease, struct err *err)
 {
     while (wants_more(op)) {
-        int64_t record = ledger_next_unread(job->ledger, job->unread_from);
+        int64_t record = share_next_unread(job, job->unread_from);
         if (record < 0) {
             job->unread_from = ledger_known(job->ledger);
             return FOUND_END;
@@ -102,6 +102,8 @@ static enum found take_new(struct engine *e, struct data_job *job, struct op *op
 {
     struct source_record got;
     while (wants_more(op)) {
+        if (!share_reads_on(job))
+            return found_or(op, FOUND_END);
         switch (data_job_read(e, job, RECORD_SERVED, &got, err)) {
         case SOURCE_RECORD:
             add_record(op, &got);
@@ -128,7 +130,7 @@ static enum found take_new(struct engine *e, struct data_job *job, struct op *op
 static enum found look_through(struct engine *e, struct data_job *job)
 {
     if (!job->resume)
-        resume_begin(e, job, false);
+        resume_begin(e, job, RESUME_GO_ON);
     return FOUND_PAUSE;
 }
 
@@ -382,6 +384,11 @@ static enum op_fate claim_now(struct engine *e, struct data_job *job, struct op 
     if (found == FOUND_END && !job->exhausted && !prints) {
         job->exhausted = true;
         job_advance(e, job);
+    }
+    if (job->resume) { /* the end is put in order, and told then */
+        job->again_now = true;
+        wait_for_records(e, job, op);
+        return FATE_WAITS;
     }
     if (!job_state_is_final(job->row.state) && may_wait(e, job, op, found) &&
         !limits_changed(job, op)) {

@@ -3,6 +3,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "engine/engine_state.h"
+#include "engine/held_lines.h"
 
 #include <stdlib.h>
 
@@ -39,11 +40,21 @@ static bool store_delete(struct engine *e, struct data_job *job, struct err *err
            tx_commit(tx, err);
 }
 
+/* What was cut out of an output that stays, to be done again, belongs to it. */
+static bool restore_output(struct engine *e, struct data_job *job, struct err *err)
+{
+    if (!job->spec.id_key)
+        return true;
+    data_job_rest(job);
+    return held_lines_restore(e, job, err);
+}
+
 static bool delete_job(struct engine *e, struct data_job *job, bool with_output, struct err *err)
 {
     if (with_output && !remove_output(e, job, err))
         return false;
-    if (!engine_flush_output(e, job, err) || !store_delete(e, job, err))
+    if (!engine_flush_output(e, job, err) || (!with_output && !restore_output(e, job, err)) ||
+        !store_delete(e, job, err))
         return false;
     (void)FAULT("job.deleted");
     struct err gone;
@@ -75,6 +86,8 @@ static bool pause_job(struct engine *e, struct data_job *job, bool paused, struc
     if (paused && job_state_is_final(job->row.state))
         return err_set(err, ERR_CONFLICT, "job %s is %s: it cannot be paused", job->row.name,
                        job_state_name(job->row.state));
+    if (!paused && job->portion_over && !engine_go_beyond(e, job, err))
+        return false;
     job->row.paused = paused;
     engine_touch(e, job);
     engine_event(e, job, paused ? "job.paused" : "job.resumed", (struct str){0});

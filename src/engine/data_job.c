@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "engine/engine_state.h"
 #include "engine/error_file.h"
+#include "engine/error_line.h"
 #include "engine/identity.h"
 #include "engine/resume.h"
 #include "store/tail_store.h"
@@ -89,6 +90,7 @@ void data_job_free(struct data_job *job)
     attempts_free(job->suspects);
     slots_free(job->slots);
     record_set_release(&job->slowed);
+    share_release(&job->share);
     data_spec_release(&job->spec);
     job_row_release(&job->row);
     free(job->unreadable);
@@ -260,6 +262,19 @@ bool data_job_must_list(const struct data_job *job)
     return job->bad_lines.len > BAD_LINES_MAX;
 }
 
+bool data_job_tidy_up(struct engine *e, struct data_job *job)
+{
+    if (!job->untidy || job->owed || job->bad_lines.len || job->failure_lines.len)
+        return false;
+    job->untidy = false;
+    /* What is written to is let go of: files may be made anew. */
+    data_job_update_row(job);
+    sink_free(TAKE(job->sink));
+    sink_free(TAKE(job->errors));
+    resume_begin(e, job, RESUME_TIDY_UP);
+    return true;
+}
+
 bool data_job_need_programs(struct engine *e, struct data_job *job, struct err *err)
 {
     struct program_end end;
@@ -304,7 +319,7 @@ bool data_job_need_sink(struct engine *e, struct data_job *job, struct err *err)
     if (identity_ready(job) && !job->resume)
         return data_job_open_sink(e, job, err);
     if (!job->resume)
-        resume_begin(e, job, false);
+        resume_begin(e, job, RESUME_GO_ON);
     return err_set(err, ERR_BUSY, "the output of job %s is being looked through: try again",
                    job->row.name);
 }
@@ -338,7 +353,7 @@ bool data_job_open_sink(struct engine *e, struct data_job *job, struct err *err)
 }
 
 /* The error file stands beside the output, or, when there is none, in the state folder. */
-static const struct folders *errors_folders(const struct engine *e, const struct data_spec *spec)
+const struct folders *data_job_errors_folders(const struct engine *e, const struct data_spec *spec)
 {
     bool named = spec->errors_path;
     bool beside_output =
@@ -351,7 +366,8 @@ bool engine_open_errors(const struct engine *e, const struct job_view *view, int
 {
     if (!view->errors_path)
         return err_set(err, ERR_NOT_FOUND, "job %s has no failed records", view->name);
-    return folders_open(errors_folders(e, &view->spec), view->errors_path, O_RDONLY, fd, NULL, err);
+    return folders_open(data_job_errors_folders(e, &view->spec), view->errors_path, O_RDONLY, fd,
+                        NULL, err);
 }
 
 bool data_job_need_errors(struct engine *e, struct data_job *job, struct err *err)
@@ -359,14 +375,14 @@ bool data_job_need_errors(struct engine *e, struct data_job *job, struct err *er
     if (job->errors)
         return true;
     /* What was not there at the start may be by now. */
-    const struct folders *folders = errors_folders(e, &job->spec);
+    const struct folders *folders = data_job_errors_folders(e, &job->spec);
     if (job->row.progress.errors_bytes < 0 && folders != e->state_folders &&
         !error_file_may_begin(folders, job->errors_path, err))
         return false;
     struct data_spec spec;
     data_spec_init(&spec);
     spec.sink_format = FORMAT_JSONL;
-    spec.sink_overwrite = true;
+    spec.sink_overwrite = !job->spec.errors_records;
     spec.sink_path = xstrdup(job->errors_path);
     struct sink_start start = {.committed_bytes = job->row.progress.errors_bytes};
     bool ok = sink_open(&spec, folders, &start, &job->errors, err);
@@ -444,6 +460,18 @@ void data_job_error_line(const struct data_job *job, struct buf *out, const char
                          struct str reason_json, int64_t attempts, int64_t at_us)
 {
     struct json_out o;
+    if (job->spec.errors_records) {
+        bool failed = strcmp(kind, "failed") == 0;
+        const struct error_record told = {.record = failed ? record : -1,
+                                          .type = failed ? NULL : kind,
+                                          .reason = reason,
+                                          .reason_json = reason_json,
+                                          .file = file,
+                                          .line = line,
+                                          .attempts = attempts};
+        error_record_line(job, out, &told, at_us);
+        return;
+    }
     char at[CLOCK_TEXT_SIZE];
     clock_text(at_us, at);
     json_out_init(&o, out);
@@ -476,8 +504,17 @@ void data_job_error_line(const struct data_job *job, struct buf *out, const char
 void data_job_note_bad(const struct engine *e, struct data_job *job,
                        const struct source_record *record, const char *type)
 {
-    (void)type;
     job->live.bad++;
+    if (job->spec.errors_records) {
+        const struct error_record told = {.record = -1,
+                                          .type = type,
+                                          .reason = record->reason,
+                                          .file = record->file,
+                                          .line = record->line,
+                                          .original = record->json};
+        error_record_line(job, &job->bad_lines, &told, e->now.wall_us);
+        return;
+    }
     data_job_error_line(job, &job->bad_lines, "unreadable", record->number, record->file,
                         record->line, record->reason, (struct str){0}, 0, e->now.wall_us);
 }
@@ -508,12 +545,15 @@ enum source_got data_job_read(struct engine *e, struct data_job *job, enum recor
     job->at_end = got == SOURCE_END || got == SOURCE_TAIL;
     if (got == SOURCE_RECORD || got == SOURCE_BAD) {
         assert(out->number == ledger_known(job->ledger));
+        unsigned known = 0;
         if (got == SOURCE_BAD) {
             state = RECORD_FAILED;
             data_job_note_bad(e, job, out, "unreadable");
         } else if (job->ids) {
-            got = identity_judge(e, job, out, &state);
+            got = identity_judge(e, job, out, &known, &state);
         }
+        if (got == SOURCE_RECORD)
+            got = share_judge(job, out->number, known, &state);
         ledger_append(job->ledger, place, state);
         job->exhausted = false;
         job->tail[0] = '\0';

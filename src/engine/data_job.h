@@ -12,6 +12,7 @@
 #include "core/slots.h"
 #include "engine/op.h"
 #include "engine/order.h"
+#include "engine/share.h"
 #include "io/program.h"
 #include "io/sink.h"
 #include "io/source.h"
@@ -37,7 +38,9 @@ struct data_job {
     /* Of a job whose records have ids (identity.h): */
     struct id_set *ids; /* NULL: its output was not looked through yet */
     struct id_form id_form;
-    struct resume *resume;             /* looks its output through; NULL when nothing does */
+    struct resume *resume; /* looks its output through; NULL when nothing does */
+    bool untidy;           /* there are lines that may have to leave a file when the run is over */
+    struct share share;    /* how much of it this run takes */
     struct buf notes[NOTE_KIND_COUNT]; /* for the store: what this group's results do not tell */
     struct delays *delays;     /* served records that wait for their next attempt, in no lease */
     struct attempts *suspects; /* how many were lost together with the record; suspects.c */
@@ -130,6 +133,10 @@ MUST_CHECK bool data_job_need_errors(struct engine *e, struct data_job *job, str
 /* Appends what the store has of the job's output, since the file may not: its tail. */
 MUST_CHECK bool data_job_load_tail(struct engine *e, const struct data_job *job, struct buf *out,
                                    struct err *err);
+/* Where the error file is found. */
+const struct folders *data_job_errors_folders(const struct engine *e, const struct data_spec *spec);
+/* True when something has to be put in order before the run is over: that has begun. */
+bool data_job_tidy_up(struct engine *e, struct data_job *job);
 /* Starts the operator's programs of the job, if it has any and they do not run. */
 MUST_CHECK bool data_job_need_programs(struct engine *e, struct data_job *job, struct err *err);
 

@@ -4,6 +4,7 @@
 #include "engine/engine.h"
 
 #include "engine/engine_state.h"
+#include "engine/held_lines.h"
 #include "engine/resume.h"
 
 #include <assert.h>
@@ -60,6 +61,7 @@ void engine_forget_job(struct engine *e, struct data_job *job)
     job_table_remove(&e->jobs, job);
     data_job_rest(job);
     engine_remove_spools(e, job);
+    held_lines_forget(e, job);
     data_job_free(job);
 }
 

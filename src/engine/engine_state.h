@@ -256,6 +256,8 @@ void job_fail(struct engine *e, struct data_job *job, const char *what, const ch
 void engine_load_job(struct engine *e, struct job_row *row);
 /* Serves everything again that is not done (nor failed, unless `with_failed`). Touches the job. */
 void engine_reopen(struct engine *e, struct data_job *job, bool with_failed);
+/* A job whose portion is over goes on with what that has left out. */
+MUST_CHECK bool engine_go_beyond(struct engine *e, struct data_job *job, struct err *err);
 void engine_remove_spools(const struct engine *e, const struct data_job *job);
 
 /* engine.c */

@@ -10,18 +10,27 @@
 /* A line of ours is shorter: reasons are capped. */
 enum { LOOK_BYTES = 1 << 20 };
 
-/* Whether it begins with a line as data_job_error_line writes them. */
-static bool is_list(struct str text)
+static bool has_all(struct str line, const char *const *members, size_t count)
 {
-    static const char *const members[] = {"record", "kind", "reason", "at"};
-    const char *end = memchr(text.ptr, '\n', text.len);
-    struct str line = {text.ptr, end ? (size_t)(end - text.ptr) : 0}, raw;
-    if (!line.len || *line.ptr != '{' || !json_check(line, NULL, NULL))
-        return false;
-    for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+    struct str raw;
+    for (size_t i = 0; i < count; i++)
         if (!json_find(line, members[i], &raw))
             return false;
     return true;
+}
+
+/* Whether it begins with a line as data_job_error_line writes them, or the programs whose lists are
+ * of the form that holds records. */
+static bool is_list(struct str text)
+{
+    static const char *const members[] = {"record", "kind", "reason", "at"};
+    static const char *const of_records[] = {"record_id", "error_message", "original_record"};
+    const char *end = memchr(text.ptr, '\n', text.len);
+    struct str line = {text.ptr, end ? (size_t)(end - text.ptr) : 0};
+    if (!line.len || *line.ptr != '{' || !json_check(line, NULL, NULL))
+        return false;
+    return has_all(line, members, sizeof members / sizeof *members) ||
+           has_all(line, of_records, sizeof of_records / sizeof *of_records);
 }
 
 bool error_file_may_begin(const struct folders *folders, const char *path, struct err *err)

@@ -65,23 +65,23 @@ static enum source_got without_id(struct engine *e, struct data_job *job,
 }
 
 enum source_got identity_judge(struct engine *e, struct data_job *job, struct source_record *record,
-                               enum record_state *as)
+                               unsigned *known, enum record_state *as)
 {
     struct id id;
     if (!identity_of(job, record->json, &id))
         return without_id(e, job, record, as);
-    unsigned known = id_set_mark(job->ids, id, ID_SEEN);
+    *known = id_set_mark(job->ids, id, ID_SEEN);
     /* Its result waits for its turn since an earlier run. */
-    if (!(known & (ID_SEEN | ID_IN_OUTPUT)) && order_take_parked(job->order, id, record->number)) {
+    if (!(*known & (ID_SEEN | ID_IN_OUTPUT)) && order_take_parked(job->order, id, record->number)) {
         engine_touch(e, job);
         job->row.progress.done_before++;
         *as = RECORD_DONE;
         return SOURCE_BAD;
     }
-    bool done = (known & ID_IN_OUTPUT) || ((known & ID_NOTED) && !(known & ID_RERUN));
-    if (!done && !(known & ID_SEEN))
+    bool done = (*known & ID_IN_OUTPUT) || ((*known & ID_NOTED) && !(*known & ID_RERUN));
+    if (!done && !(*known & ID_SEEN))
         return SOURCE_RECORD;
-    if (known & ID_SEEN)
+    if (*known & ID_SEEN)
         tell_duplicate(job, record);
     else
         job->row.progress.done_before++;
@@ -127,8 +127,17 @@ void identity_settled(struct data_job *job, int64_t record, struct str line)
     const struct held_record *held = in_hand_find(job->in_hand, record);
     if (!held)
         return;
-    if (line.len == 0)
-        note(job, NOTE_SKIPPED, held->id);
-    else if (!identity_of(job, line, &id) || !id_same(id, held->id))
-        note(job, NOTE_WRITTEN, held->id);
+    bool tells = line.len && identity_of(job, line, &id) && id_same(id, held->id);
+    if (!tells)
+        note(job, line.len ? NOTE_WRITTEN : NOTE_SKIPPED, held->id);
+    /* Who puts the files in order wants to know. */
+    if (job->untidy && job->ids)
+        id_set_mark(job->ids, held->id, tells ? ID_IN_OUTPUT : ID_NOTED);
+}
+
+void identity_taken_back(struct data_job *job, int64_t record)
+{
+    const struct held_record *held = in_hand_find(job->in_hand, record);
+    if (held && job->untidy && job->ids)
+        id_set_unmark(job->ids, held->id, ID_IN_OUTPUT | ID_NOTED);
 }

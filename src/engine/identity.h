@@ -21,10 +21,10 @@ void identity_form(const struct engine *e, struct data_job *job);
 /* Whether records can be told apart yet: false while the output was not looked through. A job
  * without ids is always ready. */
 bool identity_ready(const struct data_job *job);
-/* Decides on a record just read: SOURCE_RECORD to serve it, SOURCE_BAD to pass over it. *as becomes
- * what the ledger says of it, unless it is served. */
+/* Decides on a record just read: SOURCE_RECORD to serve it, with what is *known of its id;
+ * SOURCE_BAD to pass over it. *as becomes what the ledger says of it, unless it is served. */
 enum source_got identity_judge(struct engine *e, struct data_job *job, struct source_record *record,
-                               enum record_state *as);
+                               unsigned *known, enum record_state *as);
 /* The id of a record's or a result's JSON; false when it has none. */
 bool identity_of(const struct data_job *job, struct str json, struct id *out);
 /* A record goes into a worker's hands: what will be needed of it is kept. */
@@ -32,5 +32,7 @@ void identity_remember(struct data_job *job, const struct source_record *record)
 /* A result is on its way to the output, or there was none (`line` empty): what the output does not
  * tell is noted with the group. */
 void identity_settled(struct data_job *job, int64_t record, struct str line);
+/* The group that it was to go with has failed. */
+void identity_taken_back(struct data_job *job, int64_t record);
 
 #endif

@@ -16,6 +16,7 @@
 #include "base/err.h"
 #include "core/job.h"
 #include "core/lease.h"
+#include "core/portion.h"
 #include "store/job_store.h"
 
 #include <stdatomic.h>
@@ -145,16 +146,6 @@ struct job_view {
     int64_t total;  /* records in all: exact when exhausted, else estimated by size; -1 unknown */
     double eta_s;   /* at that rate; -1 unknown */
     char *tail;     /* why the unfinished last line is no record (yet); NULL */
-};
-
-/* How much of what is left one run takes; zeroes: all of it. When it is taken and settled the job
- * is paused, and those that claim are told to go home. */
-struct portion {
-    int64_t limit;  /* > 0: at most so many records */
-    int64_t sample; /* > 0: so many, chosen at random from the whole input by `seed` */
-    uint64_t seed;
-    bool only_failed;   /* exactly those that have failed in earlier runs */
-    bool retry_skipped; /* those that gave nothing to write are tried again, too */
 };
 
 /* A key as it is shown: never its secret but once. */

@@ -255,6 +255,8 @@ static void revert_entries(struct data_job *job, struct op *op, size_t count)
         bool waits = entry->failed && delays_remove(job->delays, entry->record);
         if (entry->failed && !waits && ledger_get(job->ledger, entry->record) == RECORD_SERVED)
             continue;
+        if (!entry->failed)
+            identity_taken_back(job, entry->record);
         /* Whose result was lost here does not come again by itself when nobody waits for a lease to
          * end: the record is served anew. */
         enum record_state back = (enum record_state)entry->before;

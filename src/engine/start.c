@@ -7,10 +7,12 @@
 #include "base/log.h"
 #include "engine/engine_state.h"
 #include "engine/error_file.h"
+#include "engine/held_lines.h"
 #include "engine/resume.h"
 #include "store/ledger_store.h"
 #include "store/tail_store.h"
 
+#include <endian.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -260,6 +262,15 @@ void engine_remove_spools(const struct engine *e, const struct data_job *job)
     remove_spool(e, job, "errors.jsonl");
 }
 
+/* What has to be known before the first record is served. */
+static void look_through(struct engine *e, struct data_job *job, const struct op *op, bool afresh)
+{
+    bool list = op->start.resume && job->spec.errors_records;
+    bool choice = op->start.portion.sample > 0 || op->start.portion.only_failed;
+    if ((job->spec.id_key && afresh) || list || choice)
+        resume_begin(e, job, RESUME_FRESH);
+}
+
 static enum op_fate start_new(struct engine *e, struct op *op, struct ends *ends)
 {
     OWNED(data_job) struct data_job *job = data_job_new();
@@ -277,8 +288,8 @@ static enum op_fate start_new(struct engine *e, struct op *op, struct ends *ends
     job_table_add(&e->jobs, added);
     e->programs += uses_programs(&added->spec);
     take_output_over(e, added);
-    if (added->spec.id_key)
-        resume_begin(e, added, true);
+    share_begin(added, &op->start.portion);
+    look_through(e, added, op, true);
     engine_event(e, added, "job.created", str_of(added->row.spec));
     LOG1(LOG_INFO, "job.created", "job", "%s", added->row.name);
     return FATE_DURABLE;
@@ -325,15 +336,12 @@ void engine_reopen(struct engine *e, struct data_job *job, bool with_failed)
         LOG1(LOG_WARN, "job.not-reopened", "reason", "%s", ignored.text);
 }
 
-static bool forget_notes(struct tx *tx, int64_t job_id, struct err *err)
+static bool forget_notes(struct tx *tx, int64_t job_id, bool skipped, bool written, struct err *err)
 {
-    for (int kind = 0; kind < NOTE_KIND_COUNT; kind++)
-        if (!note_store_clear(tx, job_id, (enum note_kind)kind, err))
-            return false;
-    return true;
+    return (!skipped || note_store_clear(tx, job_id, NOTE_SKIPPED, err)) &&
+           (!written || note_store_clear(tx, job_id, NOTE_WRITTEN, err));
 }
 
-/* All that is known of the records; with `go_on` not what stands in the output, nor the notes. */
 /* What was held under the numbers of before. */
 static bool load_held(struct engine *e, struct data_job *job, struct err *err)
 {
@@ -341,15 +349,20 @@ static bool load_held(struct engine *e, struct data_job *job, struct err *err)
     return tx_begin(e->store, &tx, err) && order_load(e, job, tx, err) && tx_commit(tx, err);
 }
 
-static bool forget_records(struct engine *e, struct data_job *job, bool go_on, struct err *err)
+/* All that is known of the records; with `go_on` not what stands in the output, nor the notes but
+ * for those of `retry_skipped`. */
+static bool forget_records(struct engine *e, struct data_job *job, bool go_on, bool retry_skipped,
+                           struct err *err)
 {
+    data_job_rest(job);
+    if (!go_on && !held_lines_restore(e, job, err))
+        return false;
     OWNED(tx) struct tx *tx = NULL;
     if (!tx_begin(e->store, &tx, err) || !ledger_store_clear(tx, job->row.id, err) ||
         !(go_on ? held_store_park : held_store_clear)(tx, job->row.id, err) ||
-        (!go_on && !forget_notes(tx, job->row.id, err)) ||
+        !forget_notes(tx, job->row.id, !go_on || retry_skipped, !go_on, err) ||
         !tail_store_drop(tx, job->row.id, INT64_MAX, err))
         return false;
-    data_job_rest(job);
     struct data_progress fresh = {.reading = {0, 0, 1}, .sink_bytes = -1, .errors_bytes = -1};
     if (go_on) {
         fresh.sink_bytes = job->row.progress.sink_bytes;
@@ -386,7 +399,7 @@ static void unpause(struct engine *e, struct data_job *job)
 {
     if (!job->row.paused)
         return;
-    job->row.paused = false;
+    job->row.paused = job->portion_over = false;
     engine_touch(e, job);
     engine_event(e, job, "job.resumed", (struct str){0});
 }
@@ -411,6 +424,44 @@ static bool same_output(const struct data_job *job, const struct data_spec *spec
     return job->out_name && ends->out_name && strcmp(job->out_name, ends->out_name) == 0;
 }
 
+static void unskip(void *context, enum note_kind kind, struct str notes)
+{
+    struct data_job *job = context;
+    for (size_t at = 0; kind == NOTE_SKIPPED && at < notes.len; at += NOTE_BYTES) {
+        uint64_t halves[2];
+        memcpy(halves, notes.ptr + at, sizeof halves);
+        int64_t record = (int64_t)le64toh(halves[1]);
+        if (ledger_get(job->ledger, record) == RECORD_DONE)
+            data_job_set(job, record, RECORD_UNREAD);
+    }
+}
+
+/* Without ids: what gave nothing is unread again, in the transaction that forgets that it did. */
+static bool retry_skipped(struct engine *e, struct data_job *job, struct err *err)
+{
+    OWNED(tx) struct tx *tx = NULL;
+    if (!tx_begin(e->store, &tx, err) || !note_store_load(tx, job->row.id, unskip, job, err) ||
+        !note_store_clear(tx, job->row.id, NOTE_SKIPPED, err))
+        return false;
+    size_t count = ledger_changed_count(job->ledger);
+    OWNED_MEM struct ledger_page *pages = xcalloc(count, sizeof *pages);
+    ledger_changed(job->ledger, false, pages, count, 0);
+    if (!ledger_store_save(tx, job->row.id, pages, count, err) || !tx_commit(tx, err))
+        return false;
+    job->live.skipped = 0;
+    return true;
+}
+
+/* What has failed is known by its number only as long as it is not tried again. */
+static void choose_failed(struct data_job *job)
+{
+    if (!job->share.asked.only_failed || !job->share.is_chosen)
+        return;
+    for (int64_t record = 0; record < ledger_known(job->ledger); record++)
+        if (ledger_get(job->ledger, record) == RECORD_FAILED)
+            share_choose(job, record);
+}
+
 static enum op_fate start_again(struct engine *e, struct data_job *job, struct op *op,
                                 struct ends *ends)
 {
@@ -420,7 +471,7 @@ static enum op_fate start_again(struct engine *e, struct data_job *job, struct o
     bool by_ids = op->start.spec->id_key && op->start.resume;
     bool afresh = op->start.clean_start || by_ids;
     if (afresh) {
-        if (!forget_records(e, job, by_ids && !moved, &op->err))
+        if (!forget_records(e, job, by_ids && !moved, op->start.portion.retry_skipped, &op->err))
             return FATE_NOW;
     } else {
         if (!same_input(e, job, op, ends, &op->err))
@@ -429,6 +480,8 @@ static enum op_fate start_again(struct engine *e, struct data_job *job, struct o
         memcpy(ends->print, job->row.progress.source_print, sizeof ends->print);
         ends->print_bytes = job->row.progress.source_print_bytes;
         data_job_rest(job);
+        if (op->start.portion.retry_skipped && !retry_skipped(e, job, &op->err))
+            return FATE_NOW;
         if (moved) {
             job->row.progress.sink_bytes = job->row.progress.errors_bytes = -1;
             job->row.progress.tail_bytes = 0;
@@ -439,12 +492,13 @@ static enum op_fate start_again(struct engine *e, struct data_job *job, struct o
     e->programs -= uses_programs(&job->spec);
     adopt(e, job, op, ends);
     e->programs += uses_programs(&job->spec);
+    share_begin(job, &op->start.portion);
+    choose_failed(job);
     engine_reopen(e, job, op->start.resume);
     take_output_over(e, job);
     if (op->start.resume)
         unpause(e, job);
-    if (job->spec.id_key && afresh)
-        resume_begin(e, job, true);
+    look_through(e, job, op, afresh);
     op->start.job_id = job->row.id;
     op->of = job;
     if (job->spec.source_format == FORMAT_NONE)
@@ -452,6 +506,20 @@ static enum op_fate start_again(struct engine *e, struct data_job *job, struct o
     else
         claims_feed(e, job);
     return FATE_DURABLE;
+}
+
+bool engine_go_beyond(struct engine *e, struct data_job *job, struct err *err)
+{
+    static const struct portion all;
+    if (!engine_flush_output(e, job, err) ||
+        (job->spec.id_key && !forget_records(e, job, true, false, err)))
+        return false;
+    share_begin(job, &all);
+    job->portion_over = false;
+    engine_reopen(e, job, false);
+    if (job->spec.id_key)
+        resume_begin(e, job, RESUME_FRESH);
+    return true;
 }
 
 enum op_fate op_start(struct engine *e, struct op *op)
@@ -462,7 +530,10 @@ enum op_fate op_start(struct engine *e, struct op *op)
     bool again = op->start.clean_start || op->start.repair || op->start.resume;
     if (old && again && !data_job_allows(old, &op->right))
         return op_refuse(op, REFUSED_TOKEN, ERR_FORBIDDEN, "job %s needs its token", old->row.name);
-    if (old && old->unreadable && op->start.repair)
+    if (op->start.resume && op->start.spec->id_key && op->start.spec->sink_overwrite)
+        return op_refuse(op, REFUSED_OTHERWISE, ERR_INVALID,
+                         "an output that is emptied at the start cannot be resumed by ids");
+    if (old && old->unreadable && (op->start.repair || op->start.resume))
         return op_refuse(op, REFUSED_OTHERWISE, ERR_CONFLICT,
                          "what is stored of job %s cannot be read: %.120s; start it clean",
                          old->row.name, old->unreadable);
@@ -522,6 +593,9 @@ void engine_load_job(struct engine *e, struct job_row *row)
     limits_set(job);
     if (job->unreadable)
         keep_output(job);
+    /* What was taken of the portion is not stored: rather too little is done than too much. */
+    if (job->row.portion && !job_state_is_final(job->row.state))
+        job->portion_over = job->row.paused = true;
     set_errors_path(e, job);
     /* A folder that is gone does not keep the others from being served. */
     struct err gone;

@@ -1,68 +1,6 @@
 /* A job goes on where its output is: by its ledger, or by the ids in the output. engine/resume.c,
  * engine/identity.c. */
-#include "engine_temp.h"
-
-static void with_ids(struct bench *b)
-{
-    b->spec.id_key = xstrdup("id");
-}
-
-static struct op resume_op(struct bench *b)
-{
-    struct op op;
-    prepare_start(b, &op, "job");
-    op.start.resume = true;
-    ask(b, &op);
-    return op;
-}
-
-static void resume(struct bench *b)
-{
-    struct op op = resume_op(b);
-    assert_went_well(&op);
-}
-
-/* Steps until nothing is looked through any more. */
-static void settle_down(struct bench *b)
-{
-    for (int i = 0; i < 10000 && engine_next_us(b->engine) == 0; i++)
-        pass_time(b, 0);
-}
-
-static void settle_lines(struct bench *b, int64_t first, int count, const char *const *lines)
-{
-    struct settling s;
-    settling_begin(&s, "job");
-    for (int i = 0; i < count; i++)
-        settling_add(&s, first + i, false, lines[i]);
-    ask(b, &s.op);
-    assert_went_well(&s.op);
-    assert_int_equal(s.op.settle.written, count);
-}
-#define SETTLE(b, first, ...)                                                                      \
-    settle_lines((b), (first),                                                                     \
-                 (int)(sizeof((const char *[]){__VA_ARGS__}) / sizeof(const char *)),              \
-                 (const char *[]){__VA_ARGS__})
-
-/* Claims; whatever had to be looked through before is. */
-static void assert_served(struct bench *b, int64_t max, const char *records)
-{
-    struct op op;
-    prepare_claim(&op, "job", max);
-    assert_true(STEP(b, &op));
-    for (int i = 0; i < 10000 && !is_answered(&op); i++)
-        pass_time(b, 0);
-    assert_went_well(&op);
-    if (!str_is(buf_str(&op.claim.records), records))
-        fail_msg("claimed %.*s, not %s", (int)op.claim.records.len, op.claim.records.data, records);
-    op_release(&op);
-}
-
-static void assert_over(struct bench *b)
-{
-    assert_served(b, 9, "[]");
-    assert_int_equal(state_of(b, "job"), JOB_COMPLETED);
-}
+#include "resume_temp.h"
 
 /* --- by the ledger ------------------------------------------------------------------------------
  */

@@ -48,6 +48,7 @@ struct new_job {
     struct data_spec spec;
     char *name, *token;
     bool clean_start, repair, resume, force_overwrite;
+    struct portion portion;
     struct err refused; /* what the engine said first, see finish_started */
 };
 
@@ -60,12 +61,14 @@ static void new_job_release(void *thing)
 /* The members that are not ours are the spec's: they are put into an object of their own. */
 static bool read_new_job(struct request *req, struct new_job *job, struct err *err)
 {
+    struct str portion = {NULL, 0};
     const struct member members[] = {
         {.name = "name", .type = MEMBER_TEXT, .out = &job->name},
         {.name = "token", .type = MEMBER_TEXT, .out = &job->token},
         {.name = "clean_start", .type = MEMBER_BOOL, .out = &job->clean_start},
         {.name = "repair", .type = MEMBER_BOOL, .out = &job->repair},
         {.name = "resume", .type = MEMBER_BOOL, .out = &job->resume},
+        {.name = "portion", .type = MEMBER_RAW, .out = &portion},
         {.name = "force_overwrite", .type = MEMBER_BOOL, .out = &job->force_overwrite},
     };
     OWNED_BUF struct buf spec;
@@ -94,6 +97,8 @@ static bool read_new_job(struct request *req, struct new_job *job, struct err *e
     if (!json_end(&j))
         return err_set(err, ERR_INVALID, "body: byte %zu: %s", json_fault_at(&j), j.fault);
     buf_add_char(&spec, '}');
+    if (portion.ptr && !portion_read(portion, &job->portion, err))
+        return false;
     return data_spec_read(buf_str(&spec), &job->spec, err) && data_spec_check(&job->spec, err);
 }
 
@@ -157,6 +162,8 @@ bool native_jobs_create(struct request *req, struct reply *reply, struct err *er
         return false;
     if (job->clean_start + job->repair + job->resume > 1)
         return err_set(err, ERR_INVALID, "clean_start, repair and resume exclude each other");
+    if (!job->resume && (portion_is_part(&job->portion) || job->portion.retry_skipped))
+        return err_set(err, ERR_INVALID, "portion needs resume");
     if (!job->name && !(job->name = made_up_name(req)))
         return err_set(err, ERR_BUSY, "memory is out");
     struct str name = str_of(job->name);
@@ -170,6 +177,7 @@ bool native_jobs_create(struct request *req, struct reply *reply, struct err *er
     op->start.clean_start = job->clean_start;
     op->start.repair = job->repair;
     op->start.resume = job->resume;
+    op->start.portion = job->portion;
     op->start.force_overwrite = job->force_overwrite;
     op->start.set_token = job->token != NULL;
     if (job->token)

@@ -1,0 +1,310 @@
+/* resume_output.c: the output is looked through, and lines that are to be done again are cut out of
+ * it (resume.h). */
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "engine/resume_state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+enum { LINES_TOLD = 5, SYNC_BYTES = 16 << 20 };
+
+/* --- lines --- */
+
+static void read_json(const struct data_job *job, struct str json, struct output_line *out)
+{
+    const char *rerun_key = job->spec.rerun_key;
+    struct json_wanted wanted[2] = {
+        {job->spec.id_key, strlen(job->spec.id_key), {NULL, 0}},
+        {rerun_key, rerun_key ? strlen(rerun_key) : 0, {NULL, 0}},
+    };
+    out->why = "it is no object";
+    if (!json_check_members(json, wanted, rerun_key ? 2 : 1, NULL, &out->why) || json.ptr[0] != '{')
+        return;
+    out->is_record = true;
+    out->has_id = wanted[0].value.ptr && id_of(wanted[0].value, &job->id_form, &out->id);
+    out->again = out->has_id && wanted[1].value.ptr;
+}
+
+/* The first row of a CSV names its columns; they are those that rows are appended by. */
+static void read_header(struct data_job *job, struct resume *r, struct str row)
+{
+    struct csv_cells cells = {0};
+    struct str cell;
+    struct json_out o;
+    OWNED_BUF struct buf columns;
+    buf_init(&columns, BUF_NO_CAP);
+    json_out_init(&o, &columns);
+    json_out_open(&o, '[');
+    csv_cells_open(&cells, row);
+    for (int64_t column = 0; csv_cells_next(&cells, &cell); column++) {
+        if (str_is(cell, job->spec.id_key))
+            r->id_column = column;
+        if (job->spec.rerun_key && str_is(cell, job->spec.rerun_key))
+            r->rerun_column = column;
+        json_out_str(&o, cell);
+    }
+    csv_cells_release(&cells);
+    json_out_close(&o, ']');
+    if (!job->row.progress.sink_columns)
+        job->row.progress.sink_columns = buf_take(&columns);
+}
+
+/* Each row has a cell for every column: there an empty one is none. */
+static void read_row(const struct data_job *job, const struct resume *r, struct str row,
+                     struct output_line *out)
+{
+    struct csv_cells cells = {0};
+    struct str cell;
+    out->is_record = true;
+    csv_cells_open(&cells, row);
+    for (int64_t column = 0; csv_cells_next(&cells, &cell); column++) {
+        if (column == r->id_column && cell.len) {
+            out->id = id_of_text(cell, &job->id_form);
+            out->has_id = true;
+        }
+        out->again = out->again || (column == r->rerun_column && cell.len);
+    }
+    csv_cells_release(&cells);
+    out->again = out->again && out->has_id;
+}
+
+void resume_read_line(struct data_job *job, struct resume *r, const struct line *line,
+                      struct output_line *out)
+{
+    struct str text = str_trim(line->text);
+    *out = (struct output_line){.why = line->too_long ? "it is longer than 64 MiB" : NULL};
+    r->line++;
+    if (line->too_long || text.len == 0)
+        return;
+    if (job->spec.sink_format != FORMAT_CSV)
+        read_json(job, text, out);
+    else if (r->header)
+        read_row(job, r, line->text, out);
+    else
+        read_header(job, r, line->text);
+    r->header = true;
+}
+
+/* --- looking it through --- */
+
+static void tell_line(const struct data_job *job, struct resume *r, const char *reason)
+{
+    if (++r->unreadable > LINES_TOLD)
+        return;
+    struct log_line *line = log_begin(LOG_WARN, "output.unreadable");
+    log_value(line, "job", "%s", job->row.name);
+    log_value(line, "path", "%s", r->path);
+    log_value(line, "line", "%lld", (long long)r->line);
+    log_value(line, "reason", "%s", reason);
+    log_end(line);
+}
+
+static void take_line(struct data_job *job, struct resume *r, const struct line *line)
+{
+    struct output_line said;
+    resume_read_line(job, r, line, &said);
+    if (said.has_id) {
+        *(said.again ? &r->rerun : &r->done) += 1;
+        resume_put_id(job, r, said.id, said.again ? ID_RERUN : ID_IN_OUTPUT);
+    } else if (said.is_record) {
+        r->without_id++;
+    } else if (said.why && line->ended) {
+        tell_line(job, r, said.why);
+    } else if (said.why) {
+        r->torn_at = line->at_bytes;
+    }
+}
+
+/* What a writer that was killed has left of its last line. */
+static bool cut_torn(struct data_job *job, struct resume *r, struct err *err)
+{
+    struct stat st;
+    if (r->torn_at < 0 || compression_of_path(r->path) != COMPRESS_NONE)
+        return true;
+    if (fstat(r->fd, &st))
+        return err_errno(err, errno, "%s", r->path);
+    struct log_line *line = log_begin(LOG_WARN, "output.torn");
+    log_value(line, "job", "%s", job->row.name);
+    log_value(line, "path", "%s", r->path);
+    log_value(line, "bytes", "%lld", (long long)(st.st_size - r->torn_at));
+    log_value(line, "reason", "%s", "the last line is no whole JSON: it was cut off");
+    log_end(line);
+    return file_cut(r->fd, r->torn_at, r->path, err) && file_sync(r->fd, r->path, err);
+}
+
+/* A killed process may have left an unfinished frame behind what it has committed; and in a spool,
+ * which is ours alone, nothing behind that counts. */
+static bool end_of_frames(const struct data_job *job, const struct resume *r, int fd,
+                          int64_t *limit, struct err *err)
+{
+    struct stat st;
+    int64_t committed = job->row.progress.sink_bytes;
+    *limit = -1;
+    bool plain =
+        job->spec.sink_format != FORMAT_PROGRAM && compression_of_path(r->path) == COMPRESS_NONE;
+    if (plain || committed < 0)
+        return true;
+    if (fstat(fd, &st))
+        return err_errno(err, errno, "%s", r->path);
+    if (st.st_size <= committed)
+        return true;
+    *limit = committed;
+    return file_cut(fd, committed, r->path, err);
+}
+
+/* What went to a writer's program, or out of this process, is in its spool. */
+static void find_path(struct engine *e, const struct data_job *job, struct resume *r,
+                      bool *overwrites)
+{
+    struct data_spec spec;
+    data_job_sink_spec(e, job, &spec);
+    free(r->path);
+    r->path = TAKE(spec.sink_path);
+    *overwrites = spec.sink_overwrite;
+    data_spec_release(&spec);
+}
+
+/* Without an output nothing is read. */
+static bool open_output(struct engine *e, struct data_job *job, struct resume *r, struct err *err)
+{
+    struct err missing = {0};
+    int64_t limit = -1;
+    bool overwrites = false, spooled = job->spec.sink_format == FORMAT_PROGRAM;
+    const struct folders *folders = spooled ? e->state_folders : e->options.folders;
+    OWNED_FD int fd = -1;
+    find_path(e, job, r, &overwrites);
+    if (!r->path || (overwrites && job->row.progress.sink_bytes < 0))
+        return true;
+    if (!spooled)
+        rewrite_clean(folders, r->path);
+    if (!folders_open(folders, r->path, O_RDWR, &fd, NULL, &missing)) {
+        bool none = missing.code == ERR_NOT_FOUND;
+        *err = none ? *err : missing;
+        return none;
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB))
+        return errno == EWOULDBLOCK
+                   ? err_set(err, ERR_CONFLICT, "%s is being written by another process or job",
+                             r->path)
+                   : err_errno(err, errno, "lock %s", r->path);
+    if (!end_of_frames(job, r, fd, &limit, err))
+        return false;
+    resume_open_lines(r, TAKE_FD(fd), r->path, limit, job->spec.sink_format == FORMAT_CSV);
+    return true;
+}
+
+static bool end_output(struct data_job *job, struct resume *r, struct err *err)
+{
+    resume_put_batch(job, r);
+    if (!cut_torn(job, r, err))
+        return false;
+    resume_close_lines(r);
+    /* Nobody edits a spool. */
+    bool cuts = r->rerun && job->spec.sink_format != FORMAT_PROGRAM;
+    job->untidy = job->untidy || cuts;
+    r->phase = cuts ? PHASE_CUT : PHASE_COUNT_LIST;
+    return true;
+}
+
+bool resume_scan_output(struct engine *e, struct data_job *job, struct resume *r, struct err *err)
+{
+    if (!r->reading && !open_output(e, job, r, err))
+        return false;
+    if (!r->reading)
+        return end_output(job, r, err);
+    line_reader_allow(&r->lines, data_job_slice_bytes(e));
+    for (;;) {
+        struct line line;
+        switch (line_reader_next(&r->lines, &line, err)) {
+        case LINE_HERE:
+            take_line(job, r, &line);
+            break;
+        case LINE_PAUSE:
+            return true;
+        case LINE_NONE:
+            return end_output(job, r, err);
+        case LINE_FAILED:
+            return false;
+        }
+    }
+}
+
+/* --- cutting out --- */
+
+/* A line that asks for its id to be done again goes into the held file; not when its id is done by
+ * another line: then it was replaced already. */
+static bool cut_line(struct data_job *job, struct resume *r, const struct line *line,
+                     struct err *err)
+{
+    struct output_line said;
+    bool csv = job->spec.sink_format == FORMAT_CSV;
+    resume_read_line(job, r, line, &said);
+    if (line->too_long)
+        return err_set(err, ERR_LIMIT,
+                       "%s cannot be made anew without the lines that are to be done again: line "
+                       "%lld is longer than 64 MiB",
+                       r->path, (long long)r->line);
+    if (csv && str_trim(line->text).len == 0)
+        return true; /* the second half of a line end, or nothing */
+    if (!said.again) {
+        r->since_sync += (int64_t)line->text.len;
+        return rewrite_add(r->rewrite, line->text, err) && rewrite_add(r->rewrite, STR("\n"), err);
+    }
+    if (id_set_get(job->ids, said.id) & ID_IN_OUTPUT)
+        return true;
+    /* What was noted of it before counts no more. */
+    id_set_unmark(job->ids, said.id, ID_NOTED);
+    buf_add_str(&r->held, line->text);
+    buf_add_char(&r->held, '\n');
+    return true;
+}
+
+static bool begin_cut(struct engine *e, struct data_job *job, struct resume *r, struct err *err)
+{
+    if (!open_output(e, job, r, err))
+        return false;
+    if (!r->reading)
+        return err_set(err, ERR_CONFLICT, "%s has gone", r->path);
+    return rewrite_begin(e->options.folders, r->path, &r->rewrite, err);
+}
+
+/* First they are in the held file, then they leave the output. */
+static bool end_cut(struct engine *e, struct data_job *job, struct resume *r, struct err *err)
+{
+    if (!held_lines_add(e, job, r, err) || !rewrite_finish(r->rewrite, err))
+        return false;
+    rewrite_free(TAKE(r->rewrite));
+    resume_close_lines(r);
+    r->phase = PHASE_COUNT_LIST;
+    return true;
+}
+
+bool resume_cut_output(struct engine *e, struct data_job *job, struct resume *r, struct err *err)
+{
+    if (!r->rewrite && !begin_cut(e, job, r, err))
+        return false;
+    line_reader_allow(&r->lines, data_job_slice_bytes(e));
+    for (;;) {
+        struct line line;
+        switch (line_reader_next(&r->lines, &line, err)) {
+        case LINE_HERE:
+            if (!cut_line(job, r, &line, err))
+                return false;
+            break;
+        case LINE_PAUSE:
+            if (r->since_sync < SYNC_BYTES)
+                return true;
+            r->since_sync = 0;
+            return rewrite_sync(r->rewrite, err);
+        case LINE_NONE:
+            return end_cut(e, job, r, err);
+        case LINE_FAILED:
+            return false;
+        }
+    }
+}
