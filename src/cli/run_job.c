@@ -13,6 +13,8 @@ char *run_job_errors_path(const char *output)
 {
     static const char *const endings[] = {".gz", ".zst", ".jsonl", ".ndjson", ".csv"};
     size_t length = strlen(output);
+    if (strcmp(output, "-") == 0)
+        return xstrdup("stdout.errors.jsonl");
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
         size_t ending = strlen(endings[i]);
         if (length > ending && strncmp(output + length - ending, endings[i], ending) == 0)
@@ -59,11 +61,34 @@ static void add_double(struct json_out *o, const char *name, double number)
     json_out_double(o, number);
 }
 
+static bool is_standard(const char *path)
+{
+    return strcmp(path, "-") == 0;
+}
+
+/* Standard input and output are of this process: only a server inside it can have them. */
+static bool check_standard(const struct run_settings *s, bool local, struct err *err)
+{
+    bool any = is_standard(s->output);
+    for (size_t i = 0; i < s->input_count; i++) {
+        any |= is_standard(s->inputs[i]);
+        if (is_standard(s->inputs[i]) && s->input_count > 1)
+            return err_set(err, ERR_INVALID, "standard input (-) is read alone, without files");
+    }
+    return local || !any ||
+           err_set(err, ERR_INVALID, "a server cannot read or write \"-\": name files of its own");
+}
+
 static bool add_source(const struct run_settings *s, bool local, struct json_out *o,
                        struct err *err)
 {
     json_out_name(o, "source");
     json_out_open(o, '{');
+    if (is_standard(s->inputs[0])) {
+        add_text(o, "program", RUN_STDIN);
+        json_out_close(o, '}');
+        return true;
+    }
     json_out_name(o, s->input_count > 1 ? "paths" : "path");
     if (s->input_count > 1)
         json_out_open(o, '[');
@@ -99,7 +124,9 @@ static bool add_sinks(const struct run_settings *s, bool local, struct json_out 
     OWNED_MEM char *errors = s->errors ? xstrdup(s->errors) : run_job_errors_path(s->output);
     json_out_name(o, "sink");
     json_out_open(o, '{');
-    if (!add_written(s->output, "output", local, o, err))
+    if (is_standard(s->output))
+        add_text(o, "program", RUN_STDOUT);
+    else if (!add_written(s->output, "output", local, o, err))
         return false;
     add_flag(o, "ordered", s->ordered);
     json_out_close(o, '}');
@@ -166,7 +193,8 @@ bool run_job_write(const struct run_settings *s, const char *name, bool local, s
     json_out_init(&o, out);
     json_out_open(&o, '{');
     add_text(&o, "name", name);
-    if (!add_source(s, local, &o, err) || !add_sinks(s, local, &o, err))
+    if (!check_standard(s, local, err) || !add_source(s, local, &o, err) ||
+        !add_sinks(s, local, &o, err))
         return false;
     add_i64(&o, "lease_s", LEASE_S);
     add_limits(s, &o);

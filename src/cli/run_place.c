@@ -3,7 +3,9 @@
 
 #include "cli/engine_host.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,8 +16,10 @@ enum { SOCKET_PATH_MAX = 107 };
 
 struct run_place {
     struct folders *folders;
+    struct programs *readers, *writers; /* standard input and output */
     struct engine_host *host;
     char *dir, *url;
+    bool temporary;
 };
 
 static bool unwritable(const char *path, int number, struct err *err)
@@ -104,8 +108,12 @@ static char *url_of(const struct run_place *p)
 
 static bool open_engine(struct run_place *p, const char *output, struct err *err)
 {
-    const struct engine_options options = {.state_dir = p->dir, .folders = p->folders};
+    const struct engine_options options = {
+        .state_dir = p->dir, .folders = p->folders, .readers = p->readers, .writers = p->writers};
     struct server_options http;
+    if (!programs_add_fd(p->readers, RUN_STDIN, STDIN_FILENO, err) ||
+        !programs_add_fd(p->writers, RUN_STDOUT, STDOUT_FILENO, err))
+        return false;
     if (!engine_host_open(&options, &p->host, err)) {
         if (err->code == ERR_BUSY)
             err_add(err, "another run works on %s", output);
@@ -115,15 +123,30 @@ static bool open_engine(struct run_place *p, const char *output, struct err *err
     return engine_host_serve(p->host, &http, err);
 }
 
-bool run_place_open(const char *output, struct run_place **out, struct err *err)
+static bool make_temporary(struct run_place *p, struct err *err)
 {
-    OWNED(run_place) struct run_place *p = xcalloc(1, sizeof *p);
+    const char *folder = getenv("TMPDIR");
+    p->dir = xasprintf("%s/penstock-run-XXXXXX", folder && *folder ? folder : "/tmp");
+    p->temporary = mkdtemp(p->dir) != NULL;
+    return p->temporary || err_errno(err, errno, "make a folder %s", p->dir);
+}
+
+static bool make_beside(struct run_place *p, const char *output, struct err *err)
+{
     OWNED_MEM char *whole = NULL;
     if (!run_make_folders(output, err) || !run_path_of_output(output, "output", &whole, err))
         return false;
     p->dir = xasprintf("%s.penstock", whole);
-    if (mkdir(p->dir, 0700) != 0 && errno != EEXIST)
-        return unwritable(output, errno, err);
+    return mkdir(p->dir, 0700) == 0 || errno == EEXIST || unwritable(output, errno, err);
+}
+
+bool run_place_open(const char *output, struct run_place **out, struct err *err)
+{
+    OWNED(run_place) struct run_place *p = xcalloc(1, sizeof *p);
+    p->readers = programs_new();
+    p->writers = programs_new();
+    if (!(strcmp(output, "-") == 0 ? make_temporary(p, err) : make_beside(p, output, err)))
+        return false;
     /* Whoever runs the command may name any file of theirs; nobody else can ask for one. */
     p->folders = folders_new();
     if (!folders_add(p->folders, "/", err) || !folders_close_off(p->folders, p->dir, err) ||
@@ -134,12 +157,28 @@ bool run_place_open(const char *output, struct run_place **out, struct err *err)
     return true;
 }
 
+/* It holds files only. */
+static void remove_folder(const char *path)
+{
+    DIR *folder = opendir(path);
+    const struct dirent *entry;
+    while (folder && (entry = readdir(folder)))
+        unlinkat(dirfd(folder), entry->d_name, 0); /* fails for . and .. */
+    if (folder)
+        closedir(folder);
+    rmdir(path);
+}
+
 void run_place_free(struct run_place *p)
 {
     if (!p)
         return;
     engine_host_free(p->host);
+    programs_free(p->readers);
+    programs_free(p->writers);
     folders_free(p->folders);
+    if (p->temporary)
+        remove_folder(p->dir);
     free(p->dir);
     free(p->url);
     free(p);

@@ -1,6 +1,7 @@
 /* run_place.h: where a local run keeps its state, and the server inside it: the engine with its
- * folder beside the output, reached by a socket in that folder and by nothing else. Threads: the
- * main one. */
+ * folder beside the output, reached by a socket in that folder and by nothing else. A run that
+ * writes to standard output has nothing beside which a state could lie: its folder is a temporary
+ * one and goes with the run. Threads: the main one. */
 #ifndef PENSTOCK_CLI_RUN_PLACE_H
 #define PENSTOCK_CLI_RUN_PLACE_H
 
@@ -8,6 +9,10 @@
 #include "base/own.h"
 
 struct run_place;
+
+/* What standard input and output are called as ends of a job. */
+#define RUN_STDIN "stdin"
+#define RUN_STDOUT "stdout"
 
 /* Takes the folder `<output>.penstock` into use and serves there; folders that are missing on the
  * way to the output are made. Errors: ERR_BUSY names the process that runs on the same output. */
