@@ -122,7 +122,7 @@ static void on_log(void *context, int number, struct str body)
     OWNED_MEM char *text = worker_message_text(body, "text");
     struct str record;
     bool of_record = json_find(body, "record", &record);
-    if (of_record && level == LOG_ERROR)
+    if (of_record && level <= LOG_WARN)
         show_failure(r, body, text ? text : "");
     /* Without a file what concerns one record is shown above, or not at all. */
     if (of_record && r->log_fd < 0)
