@@ -309,8 +309,9 @@ static bool write_group(struct sink *s, bool rides, int64_t *written, struct err
     return file_writev_at(s->fd, s->length, all, count, s->path, err);
 }
 
-/* What is written to a file without a name is lost, and so is what somebody has cut off: neither
- * must be acknowledged. */
+/* What is written to a file without a name is lost, so is what somebody has cut off, and what goes
+ * to another place than the output's nobody finds there after a restart: none of it must be
+ * acknowledged. */
 static bool still_there(struct sink *s, struct err *err)
 {
     struct stat st;
@@ -318,6 +319,10 @@ static bool still_there(struct sink *s, struct err *err)
         return err_errno(err, errno, "%s", s->path);
     if (st.st_nlink == 0)
         return err_set(err, ERR_CONFLICT, "%s was removed while it was being written", s->path);
+    struct file_id now, own = {.device = st.st_dev, .inode = st.st_ino};
+    if (!folders_file_id(s->folders, s->path, &now) || !file_id_same(&now, &own))
+        return err_set(err, ERR_CONFLICT,
+                       "%s was moved away while it was being written: put it back", s->path);
     if (st.st_size < s->length)
         return err_set(err, ERR_CONFLICT,
                        "%s was cut to %lld bytes while it was being written: %lld were committed",

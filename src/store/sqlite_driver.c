@@ -18,6 +18,7 @@
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define DB_NAME "penstock.db"
@@ -29,6 +30,7 @@ enum { CHECKPOINT_PAGES = 1000 };
 struct engine_link {
     sqlite3 *db;
     int dir_fd;     /* the path of the file leads through it */
+    ino_t inode;    /* of the file */
     char *dir_name; /* for messages */
     sqlite3_stmt *begin, *commit, *rollback;
     int wal_pages;     /* after the last commit */
@@ -140,6 +142,10 @@ static bool make_file(struct engine_link *link, struct err *err)
         openat(link->dir_fd, DB_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return err_errno(err, errno, "open %.300s/" DB_NAME, link->dir_name);
+    struct stat st;
+    if (fstat(fd, &st))
+        return err_errno(err, errno, "open %.300s/" DB_NAME, link->dir_name);
+    link->inode = st.st_ino;
     return file_sync_dir(link->dir_fd, DB_NAME, err);
 }
 
@@ -238,11 +244,25 @@ static bool checkpoint(struct engine_link *link, struct err *err)
     return true;
 }
 
+/* SQLite goes on in files whose names are gone, and all that it commits ends with this process. */
+static bool still_there(const struct engine_link *link, struct err *err)
+{
+    struct stat db, wal;
+    if (fstatat(link->dir_fd, DB_NAME, &db, AT_SYMLINK_NOFOLLOW) == 0 &&
+        db.st_ino == link->inode &&
+        fstatat(link->dir_fd, DB_NAME "-wal", &wal, AT_SYMLINK_NOFOLLOW) == 0)
+        return true;
+    return err_set(err, ERR_FATAL, "the store %.150s/" DB_NAME " was removed while it was in use",
+                   link->dir_name);
+}
+
 static bool sqlite_commit(struct engine_link *link, struct err *err)
 {
     int result = run_kept(link->commit);
     if (result != SQLITE_OK)
         return fail(link, result, err);
+    if (!still_there(link, err))
+        return false;
     return link->wal_pages < link->checkpoint_at || checkpoint(link, err);
 }
 

@@ -340,6 +340,22 @@ static void note_fault(void *context, const char *fault)
     ++*(int *)context;
 }
 
+static void a_store_that_was_removed_while_it_was_open_acknowledges_nothing(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const names[] = {"penstock.db", "penstock.db-wal"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        fixture_begin(f);
+        fixture_job(f, names[i]);
+        assert_int_equal(unlinkat(f->dir_fd, names[i], 0), 0);
+        REFUSED(f, ERR_FATAL, tx_commit(f->tx, &f->err));
+        assert_non_null(strstr(f->err.text, "was removed"));
+        f->tx = NULL;
+        store_free(TAKE(f->store));
+        OK(f, store_open(f->dir_fd, f->dir, &f->store, &f->err));
+    }
+}
+
 static void damaged_pages_are_found(void **state)
 {
     struct fixture *f = *state;
@@ -457,6 +473,7 @@ int main(void)
         CASE(a_link_in_place_of_the_file_is_refused),
         CASE(a_folder_may_be_deep_and_may_be_renamed),
         CASE(a_file_that_is_no_store_is_refused_with_what_to_do),
+        CASE(a_store_that_was_removed_while_it_was_open_acknowledges_nothing),
         CASE(damaged_pages_are_found),
         CASE(rows_that_make_no_sense_are_told),
         CASE(rows_without_their_job_are_found),

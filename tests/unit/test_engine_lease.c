@@ -182,6 +182,29 @@ static void a_reading_job_is_told_by_its_lease_that_it_is_done(void **state)
     op_release(&one);
 }
 
+/* Somebody sets the clock: leases go by the other one, which nobody sets. */
+static void a_wall_clock_that_jumps_ends_no_lease_and_keeps_none(void **state)
+{
+    static const int64_t jumps_us[] = {86400 * SECOND_US, -2 * 86400 * SECOND_US};
+    struct bench *b = *state;
+    struct op op;
+    start_lines(b, 2);
+    for (size_t i = 0; i < 2; i++) {
+        claim_leased(b, &op, 2, 10);
+        op_release(&op);
+        b->now.wall_us += jumps_us[i];
+        pass_time(b, 9 * SECOND_US);
+        assert_int_equal(counts_of(b, "job").served, 2);
+        pass_time(b, 1 * SECOND_US);
+        assert_int_equal(counts_of(b, "job").unread, 2);
+    }
+    assert_int_equal(claim(b, 2), 2);
+    settle(b, 0, 2);
+    reopen_engine(b);
+    assert_claim(b, 1, "[]");
+    assert_int_equal(state_of(b, "job"), JOB_COMPLETED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -192,6 +215,7 @@ int main(void)
         ENGINE_TEST(a_lease_can_be_extended_by_its_holder),
         ENGINE_TEST(what_is_released_goes_out_again_without_an_attempt),
         ENGINE_TEST(a_reading_job_is_told_by_its_lease_that_it_is_done),
+        ENGINE_TEST(a_wall_clock_that_jumps_ends_no_lease_and_keeps_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

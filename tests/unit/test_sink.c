@@ -131,6 +131,31 @@ static void a_file_that_was_cut_while_it_was_open_gets_no_hole(void **state)
     assert_file(t, "out", "1\n");
 }
 
+static void a_file_that_was_moved_away_takes_nothing_until_it_is_back(void **state)
+{
+    struct temp *t = *state;
+    OWNED(sink) struct sink *s = open_new(t, "out");
+    OWNED_MEM char *place = xstrdup(temp_path(t, "out"));
+    add(t, s, "1\n");
+    commit(t, s);
+    for (int replaced = 0; replaced < 2; replaced++) {
+        assert_int_equal(rename(place, temp_path(t, "moved")), 0);
+        if (replaced)
+            temp_write(t, "out", "another\n");
+        add(t, s, "lost\n");
+        assert_false(sink_flush(s, &t->err));
+        assert_error(t, ERR_CONFLICT, "moved away");
+        assert_true(sink_undo(s, &t->err));
+        assert_file(t, "moved", "1\n");
+        if (replaced)
+            assert_file(t, "out", "another\n");
+        assert_int_equal(rename(temp_path(t, "moved"), place), 0);
+    }
+    add(t, s, "2\n");
+    commit(t, s);
+    assert_file(t, "out", "1\n2\n");
+}
+
 static void two_writers_of_one_file_are_refused(void **state)
 {
     struct temp *t = *state;
@@ -450,6 +475,7 @@ int main(void)
         UNIT(opening_cuts_off_what_was_not_committed),
         UNIT(a_file_that_became_shorter_or_vanished_is_refused),
         UNIT(a_file_that_was_cut_while_it_was_open_gets_no_hole),
+        UNIT(a_file_that_was_moved_away_takes_nothing_until_it_is_back),
         UNIT(two_writers_of_one_file_are_refused),
         UNIT(rewinding_forgets_what_was_added_since),
         UNIT(many_scattered_lines_are_written_in_order),
