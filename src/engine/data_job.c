@@ -769,6 +769,7 @@ void data_job_view(const struct data_job *job, struct instant now, struct job_vi
         .bad = job->live.bad,
         .repeats = job->live.repeats,
         .written = job->live.written,
+        .held = order_count(job->order),
         .skipped = job->live.skipped,
         .done_before = row->progress.done_before,
         .duplicates = row->progress.duplicates,

@@ -132,6 +132,7 @@ struct job_view {
     int64_t bad;    /* of the failed: lines that could not be read */
     int64_t unread; /* of the known: waiting to be served (again) */
     int64_t repeats, written, skipped;
+    int64_t held; /* of the written: results that wait for those before them */
     /* Since the job was last started, where its records have ids or it takes a portion: */
     int64_t done_before; /* of the done: passed over, the output has them already */
     int64_t duplicates;  /* of the done: passed over, an earlier record has their id */

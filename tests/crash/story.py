@@ -48,6 +48,8 @@ class Plan:
     kills: int
     batch_max: int
     surfaces: list[str]
+    ordered: bool  # results are written in the order of their records
+    second: str  # a further input with the second half of the records; "": none
     poison: set[int] = field(default_factory=set)  # records that no worker can do
     bad: set[int] = field(default_factory=set)  # lines that are no records
 
@@ -65,21 +67,29 @@ class Plan:
             kills=rng.randint(1, 6),
             batch_max=rng.choice([1, 10, 60, 500]) if count < 3000 else rng.choice([60, 500]),
             surfaces=[rng.choice(["planchet", "native"]) for _ in range(workers)],
+            ordered=rng.random() < 0.4,
+            second=rng.choice(["", "in2.jsonl", "in2.jsonl.gz"]) if source == "in.jsonl" else "",
         )
         plan.poison = {n for n in range(count) if rng.random() < 0.01}
         plan.bad = {n for n in range(count) if rng.random() < 0.01} - plan.poison
         return plan
 
-    def write_input(self, path: Path) -> None:
+    def write_inputs(self, folder: Path) -> None:
+        half = self.count // 2 if self.second else self.count
+        self.write_lines(folder / self.source, range(half))
+        if self.second:
+            self.write_lines(folder / self.second, range(half, self.count))
+
+    def write_lines(self, path: Path, numbers: range) -> None:
         if self.source.endswith(".csv"):
             lines = ["n,text"]
-            lines += [f"{n},x,y,z" if n in self.bad else f"{n},t{n}" for n in range(self.count)]
+            lines += [f"{n},x,y,z" if n in self.bad else f"{n},t{n}" for n in numbers]
         else:
             lines = [
                 '{"n": bad' if n in self.bad else json.dumps({"n": n, "text": f"t{n}"})
-                for n in range(self.count)
+                for n in numbers
             ]
-        raw = ("\n".join(lines) + "\n").encode()
+        raw = "".join(line + "\n" for line in lines).encode()
         path.write_bytes(gzip.compress(raw) if path.suffix == ".gz" else raw)
 
     def good(self) -> set[int]:
@@ -105,7 +115,7 @@ class Story:
             env={"PENSTOCK_FAULT_LOG": str(self.fault_log)},
         )
         self.output = self.server.data / plan.sink
-        plan.write_input(self.server.data / plan.source)
+        plan.write_inputs(self.server.data)
         self.change = threading.Condition()  # guards what follows
         self.life = 0  # how often the server has come up
         self.over = False
@@ -222,18 +232,23 @@ class Story:
         wire = Wire(self.server.url)
         if wire.report(JOB) and not query:
             return
-        if self.plan.source == PROGRAM:
-            reply = self.start_program_job(wire, bool(query))
+        if self.plan.source == PROGRAM or self.plan.ordered or self.plan.second:
+            reply = self.start_native_job(wire, bool(query))
         else:
             reply = self.start_file_job(wire, query or {"cont": True})
         if reply.status not in (200, 201):
             raise Broken(f"the job does not start: {reply}")
 
-    def start_program_job(self, wire: Wire, repair: bool) -> Reply:
+    def start_native_job(self, wire: Wire, repair: bool) -> Reply:
+        source: dict[str, Any] = {"path": self.plan.source}
+        if self.plan.source == PROGRAM:
+            source = {"program": "input"}
+        elif self.plan.second:
+            source = {"paths": [self.plan.source, self.plan.second]}
         body = {
             "name": JOB,
-            "source": {"program": "input"},
-            "sink": {"path": self.plan.sink},
+            "source": source,
+            "sink": {"path": self.plan.sink, "ordered": self.plan.ordered},
             "lease_s": 0,
             "max_attempts": 0,
             "repair": repair,
@@ -294,6 +309,9 @@ class Story:
             more = sorted({n for n in got if got.count(n) > 1}) if len(got) < 20000 else []
             lost = sorted(set(want) - set(got))
             raise Broken(f"lost {lost[:9]}, more than once {more[:9]}, of {len(want)}")
+        numbers = [n for n, _ in pairs]
+        if self.plan.ordered and numbers != want:
+            raise Broken(f"not in order: {numbers[:99]}")
         for n, stamp in pairs:
             if not stamp.startswith(f"{n}:"):
                 raise Broken(f"record {n} has the result {stamp}")

@@ -48,6 +48,8 @@ struct world {
     struct worker workers[WORKERS];
     int steps_left, crashes;
     bool paused;
+    bool ordered; /* the output is in the order of the records */
+    bool several; /* of inputs: the second one grows */
     char folder[64];
 };
 
@@ -80,7 +82,8 @@ static char *path_of(const char *name)
 
 static void grow_input(int lines)
 {
-    OWNED_MEM char *path = path_of("data/in.jsonl");
+    bool second = world->several && world->lines > 0;
+    OWNED_MEM char *path = path_of(second ? "data/in2.jsonl" : "data/in.jsonl");
     FILE *f = fopen(path, "ae");
     MUST(f, "open %s", path);
     for (; lines > 0 && world->lines < LINES_MAX; lines--, world->lines++) {
@@ -172,6 +175,12 @@ static void start_job(void)
     spec.source_format = spec.sink_format = FORMAT_JSONL;
     spec.source_path = path_of("data/in.jsonl");
     spec.sink_path = path_of("data/out.jsonl");
+    spec.ordered = world->ordered;
+    if (world->several) {
+        spec.source_more = xcalloc(1, sizeof *spec.source_more);
+        spec.source_more[0] = path_of("data/in2.jsonl");
+        spec.source_more_count = 1;
+    }
     spec.max_attempts = ATTEMPTS;
     struct op op;
     op_init(&op, OP_START);
@@ -220,20 +229,50 @@ static int64_t count_lines(const char *file, const char *name, int counts[LINES_
     return lines;
 }
 
+/* A record behind one with a higher number is one that had failed before its result came. */
+static void check_order(void)
+{
+    int failed[LINES_MAX];
+    OWNED_MEM char *path = path_of("data/out.jsonl");
+    OWNED_BUF struct buf text;
+    struct err err;
+    int64_t highest = -1;
+    buf_init(&text, BUF_NO_CAP);
+    if (!world->ordered || access(path, F_OK) != 0)
+        return;
+    count_lines("data/out.jsonl.errors.jsonl", "record", failed, "failed");
+    MUST(file_read_all(path, 1 << 30, &text, &err), "%s", err.text);
+    for (size_t at = 0; at < text.len;) {
+        const char *end = memchr(text.data + at, '\n', text.len - at);
+        struct str line = {text.data + at, (size_t)(end - (text.data + at))}, value;
+        int64_t record = -1;
+        MUST(json_find(line, "n", &value) && json_i64(value, 0, LINES_MAX - 1, &record), "no n");
+        MUST(record > highest || failed[record], "record %lld is behind %lld", (long long)record,
+             (long long)highest);
+        highest = record > highest ? record : highest;
+        at += line.len + 1;
+    }
+}
+
 static void check_output(void)
 {
-    int counts[LINES_MAX];
+    int counts[LINES_MAX], missing = 0;
     int64_t lines = count_lines("data/out.jsonl", "n", counts, NULL);
     struct job_view view = report();
-    MUST(lines == view.written, "%lld lines, %lld written", (long long)lines,
-         (long long)view.written);
-    MUST(lines == view.done, "%lld lines, %lld done", (long long)lines, (long long)view.done);
+    MUST(lines + view.held == view.written, "%lld lines, %lld held, %lld written", (long long)lines,
+         (long long)view.held, (long long)view.written);
+    MUST(view.written == view.done, "%lld written, %lld done", (long long)view.written,
+         (long long)view.done);
+    MUST(world->ordered || view.held == 0, "%lld held", (long long)view.held);
     MUST(view.known == view.served + view.done + view.failed + view.unread, "counts do not add up");
     MUST(view.known <= world->lines, "%lld known of %d", (long long)view.known, world->lines);
     for (int i = 0; i < LINES_MAX; i++) {
         MUST(counts[i] <= 1, "record %d is in the output %d times", i, counts[i]);
-        MUST(counts[i] == 1 || !world->acked[i], "record %d was acknowledged and is gone", i);
+        missing += counts[i] == 0 && world->acked[i];
     }
+    MUST(missing <= view.held, "%d acknowledged records are gone, %lld are held", missing,
+         (long long)view.held);
+    check_order();
     job_view_release(&view);
 }
 
@@ -252,6 +291,7 @@ static void check_end(void)
     }
     struct job_view view = report();
     MUST(view.state == JOB_COMPLETED, "the job is %s", job_state_name(view.state));
+    MUST(view.held == 0, "%lld results still wait", (long long)view.held);
     MUST(view.known == world->lines, "%lld of %d lines", (long long)view.known, world->lines);
     job_view_release(&view);
 }
@@ -438,9 +478,9 @@ static void act(void)
 static void plan_fault(void)
 {
 #ifdef PENSTOCK_FAULTS
-    static const char *const points[] = {"sink.write",   "sink.written",    "sink.synced",
-                                         "file.write",   "file.sync",       "store.begin",
-                                         "store.commit", "store.committed", "group.written"};
+    static const char *const points[] = {
+        "sink.write",  "sink.written", "sink.synced",     "file.write",   "file.sync",
+        "store.begin", "store.commit", "store.committed", "order.stored", "group.written"};
     static const char *const actions[] = {"kill", "kill", "fail", "full"};
     OWNED_MEM char *plan = NULL;
     if (pick(6) == 0)
@@ -474,6 +514,7 @@ static void open_engine(void)
     MUST(folders_add(folders, data, &err), "%s", err.text);
     struct engine_options options = {.state_dir = state,
                                      .folders = folders,
+                                     .held_records = pick(2) ? 5 : 0,
                                      .slice_bytes = pick(2), /* 1: reading pauses wherever it can */
                                      .seeded = true,
                                      .seed = rng_next(&world->rng)};
@@ -625,7 +666,11 @@ static bool run_seed(uint64_t seed, int steps)
     MUST(mkdtemp(world->folder), "no folder for the simulation");
     OWNED_MEM char *data = path_of("data");
     MUST(mkdir(data, 0700) == 0, "no folder for the data");
+    world->ordered = pick(2);
+    world->several = pick(2);
     grow_input(1 + pick(200));
+    if (world->several)
+        grow_input(pick(20));
     ok = in_child(begin, &finished) && finished;
     for (finished = false; ok && !finished; world->crashes++) {
         ok = in_child(run_child, &finished);

@@ -75,7 +75,7 @@ static void write_counts(const struct job_view *v, struct json_out *o)
         {"skipped", v->skipped},       {"in_flight", v->served - v->waiting},
         {"waiting", v->waiting},       {"done_before", v->done_before},
         {"duplicates", v->duplicates}, {"left_out", v->left_out},
-        {"no_id", v->no_id},
+        {"no_id", v->no_id},           {"held", v->held},
     };
     json_out_open(o, '{');
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
