@@ -13,7 +13,7 @@
 
 /* libmicrohttpd's memory for one connection: headers and the piece of a body that was read last.
  * It is cleared after each request, so that a larger one costs time and memory for all. */
-#define CONNECTION_MEMORY (32 << 10)
+#define CONNECTION_MEMORY (16 << 10)
 /* A stop waits so long for answers that are being sent. */
 #define STOP_WAIT_S 5
 #define SECOND_US INT64_C(1000000)

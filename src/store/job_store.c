@@ -20,7 +20,6 @@ static const char sql_insert[] =
     " :done_before, :duplicates, :skipped, :no_id, :left_out, :portion, :inputs)"
     " ON CONFLICT (name) DO NOTHING";
 
-/* The name is written by itself, for its index would be written along with it each time. */
 static const char sql_save[] =
     "UPDATE job SET state = :state, paused = :paused, spec = :spec, failure = :failure,"
     " token_hash = :token_hash, started_at_us = :started_at_us, ended_at_us = :ended_at_us,"
@@ -31,7 +30,6 @@ static const char sql_save[] =
     " source_print = :source_print, source_print_bytes = :source_print_bytes,"
     " done_before = :done_before, duplicates = :duplicates, skipped = :skipped, no_id = :no_id,"
     " left_out = :left_out, portion = :portion, inputs = :inputs WHERE id = :id";
-static const char sql_rename[] = "UPDATE job SET name = :name WHERE id = :id AND name <> :name";
 
 /* Pages, attempts and tails go with it (ON DELETE CASCADE). */
 static const char sql_delete[] = "DELETE FROM job WHERE id = :id";
@@ -135,8 +133,7 @@ bool job_store_insert(struct tx *tx, struct job_row *rows, size_t count, struct 
     return true;
 }
 
-static bool save_one(struct stmt *save, struct stmt *rename, const struct job_row *row,
-                     struct err *err)
+static bool save_one(struct stmt *save, const struct job_row *row, struct err *err)
 {
     int64_t changed = 0;
     stmt_bind_i64(save, ":id", row->id);
@@ -145,9 +142,7 @@ static bool save_one(struct stmt *save, struct stmt *rename, const struct job_ro
         return err_add(err, "store job %" PRId64, row->id);
     if (changed == 0)
         return err_set(err, ERR_NOT_FOUND, "job %" PRId64 " is not in the store", row->id);
-    stmt_bind_i64(rename, ":id", row->id);
-    stmt_bind_text(rename, ":name", row->name);
-    return stmt_run(rename, NULL, err) ? true : err_add(err, "store job %" PRId64, row->id);
+    return true;
 }
 
 bool job_store_save(struct tx *tx, const struct job_row *const *rows, size_t count, struct err *err)
@@ -155,11 +150,8 @@ bool job_store_save(struct tx *tx, const struct job_row *const *rows, size_t cou
     OWNED(stmt) struct stmt *save = tx_query(tx, sql_save, err);
     if (!save)
         return false;
-    OWNED(stmt) struct stmt *rename = tx_query(tx, sql_rename, err);
-    if (!rename)
-        return false;
     for (size_t i = 0; i < count; i++)
-        if (!save_one(save, rename, rows[i], err))
+        if (!save_one(save, rows[i], err))
             return false;
     return true;
 }

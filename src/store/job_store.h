@@ -56,8 +56,8 @@ void job_row_release(struct job_row *row);
 /* Inserts and sets each row's id. ERR_CONFLICT when a name is taken: then none is inserted. */
 MUST_CHECK bool job_store_insert(struct tx *tx, struct job_row *rows, size_t count,
                                  struct err *err);
-/* Writes all but id, kind and created_at_us of each row. ERR_NOT_FOUND when the store has no such
- * job, ERR_CONFLICT when a new name is taken: rows before it are written, roll back. */
+/* Writes all but id, name, kind and created_at_us of each row. ERR_NOT_FOUND when the store has no
+ * such job: rows before it are written, roll back. */
 MUST_CHECK bool job_store_save(struct tx *tx, const struct job_row *const *rows, size_t count,
                                struct err *err);
 /* Removes the jobs with their ledger pages, attempts and tails. Events stay. Unknown ids are passed

@@ -1,4 +1,4 @@
-/* sqlite_driver.c: SQLite as the engine of a store; the only file that knows sqlite3.h.
+/* sqlite_driver.c: SQLite as the engine of a store; only it and sqlite_vfs.c know sqlite3.h.
  *
  * One connection has the file to itself (locking_mode=EXCLUSIVE), so the index of the WAL lives in
  * our memory and no second connection can ever check the WAL in beside us, which SQLite 3.40 does
@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "store/sqlite_schema.h"
+#include "store/sqlite_vfs.h"
 #include "store/store_driver.h"
 
 #include <assert.h>
@@ -37,10 +38,18 @@ struct engine_link {
     int checkpoint_at; /* so many pages */
 };
 
+/* Where a parameter is. Names are literals at the call, so that mostly their address is enough. */
+struct bound {
+    const char *name;
+    int at;
+};
+
 struct engine_stmt {
     struct engine_link *link;
     sqlite3_stmt *q;
-    int failed; /* a bind did: the next step says so */
+    int failed;          /* a bind did: the next step says so */
+    struct bound *bound; /* in the order that they were bound the first time */
+    size_t bound_count, bound_next;
 };
 
 static const char settings[] =
@@ -113,28 +122,6 @@ static bool fail(struct engine_link *link, int result, struct err *err)
 
 /* ---- opening ---- */
 
-/* As SQLite's own, which looks up where links lead and limits what it finds to 512 characters; our
- * path goes through a descriptor, stays short, and is right after the folder was renamed. */
-static int keep_path(sqlite3_vfs *vfs, const char *path, int size, char *out)
-{
-    (void)vfs;
-    sqlite3_snprintf(size, out, "%s", path);
-    return SQLITE_OK;
-}
-
-static const char *own_vfs(void)
-{
-    static const char name[] = "penstock";
-    static sqlite3_vfs vfs;
-    if (!sqlite3_vfs_find(name)) {
-        vfs = *sqlite3_vfs_find(NULL);
-        vfs.zName = name;
-        vfs.xFullPathname = keep_path;
-        sqlite3_vfs_register(&vfs, 0);
-    }
-    return name;
-}
-
 /* SQLite would make it readable for everybody, and say less when it cannot. */
 static bool make_file(struct engine_link *link, struct err *err)
 {
@@ -181,7 +168,7 @@ static bool open_file(struct engine_link *link, struct err *err)
     char path[64];
     snprintf(path, sizeof path, "/proc/self/fd/%d/" DB_NAME, link->dir_fd);
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-    int result = sqlite3_open_v2(path, &link->db, flags, own_vfs());
+    int result = sqlite3_open_v2(path, &link->db, flags, sqlite_vfs_name());
     if (result == SQLITE_OK)
         result = sqlite3_exec(link->db, settings, NULL, NULL, NULL);
     if (result == SQLITE_OK)
@@ -333,14 +320,32 @@ static bool sqlite_prepare(struct engine_link *link, const char *sql, struct eng
 static void sqlite_finish(struct engine_stmt *q)
 {
     sqlite3_finalize(q->q);
+    free(q->bound);
     free(q);
 }
 
-static int parameter(struct engine_stmt *q, const char *name)
+static int find_parameter(struct engine_stmt *q, const char *name)
 {
     int at = sqlite3_bind_parameter_index(q->q, name);
     assert(at > 0);
     return at;
+}
+
+/* Parameters are bound in the same order each time, and finding one by its name takes longer than
+ * binding it. */
+static int parameter(struct engine_stmt *q, const char *name)
+{
+    size_t next = q->bound_next;
+    if (next >= q->bound_count || q->bound[next].name != name)
+        next = 0;
+    while (next < q->bound_count && q->bound[next].name != name)
+        next++;
+    if (next == q->bound_count) {
+        q->bound = xrealloc(q->bound, (next + 1) * sizeof *q->bound);
+        q->bound[q->bound_count++] = (struct bound){name, find_parameter(q, name)};
+    }
+    q->bound_next = next + 1;
+    return q->bound[next].at;
 }
 
 static void note_bind(struct engine_stmt *q, int result)

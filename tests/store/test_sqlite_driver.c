@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "store/store_driver.h"
+#include "store/tail_store.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -79,11 +80,14 @@ int fdatasync(int fd)
     return disk_fails(DISK_SYNC, fd) ? -1 : (int)syscall(SYS_fdatasync, fd);
 }
 
-/* Commits a job of that name on the disk as it is. */
+/* Commits a job of that name on the disk as it is, with so much that it takes many writes. */
 static bool try_job(struct fixture *f, const char *name)
 {
+    enum { MUCH = 500000 };
+    OWNED_MEM char *much = xcalloc(1, MUCH);
     fixture_begin(f);
-    fixture_job(f, name);
+    int64_t id = fixture_job(f, name);
+    OK(f, tail_store_add(f->tx, id, 0, (struct str){much, MUCH}, &f->err));
     bool ok = tx_commit(f->tx, &f->err);
     fixture_roll_back(f);
     return ok;
