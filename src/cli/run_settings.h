@@ -12,6 +12,8 @@ extern const struct option run_worker_options[];
 /* Rows for run alone. */
 extern const struct option run_job_options[];
 
+enum { RUN_RETRIES_MAX = 1000 };
+
 /* Texts are owned, NULL where there is nothing. */
 struct run_settings {
     char *target;  /* file, folder, module:function; NULL: `exec` */
@@ -39,6 +41,11 @@ MUST_CHECK bool run_settings_read(const struct options *options, bool makes_job,
                                   struct run_settings *out, struct err *err);
 void run_settings_release(struct run_settings *s);
 #define OWNED_RUN_SETTINGS __attribute__((cleanup(run_settings_release)))
+
+/* Adds an input: a path that exists means itself, whatever letters it holds; else it may be a
+ * pattern. ERR_INVALID names `name`: no file matches. */
+MUST_CHECK bool run_settings_add_inputs(struct run_settings *s, const char *path, const char *name,
+                                        struct err *err);
 
 /* What the worker says of itself (the body of its hello): the settings of config.py and the retries
  * that the function asks for go where no option was given; then the defaults. ERR_INVALID names

@@ -1,0 +1,139 @@
+/* run_hooks.c: what becomes of what worker processes say: lines for the person, events for the log
+ * (run_session.h). */
+#include "base/json.h"
+#include "cli/run_session_own.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+
+enum { FAILURES_SHOWN = 3 };
+
+void run_session_say(struct run_session *r, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    progress_print(r->progress, str_of(text));
+}
+
+void run_session_quiet(struct run_session *r)
+{
+    progress_end(r->progress);
+}
+
+/* ---- what processes say ---- */
+
+static void on_hello(void *context, struct str body)
+{
+    struct run_session *r = context;
+    buf_add_str(&r->hello, body);
+    r->has_hello = true;
+}
+
+static void on_line(void *context, int number, struct str text)
+{
+    struct run_session *r = context;
+    (void)number;
+    progress_print(r->progress, text);
+}
+
+static enum log_level level_of(struct str body)
+{
+    static const struct {
+        const char *name;
+        enum log_level level;
+    } levels[] = {{"debug", LOG_DEBUG}, {"warning", LOG_WARN}, {"error", LOG_ERROR}};
+    OWNED_MEM char *name = worker_message_text(body, "level");
+    for (size_t i = 0; name && i < sizeof levels / sizeof *levels; i++)
+        if (strcmp(levels[i].name, name) == 0)
+            return levels[i].level;
+    return LOG_INFO;
+}
+
+static void log_raw(struct log_line *line, struct str body, const char *member)
+{
+    struct str value;
+    if (json_find(body, member, &value))
+        log_value(line, member, "%.*s", value.len > 200 ? 200 : (int)value.len, value.ptr);
+}
+
+/* A few failures are shown as they come: with thousands, the list of them is the place to look. */
+static void show_failure(struct run_session *r, struct str body, const char *text)
+{
+    struct str record = {"?", 1};
+    (void)json_find(body, "record", &record);
+    (void)json_find(body, "id", &record);
+    if (r->failures_shown >= FAILURES_SHOWN || r->settings->quiet)
+        return;
+    r->failures_shown++;
+    run_session_say(r, "record %.*s: %s%s", record.len > 80 ? 80 : (int)record.len, record.ptr,
+                    text, r->failures_shown == FAILURES_SHOWN ? " (more are not shown)" : "");
+}
+
+static void on_log(void *context, int number, struct str body)
+{
+    struct run_session *r = context;
+    enum log_level level = level_of(body);
+    OWNED_MEM char *text = worker_message_text(body, "text");
+    struct str record;
+    bool of_record = json_find(body, "record", &record);
+    if (of_record && level <= LOG_WARN)
+        show_failure(r, body, text ? text : "");
+    /* Without a file what concerns one record is shown above, or not at all. */
+    if (of_record && r->log_fd < 0)
+        return;
+    struct log_line *line = log_begin(level, of_record ? "record.log" : "worker.log");
+    log_value(line, "worker", "%d", number);
+    log_raw(line, body, "record");
+    log_raw(line, body, "id");
+    log_value(line, "text", "%s", text ? text : "");
+    log_end(line);
+}
+
+static void on_died(void *context, int number, const char *how, const char *lease, bool replaced)
+{
+    struct run_session *r = context;
+    struct log_line *line = log_begin(LOG_WARN, "worker.died");
+    log_value(line, "worker", "%d", number);
+    log_value(line, "how", "%s", how);
+    log_end(line);
+    if (replaced)
+        run_session_say(r, "worker process %d %s; another takes its place", number, how);
+    if (!lease)
+        return;
+    r->lost = xrealloc(r->lost, (r->lost_count + 1) * sizeof *r->lost);
+    r->lost[r->lost_count++] = xstrdup(lease);
+}
+
+static void on_recycled(void *context, int number, int64_t ran)
+{
+    (void)context;
+    struct log_line *line = log_begin(LOG_INFO, "worker.recycled");
+    log_value(line, "worker", "%d", number);
+    log_value(line, "ran", "%lld", (long long)ran);
+    log_end(line);
+}
+
+static void on_failed(void *context, const char *where, const char *text, const char *traceback)
+{
+    struct run_session *r = context;
+    struct log_line *line = log_begin(LOG_ERROR, "worker.failed");
+    log_value(line, "where", "%s", where);
+    log_value(line, "reason", "%s", text);
+    log_end(line);
+    if (*traceback)
+        progress_print(r->progress, str_trim(str_of(traceback)));
+    if (strcmp(where, "on_shutdown") == 0 && !r->shutdown_failure)
+        r->shutdown_failure = xstrdup(text);
+}
+
+const struct supervisor_hooks run_hooks = {
+    .hello = on_hello,
+    .line = on_line,
+    .log = on_log,
+    .died = on_died,
+    .recycled = on_recycled,
+    .failed = on_failed,
+};

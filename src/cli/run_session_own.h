@@ -1,0 +1,37 @@
+/* run_session_own.h: what the files of the session share. */
+#ifndef PENSTOCK_CLI_RUN_SESSION_OWN_H
+#define PENSTOCK_CLI_RUN_SESSION_OWN_H
+
+#include "cli/run_session.h"
+#include "run/line_stream.h"
+#include "run/supervisor.h"
+
+struct run_session {
+    const struct run_settings *settings;
+    struct supervisor *supervisor; /* NULL: no process of our own */
+    struct progress *progress;
+    int signal_fd, log_fd; /* log_fd: the file, -1 */
+    int log_ends[2];       /* the pipe that stands in for a file; -1 */
+    struct line_stream log_lines;
+    struct buf hello;
+    bool has_hello;
+    int signal;
+    int failures_shown;
+    char *shutdown_failure;
+
+    struct run_work work;
+    struct worker_go go;
+    char *path; /* of the job */
+    struct call *report, *release;
+    struct buf answer, release_body;
+    struct shown_job before, now;
+    bool has_before;
+    int64_t look_us, away_us; /* away: since when no answer came; 0 */
+    char **lost;              /* leases of processes that died, to be given back */
+    size_t lost_count;
+};
+
+/* What the supervisor tells; the context is the session. */
+extern const struct supervisor_hooks run_hooks;
+
+#endif
