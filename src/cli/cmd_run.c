@@ -131,9 +131,14 @@ static bool make_job(struct run *r, struct err *err)
         .key = r->place ? NULL : r->key,
         .ca = options_text(r->options, "ca"),
     };
-    return run_job_write(&r->settings, r->job, r->place != NULL, &body, err) &&
-           client_new(&target, &r->client, err) &&
-           client_ask(r->client, "POST", "/v1/jobs", buf_str(&body), NULL, err);
+    if (!run_job_write(&r->settings, r->job, r->place != NULL, &body, err) ||
+        !client_new(&target, &r->client, err) ||
+        !client_ask(r->client, "POST", "/v1/jobs", buf_str(&body), NULL, err))
+        return false;
+    if (!r->place && !r->settings.quiet)
+        run_session_say(r->session, "job %s is on %s; \"penstock worker\" adds hands", r->job,
+                        server_of(r));
+    return true;
 }
 
 static bool work(struct run *r, struct err *err)
