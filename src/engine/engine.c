@@ -133,6 +133,8 @@ static void look_at_deadlines(struct engine *e)
 /* What follows from the group that was just made durable. */
 static void follow_up(struct engine *e)
 {
+    for (size_t i = 0; i < e->settled.count; i++)
+        delays_end_due(e, e->settled.items[i]);
     for (size_t i = 0; i < e->active.count; i++) {
         struct data_job *job = e->active.items[i];
         if (is_worth_a_look(e, job))

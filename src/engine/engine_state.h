@@ -208,6 +208,9 @@ bool settle_fail(struct engine *e, struct data_job *job, int64_t record, bool fi
 /* limits.c */
 /* Takes the job's limits from its spec. */
 void limits_set(struct data_job *job);
+/* A job that was there before the engine was opened: permits of that time may be in use still, so
+ * that its next one comes a little later. */
+void limits_resume(struct engine *e, struct data_job *job);
 /* How many records the claim may take now, into op->claim.most; false when none, and in
  * op->claim.held_up why. */
 MUST_CHECK bool limits_allow(struct engine *e, struct data_job *job, struct op *op);

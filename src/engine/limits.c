@@ -3,11 +3,24 @@
  * looks. */
 #include "engine/engine_state.h"
 
+#define SECOND_US 1e6
+
 void limits_set(struct data_job *job)
 {
     const struct data_spec *spec = &job->spec;
+    double next_us = job->pace.next_us;
     job->limited = spec->concurrency > 0 || spec->rpm > 0 || spec->adaptive;
     pace_init(&job->pace, spec->rpm, spec->adaptive);
+    job->pace.next_us = next_us;
+}
+
+void limits_resume(struct engine *e, struct data_job *job)
+{
+    if (!pace_is_on(&job->pace))
+        return;
+    double every_us = pace_every_us(&job->pace);
+    job->pace.next_us =
+        (double)e->now.mono_us + PACE_AHEAD_US + (every_us < SECOND_US ? every_us : SECOND_US);
 }
 
 void limits_wake(struct data_job *job)

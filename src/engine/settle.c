@@ -191,14 +191,16 @@ static int64_t delay_us(struct engine *e, const struct data_job *job,
     return (int64_t)(delay * (0.9 + chance / 5));
 }
 
-/* A record that waits counts as served, so that the job is not at its end, and is in no lease. */
+/* A record that waits counts as served, so that the job is not at its end, and is in no lease. It
+ * waits in any case until its failure is durable: else it would be in other hands already when that
+ * is taken back. */
 static void delay_record(struct engine *e, struct data_job *job, const struct settle_entry *entry,
                          enum record_state before)
 {
-    if (before != RECORD_SERVED || (entry->retry_after_us == 0 && job->spec.retry_delay_us == 0))
+    if (before != RECORD_SERVED)
         return;
     data_job_set(job, entry->record, RECORD_SERVED);
-    delays_add(job->delays, entry->record, e->now.mono_us + delay_us(e, job, entry) + 1);
+    delays_add(job->delays, entry->record, e->now.mono_us + delay_us(e, job, entry));
     engine_activate(e, job);
 }
 
@@ -251,11 +253,9 @@ static void revert_entries(struct data_job *job, struct op *op, size_t count)
                                   attempts_get(job->attempts, entry->record) - 1);
         if (job->spec.mode == MODE_WRITE)
             continue;
-        /* A record that came back as failed may be in other hands by now. */
-        bool waits = entry->failed && delays_remove(job->delays, entry->record);
-        if (entry->failed && !waits && ledger_get(job->ledger, entry->record) == RECORD_SERVED)
-            continue;
-        if (!entry->failed)
+        if (entry->failed)
+            delays_remove(job->delays, entry->record);
+        else
             identity_taken_back(job, entry->record);
         /* Whose result was lost here does not come again by itself when nobody waits for a lease to
          * end: the record is served anew. */

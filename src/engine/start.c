@@ -591,6 +591,7 @@ void engine_load_job(struct engine *e, struct job_row *row)
     else if (!data_spec_read(str_of(job->row.spec), &job->spec, &fault))
         data_job_give_up(job, fault.text);
     limits_set(job);
+    limits_resume(e, job);
     if (job->unreadable)
         keep_output(job);
     /* What was taken of the portion is not stored: rather too little is done than too much. */
