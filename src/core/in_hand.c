@@ -1,13 +1,23 @@
-/* in_hand.c: see in_hand.h. Open addressing; nothing is taken out but by building it anew. */
+/* in_hand.c: see in_hand.h. Open addressing; nothing is taken out but by building it anew. The
+ * bytes lie one behind the other in chunks, which are freed whole: a record costs a copy, and no
+ * call of the allocator. Numbers in hand are neighbours mostly, so each stands where its number
+ * says. */
 #include "core/in_hand.h"
 
 #include <stdlib.h>
 
-enum { CAP_MIN = 64 };
+enum { CAP_MIN = 64, CHUNK_FIRST = 4 << 10, CHUNK_MOST = 1 << 20 };
+
+struct chunk {
+    struct chunk *next;
+    size_t used, room;
+    char bytes[];
+};
 
 struct in_hand {
     struct held_record *slots; /* the key is the number + 1, so that 0 is free */
     size_t cap, used;          /* cap is 0 or a power of two */
+    struct chunk *chunks;      /* the one that is being filled first */
 };
 
 struct in_hand *in_hand_new(void)
@@ -17,8 +27,11 @@ struct in_hand *in_hand_new(void)
 
 void in_hand_clear(struct in_hand *h)
 {
-    for (size_t i = 0; i < h->cap; i++)
-        free(h->slots[i].bytes);
+    while (h->chunks) {
+        struct chunk *chunk = h->chunks;
+        h->chunks = chunk->next;
+        free(chunk);
+    }
     free(h->slots);
     *h = (struct in_hand){0};
 }
@@ -31,28 +44,41 @@ void in_hand_free(struct in_hand *h)
     free(h);
 }
 
-static size_t home(const struct in_hand *h, int64_t number)
+static char *keep(struct in_hand *h, struct str bytes)
 {
-    uint64_t x = (uint64_t)number * 0x9e3779b97f4a7c15u;
-    return (size_t)(x >> 32) & (h->cap - 1);
+    struct chunk *chunk = h->chunks;
+    if (!chunk || chunk->room - chunk->used < bytes.len) {
+        size_t room = chunk ? 2 * chunk->room : CHUNK_FIRST;
+        room = room < CHUNK_MOST ? room : CHUNK_MOST;
+        room = room > bytes.len ? room : bytes.len;
+        chunk = xrealloc(NULL, sizeof *chunk + room);
+        *chunk = (struct chunk){.next = h->chunks, .room = room};
+        h->chunks = chunk;
+    }
+    char *to = chunk->bytes + chunk->used;
+    if (bytes.len)
+        memcpy(to, bytes.ptr, bytes.len);
+    chunk->used += bytes.len;
+    return to;
 }
 
 static struct held_record *slot_of(const struct in_hand *h, int64_t number)
 {
-    for (size_t i = home(h, number);; i = (i + 1) & (h->cap - 1))
+    for (size_t i = (size_t)number & (h->cap - 1);; i = (i + 1) & (h->cap - 1))
         if (h->slots[i].key == 0 || h->slots[i].key == number + 1)
             return &h->slots[i];
 }
 
 static void rebuild(struct in_hand *h, size_t cap)
 {
-    struct in_hand other = {.cap = cap, .used = h->used};
-    other.slots = xcalloc(cap, sizeof *other.slots);
-    for (size_t i = 0; i < h->cap; i++)
-        if (h->slots[i].key)
-            *slot_of(&other, h->slots[i].key - 1) = h->slots[i];
-    free(h->slots);
-    *h = other;
+    struct held_record *slots = h->slots;
+    size_t count = h->cap;
+    h->slots = xcalloc(cap, sizeof *h->slots);
+    h->cap = cap;
+    for (size_t i = 0; i < count; i++)
+        if (slots[i].key)
+            *slot_of(h, slots[i].key - 1) = slots[i];
+    free(slots);
 }
 
 void in_hand_put(struct in_hand *h, int64_t number, struct id id, struct str bytes)
@@ -61,11 +87,10 @@ void in_hand_put(struct in_hand *h, int64_t number, struct id id, struct str byt
         rebuild(h, h->cap ? h->cap * 2 : CAP_MIN);
     struct held_record *slot = slot_of(h, number);
     h->used += slot->key == 0;
-    free(slot->bytes);
     *slot = (struct held_record){.key = number + 1, .id = id};
     if (!bytes.ptr)
         return;
-    slot->bytes = xstrndup(bytes.ptr, bytes.len);
+    slot->bytes = keep(h, bytes);
     slot->len = bytes.len;
 }
 
@@ -79,22 +104,14 @@ const struct held_record *in_hand_find(const struct in_hand *h, int64_t number)
 
 void in_hand_sweep(struct in_hand *h, bool (*keeps)(void *context, int64_t number), void *context)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < h->cap; i++) {
-        struct held_record *slot = &h->slots[i];
-        if (slot->key && keeps(context, slot->key - 1)) {
-            kept++;
-        } else {
-            free(slot->bytes);
-            *slot = (struct held_record){0};
-        }
+    struct in_hand old = *h;
+    *h = (struct in_hand){0};
+    for (size_t i = 0; i < old.cap; i++) {
+        const struct held_record *slot = &old.slots[i];
+        if (slot->key && keeps(context, slot->key - 1))
+            in_hand_put(h, slot->key - 1, slot->id, (struct str){slot->bytes, slot->len});
     }
-    size_t cap = CAP_MIN;
-    while (cap < kept * 4)
-        cap *= 2;
-    if (h->cap)
-        rebuild(h, cap);
-    h->used = kept;
+    in_hand_clear(&old);
 }
 
 int64_t in_hand_count(const struct in_hand *h)

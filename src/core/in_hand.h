@@ -10,7 +10,7 @@ struct in_hand;
 struct held_record {
     int64_t key; /* in_hand's own */
     struct id id;
-    char *bytes; /* as served, NULL when they are not kept; in_hand's own */
+    const char *bytes; /* as served, NULL when they are not kept; in_hand's own */
     size_t len;
 };
 
