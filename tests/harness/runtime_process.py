@@ -20,6 +20,11 @@ DEADLINE_S = 60.0
 PYTHON_RUNTIME = (sys.executable, "-m", "penstock.runtime")
 
 
+def python() -> str:
+    """The Python under test: $PENSTOCK_TEST_PYTHON, else the one that runs the tests."""
+    return os.environ.get("PENSTOCK_TEST_PYTHON") or sys.executable
+
+
 class RuntimeProcess:
     """A worker process; what it says is in `said`, in order."""
 
