@@ -44,6 +44,7 @@ def test_an_installed_wheel_gives_the_command(tmp_path: Path) -> None:
     run(venv / "bin" / "pip", "install", "-q", "--no-deps", "--no-index", wheel)
     # What it depends on is taken from here, not from the network.
     (site,) = (venv / "lib").glob("python*/site-packages")
+    assert (site / "penstock" / "py.typed").exists()
     shutil.copytree(Path(orjson.__file__).parent, site / "orjson")
     (tmp_path / "task.py").write_text("async def process_record(r, c): return {'n': r['n'] + 1}")
     (tmp_path / "in.jsonl").write_text('{"n":1}\n{"n":2}\n')
