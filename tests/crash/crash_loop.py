@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Kills servers and workers until so many kills were survived.
+"""Kills servers, runs and workers until so many kills were survived.
 
-A round is one kill of a server; a story (story.py) is a job that lives through several. A story
+A round is one kill; a story is a job that lives through several: of a server (story.py), or of
+`penstock run` (run_story.py). A story
 that breaks a promise is printed with the words that play it again, and its folder is kept.
 """
 
@@ -14,12 +15,14 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 if __name__ == "__main__":
     sys.path[:0] = [str(Path(__file__).resolve().parent.parent)]
 
+from crash.run_story import RunPlan, RunStory
 from crash.story import Broken, Plan, Story
 from harness.fault_points import all_points
 
@@ -33,7 +36,6 @@ class Outcome:
     stories: int = 0
     broken: list[str] = field(default_factory=list)
     points: set[str] = field(default_factory=set)
-    missed: list[str] = field(default_factory=list)
 
 
 def points_of(points: list[str], seed: str, number: int) -> list[str]:
@@ -42,19 +44,32 @@ def points_of(points: list[str], seed: str, number: int) -> list[str]:
     return [order[(number * KILLS_MAX + n) % len(order)] for n in range(KILLS_MAX)]
 
 
-def play(seed: str, number: int, outcome: Outcome) -> None:
+def serve_story(folder: Path, seed: str, points: list[str]) -> Story:
+    return Story(folder, Plan.draw(seed), points)
+
+
+def run_story(folder: Path, seed: str, points: list[str]) -> RunStory:
+    return RunStory(folder, RunPlan.draw(seed), points)
+
+
+KINDS: dict[str, Callable[[Path, str, list[str]], Story | RunStory]] = {
+    "serve": serve_story,
+    "run": run_story,
+}
+
+
+def play(kind: str, seed: str, number: int, outcome: Outcome) -> None:
     """One story, in a folder of its own."""
     folder = Path(tempfile.mkdtemp(prefix="penstock-crash-"))
-    plan = Plan.draw(f"{seed}/{number}")
-    story = Story(folder, plan, points_of(all_points(), seed, number))
+    story = KINDS[kind](folder, f"{seed}/{number}", points_of(all_points(), seed, number))
     try:
         story.run()
     except (Broken, OSError, ValueError, KeyError) as e:
         outcome.broken.append(
             f"story {number} of seed {seed}: {type(e).__name__} {e}\n"
-            f"  again: crash_loop.py --seed {seed} --story {number}\n"
-            f"  {plan.source} -> {plan.sink}, {plan.count} records, {plan.surfaces}\n"
-            f"  kept: {folder}\n" + "\n".join("  | " + line for line in story.server.lines[-12:])
+            f"  again: crash_loop.py --kind {kind} --seed {seed} --story {number}\n"
+            f"  {story.describe()}\n"
+            f"  kept: {folder}\n" + "\n".join("  | " + line for line in story.lines[-12:])
         )
     outcome.rounds += story.killed
     outcome.stories += 1
@@ -63,11 +78,11 @@ def play(seed: str, number: int, outcome: Outcome) -> None:
         shutil.rmtree(folder)
 
 
-def loop(rounds: int, seed: str, story: int | None = None) -> Outcome:
+def loop(kind: str, rounds: int, seed: str, story: int | None = None) -> Outcome:
     """Plays stories until `rounds` kills were made, or the one story."""
     outcome = Outcome()
     if story is not None:
-        play(seed, story, outcome)
+        play(kind, seed, story, outcome)
         return outcome
     number = 0
     began = time.monotonic()
@@ -75,7 +90,7 @@ def loop(rounds: int, seed: str, story: int | None = None) -> Outcome:
         running: set[concurrent.futures.Future[None]] = set()
         while outcome.rounds < rounds and len(outcome.broken) < 3:
             while len(running) < SIDE_BY_SIDE:
-                running.add(pool.submit(play, seed, number, outcome))
+                running.add(pool.submit(play, kind, seed, number, outcome))
                 number += 1
                 if number % 20 == 0:
                     took = time.monotonic() - began
@@ -87,26 +102,36 @@ def loop(rounds: int, seed: str, story: int | None = None) -> Outcome:
                 future.result()
         for future in running:
             future.result()
-    outcome.missed = sorted(set(all_points()) - outcome.points)
     return outcome
+
+
+def missed_by(passed: set[str]) -> list[str]:
+    """The crash points that nobody came by."""
+    return sorted(set(all_points()) - passed)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--kind", choices=list(KINDS), help="only stories of this kind")
     parser.add_argument("--seed", default=f"{random.randrange(1 << 32):08x}")
     parser.add_argument("--story", type=int, help="only this one")
     args = parser.parse_args()
-    outcome = loop(args.rounds, args.seed, args.story)
-    for text in outcome.broken:
-        print(text)
-    if outcome.missed:
-        print("never passed:", " ".join(outcome.missed))
-    print(
-        f"seed {args.seed}: {outcome.rounds} kills in {outcome.stories} stories,"
-        f" {len(outcome.points)} crash points, {len(outcome.broken)} broken"
-    )
-    return 1 if outcome.broken or outcome.missed else 0
+    passed: set[str] = set()
+    broken = False
+    for kind in [args.kind] if args.kind else KINDS:
+        outcome = loop(kind, args.rounds, args.seed, args.story)
+        print(*outcome.broken, sep="\n", end="\n" if outcome.broken else "")
+        print(
+            f"{kind}, seed {args.seed}: {outcome.rounds} kills in {outcome.stories} stories,"
+            f" {len(outcome.points)} crash points, {len(outcome.broken)} broken"
+        )
+        passed |= outcome.points
+        broken |= bool(outcome.broken)
+    missed = missed_by(passed) if args.kind is None else []
+    if missed:
+        print("never passed:", " ".join(missed))
+    return 1 if broken or missed else 0
 
 
 if __name__ == "__main__":

@@ -125,6 +125,14 @@ class Story:
         self.trouble: list[str] = []
         self.killed = 0
 
+    @property
+    def lines(self) -> list[str]:
+        return self.server.lines
+
+    def describe(self) -> str:
+        plan = self.plan
+        return f"{plan.source} -> {plan.sink}, {plan.count} records, {plan.surfaces}"
+
     # What workers ask.
 
     def came_up(self, after: int) -> int:
