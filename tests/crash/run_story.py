@@ -43,7 +43,7 @@ async def process_record(record, context):
         return None
     if kind == "fail":
         raise ValueError("it cannot be done")
-    if kind == "flaky" and random.random() < 0.5:
+    if kind == "flaky" and random.random() < 0.5 and "STORY_ENDS" not in os.environ:
         raise OSError("not this time")
     if kind == "exit" and not os.path.exists(f"exit-{n}"):
         open(f"exit-{n}", "w").close()
@@ -163,7 +163,7 @@ class RunStory:
         self.known = self.plan.count
         if self.plan.by_id:
             self.write_input()
-        status = self.live({}, None)
+        status = self.live({"STORY_ENDS": "1"}, None)
         wanted = 1 if self.plan.failing() or self.plan.bad else 0
         if status != wanted:
             raise Broken(f"the last run ended with {status}, not {wanted}")
