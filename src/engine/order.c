@@ -217,12 +217,13 @@ static struct held *lowest(struct order *o, size_t at)
     return !waits || (fresh && fresh->record < waits->record) ? fresh : waits;
 }
 
-/* Whether all before the record are settled. */
+/* Whether all before the record are settled, but for those that this run leaves out. */
 static bool is_its_turn(struct order *o, const struct data_job *job, int64_t record)
 {
     for (; o->next < record; o->next++) {
         enum record_state state = ledger_get(job->ledger, o->next);
-        if (state != RECORD_DONE && state != RECORD_FAILED)
+        bool open = state == RECORD_UNREAD || state == RECORD_SERVED;
+        if (open && !share_leaves_out(job, o->next))
             return false;
     }
     return true;

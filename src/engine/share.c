@@ -126,6 +126,11 @@ enum source_got share_judge(struct data_job *job, int64_t number, unsigned known
     return SOURCE_BAD;
 }
 
+bool share_leaves_out(const struct data_job *job, int64_t number)
+{
+    return job->share.on && !is_chosen(&job->share, number);
+}
+
 bool share_left_nothing(const struct data_job *job)
 {
     return job->at_end && job->row.progress.left_out == 0 &&

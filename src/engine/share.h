@@ -42,6 +42,8 @@ bool share_reads_on(struct data_job *job);
  * is known of its id. */
 enum source_got share_judge(struct data_job *job, int64_t number, unsigned known,
                             enum record_state *as);
+/* Whether this run passes a record over, for later ones: what comes behind does not wait for it. */
+bool share_leaves_out(const struct data_job *job, int64_t number);
 /* Whether the input was read to its end and all of it was of the portion. */
 bool share_left_nothing(const struct data_job *job);
 /* Ends the run when all of the portion is settled. */
