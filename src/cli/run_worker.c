@@ -161,4 +161,9 @@ void run_worker_explain(const struct run_worker *w, struct err *err)
                 "%s cannot import penstock: install it there (\"%s -m pip install penstock\"), or "
                 "name another Python with --python",
                 w->program, w->program);
+    else if (strstr(err->text, "No module named 'orjson'"))
+        err_set(err, ERR_INVALID,
+                "%s lacks orjson, which penstock needs: install it there (\"%s -m pip install "
+                "orjson\"), or name another Python with --python",
+                w->program, w->program);
 }
