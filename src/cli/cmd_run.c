@@ -36,21 +36,23 @@ const struct option run_server_options[] = {
 static const struct option *const run_tables[] = {run_job_options, run_worker_options,
                                                   run_server_options, NULL};
 
-bool run_server_key(const struct options *options, char **out, struct err *err)
+bool run_server_secret(const struct options *options, const char *name, char **out, struct err *err)
 {
     OWNED_BUF struct buf text;
-    const char *given = options_text(options, "key");
+    const char *given = options_text(options, name);
     buf_init(&text, KEY_MAX_BYTES);
     *out = NULL;
     if (!given)
         return true;
     if (given[0] == '@') {
         if (!file_read_all(given + 1, KEY_MAX_BYTES, &text, err))
-            return err_add(err, "--key");
+            return err_add(err, "--%s", name);
     } else
         buf_add_text(&text, given);
-    struct str key = str_trim(buf_str(&text));
-    *out = xstrndup(key.len ? key.ptr : "", key.len);
+    struct str secret = str_trim(buf_str(&text));
+    *out = xstrndup(secret.len ? secret.ptr : "", secret.len);
+    if (text.data)
+        explicit_bzero(text.data, text.len);
     return true;
 }
 
@@ -99,7 +101,7 @@ static bool begin(struct run *r, struct err *err)
     struct str hello;
     if (!run_settings_read(r->options, true, &r->settings, err) ||
         (!server_of(r) && !run_job_check_inputs(&r->settings, err)) ||
-        !run_server_key(r->options, &r->key, err) ||
+        !run_server_secret(r->options, "key", &r->key, err) ||
         !run_worker_init(&r->worker, &r->settings, r->options, err) ||
         !run_session_open(&r->settings, &r->worker, &r->session, err) || !need_place(r, err))
         return false;

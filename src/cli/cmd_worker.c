@@ -13,6 +13,10 @@
 
 static const struct option worker_options[] = {
     {.name = "job", .value = "NAME", .help = "the job to work for, or @ID"},
+    {.name = "token",
+     .value = "TOKEN",
+     .help = "token of the job, or @FILE that holds it",
+     .variable = "PENSTOCK_TOKEN"},
     {0},
 };
 static const struct option *const worker_tables[] = {worker_options, run_worker_options,
@@ -23,7 +27,7 @@ struct worker {
     struct run_worker process;
     struct run_session *session;
     struct client *client;
-    char *key;
+    char *key, *token;
     struct shown_job end;
 };
 
@@ -36,7 +40,10 @@ static void worker_release(struct worker *w)
     run_settings_release(&w->settings);
     if (w->key)
         explicit_bzero(w->key, strlen(w->key));
+    if (w->token)
+        explicit_bzero(w->token, strlen(w->token));
     free(w->key);
+    free(w->token);
 }
 
 static bool work(struct worker *w, const struct options *options, struct err *err)
@@ -47,6 +54,7 @@ static bool work(struct worker *w, const struct options *options, struct err *er
         .job = options_text(options, "job"),
         .server = options_text(options, "server"),
         .key = w->key,
+        .token = w->token,
         .ca = options_text(options, "ca"),
         .shows_progress = !w->settings.quiet,
     };
@@ -99,10 +107,13 @@ static bool worker_run(const struct options *options, struct err *err)
     if (!options_text(options, "job"))
         return err_set(err, ERR_INVALID, "worker needs --job");
     if (!run_settings_read(options, false, &w.settings, err) ||
-        !run_server_key(options, &w.key, err))
+        !run_server_secret(options, "key", &w.key, err) ||
+        !run_server_secret(options, "token", &w.token, err))
         return false;
-    const struct client_target target = {
-        .url = options_text(options, "server"), .key = w.key, .ca = options_text(options, "ca")};
+    const struct client_target target = {.url = options_text(options, "server"),
+                                         .key = w.key,
+                                         .token = w.token,
+                                         .ca = options_text(options, "ca")};
     return client_new(&target, &w.client, err) &&
            run_worker_init(&w.process, &w.settings, options, err) &&
            run_session_open(&w.settings, &w.process, &w.session, err) && work(&w, options, err) &&

@@ -1,4 +1,4 @@
-/* run_server.h: the options by which `run` and `worker` name a server, and its key in plain.
+/* run_server.h: the options by which `run` and `worker` name a server, and its secrets in plain.
  * Threads: the main one. */
 #ifndef PENSTOCK_CLI_RUN_SERVER_H
 #define PENSTOCK_CLI_RUN_SERVER_H
@@ -8,8 +8,9 @@
 /* --server, --key, --ca. */
 extern const struct option run_server_options[];
 
-/* The key that --key (or its variable) gives, or holds in a file; NULL when there is none. To be
- * freed. ERR_INVALID, ERR_NOT_FOUND. */
-MUST_CHECK bool run_server_key(const struct options *options, char **out, struct err *err);
+/* What --key or --token (`name`), or its variable, gives or names as @FILE; NULL when there is
+ * none. To be freed. ERR_INVALID, ERR_NOT_FOUND. */
+MUST_CHECK bool run_server_secret(const struct options *options, const char *name, char **out,
+                                  struct err *err);
 
 #endif

@@ -342,19 +342,20 @@ bool run_session_work(struct run_session *r, const struct run_work *work, struct
     r->path = client_job_path(work->job, "");
     r->report = call_new(work->client);
     r->release = call_new(work->client);
+    if (!run_session_ask(r, &r->before, err))
+        return false;
     r->go = (struct worker_go){
         .server = work->server,
         .key = work->key,
+        .token = work->token,
         .ca = work->ca,
-        .job = work->job,
+        .job = r->before.name,
         .timeout_s = r->settings->timeout_s,
         .alive_s = r->settings->timeout_s > 0 ? ALIVE_S : 0,
         .max_memory_bytes = r->settings->max_memory_bytes,
         .slots_hint =
             r->settings->processes > 0 ? r->settings->concurrency / r->settings->processes : 0,
     };
-    if (!run_session_ask(r, &r->before, err))
-        return false;
     r->look_us = work->shows_progress ? progress_next_us(r->progress) : NEVER_US;
     if (r->supervisor)
         supervisor_go(r->supervisor, &r->go, clock_now());

@@ -32,8 +32,8 @@ MUST_CHECK bool run_session_log(struct run_session *r, struct err *err);
 /* Where the work is. Texts are borrowed until the session is freed. */
 struct run_work {
     struct client *client;
-    const char *job;               /* by its name */
-    const char *server, *key, *ca; /* for the processes */
+    const char *job;                       /* by its name */
+    const char *server, *key, *token, *ca; /* for the processes */
     bool shows_progress;
 };
 /* Works until all processes have gone for good, or, when there are none, until the job has ended.
