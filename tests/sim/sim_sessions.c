@@ -81,6 +81,7 @@ static struct data_spec spec;
 static int lines;
 static bool kills[RECORDS_MAX];
 static bool acked[RECORDS_MAX], skipped[RECORDS_MAX];
+static bool blamed[RECORDS_MAX];  /* it was lost among those that run apart */
 static int failures[RECORDS_MAX]; /* attempts that the engine has taken as failed */
 static struct worker workers[WORKERS];
 static struct call *calls;
@@ -316,6 +317,8 @@ static void hear(struct worker *w, const struct op *op)
         return;
     if (pick(15) == 0) {
         w->unsure = w->begun;
+        for (int i = 0; i < lines && op->claim.made && op->claim.alone; i++)
+            blamed[i] = true; /* nobody has heard which it was */
         if (pick(3))
             give_back(op);
         return;
@@ -359,6 +362,8 @@ static void hear_answers(void)
 static void die(struct worker *w, bool told)
 {
     deaths++;
+    for (int i = 0; i < w->count; i++)
+        blamed[w->hands[i].record] |= w->hands[i].apart;
     if (w->claim) {
         w->claim->worker = NULL;
         atomic_store(&w->claim->given_up, true);
@@ -409,6 +414,7 @@ static void drop_late(struct worker *w)
     for (int i = w->count; i-- > 0;)
         if (w->hands[i].state == WAITS && w->hands[i].at_us > 0 &&
             now.mono_us > w->hands[i].at_us + LATE_US) {
+            blamed[w->hands[i].record] |= w->hands[i].apart; /* should it die before it says so */
             drop_hand(w, i);
             w->lets_go = true;
         }
@@ -620,7 +626,9 @@ static void check_errors(void)
         MUST(json_find(line, "record", &number) && json_i64(number, 0, lines - 1, &record) &&
                  json_find(line, "type", &type),
              "%.*s", (int)line.len, line.ptr);
-        MUST(json_name_is(type, "WorkerLost") || failures[record] == spec.max_attempts,
+        bool lost = json_name_is(type, "WorkerLost");
+        MUST(!lost || blamed[record], "record %lld is blamed for a death", (long long)record);
+        MUST(lost || failures[record] == spec.max_attempts,
              "record %lld has failed after %d of %lld attempts", (long long)record,
              failures[record], (long long)spec.max_attempts);
         told[record]++;
@@ -705,6 +713,7 @@ static void forget_world(void)
     memset(acked, 0, sizeof acked);
     memset(skipped, 0, sizeof skipped);
     memset(failures, 0, sizeof failures);
+    memset(blamed, 0, sizeof blamed);
     starts_first = starts_count = 0;
     job_over = false;
 }
