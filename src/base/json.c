@@ -196,23 +196,38 @@ static bool is_wanted(struct str raw_name, const struct json_wanted *wanted)
     return memchr(raw_name.ptr, '\\', raw_name.len) && json_name_is(raw_name, wanted->name);
 }
 
+struct wanted_list {
+    struct json_wanted *wanted;
+    size_t count;
+};
+
+static void take_member(void *context, struct str name, struct str value)
+{
+    struct wanted_list *list = context;
+    for (size_t i = 0; i < list->count; i++)
+        if (is_wanted(name, &list->wanted[i]))
+            list->wanted[i].value = value;
+}
+
 bool json_check_members(struct str text, struct json_wanted *wanted, size_t count, size_t *fault_at,
                         const char **fault)
 {
     struct json j;
-    struct str name, raw;
+    struct json_fault why;
+    struct wanted_list list = {wanted, count};
     for (size_t i = 0; i < count; i++)
         wanted[i].value = (struct str){NULL, 0};
     json_open(&j, text);
-    if (json_peek(&j) != JSON_OBJECT) {
-        (void)json_value(&j, &raw);
-        return check_end(&j, fault_at, fault);
+    if (json_peek(&j) != JSON_OBJECT)
+        return json_check(text, fault_at, fault);
+    const char *behind =
+        json_scan_members(j.at, j.start, j.end, JSON_DEPTH_LIMIT, take_member, &list, &why);
+    if (behind) {
+        j.at = behind;
+        j.due = false;
+    } else {
+        fail(&j, why.at, why.text);
     }
-    (void)json_enter(&j, '{');
-    while (json_member(&j, &name) && json_value(&j, &raw))
-        for (size_t i = 0; i < count; i++)
-            if (is_wanted(name, &wanted[i]))
-                wanted[i].value = raw;
     return check_end(&j, fault_at, fault);
 }
 

@@ -381,3 +381,35 @@ const char *json_scan(const char *p, const char *begin, const char *end, int lev
             return NULL;
     }
 }
+
+const char *json_scan_members(const char *p, const char *begin, const char *end, int levels,
+                              void (*member)(void *context, struct str name, struct str value),
+                              void *context, struct json_fault *fault)
+{
+    assert(p < end && *p == '{' && levels > 0);
+    p = json_skip_blanks(p + 1, end);
+    if (p < end && *p == '}')
+        return p + 1;
+    for (;;) {
+        const char *name_end = NULL, *name = p, *value = scan_name(p, begin, end, &name_end, fault);
+        if (!value)
+            return NULL;
+        bool nests = value < end && (*value == '{' || *value == '[');
+        if (value == end)
+            return refuse(fault, value, JSON_FAULT_EARLY);
+        const char *behind = nests ? json_scan(value, begin, end, levels - 1, fault)
+                                   : scan_scalar(value, begin, end, fault);
+        if (!behind)
+            return NULL;
+        member(context, (struct str){name, (size_t)(name_end - name)},
+               (struct str){value, (size_t)(behind - value)});
+        p = json_skip_blanks(behind, end);
+        if (p == end)
+            return refuse(fault, p, JSON_FAULT_EARLY);
+        if (*p == '}')
+            return p + 1;
+        if (*p != ',')
+            return refuse(fault, p, "expected ',' or '}'");
+        p = json_skip_blanks(p + 1, end);
+    }
+}

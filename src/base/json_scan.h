@@ -22,6 +22,12 @@ const char *json_scan(const char *p, const char *begin, const char *end, int lev
 const char *json_scan_name(const char *p, const char *begin, const char *end, const char **name_end,
                            struct json_fault *fault);
 
+/* Passes the object at p like json_scan and tells each of its own members: its name, raw, and its
+ * value. */
+const char *json_scan_members(const char *p, const char *begin, const char *end, int levels,
+                              void (*member)(void *context, struct str name, struct str value),
+                              void *context, struct json_fault *fault);
+
 static inline const char *json_skip_blanks(const char *p, const char *end)
 {
     while (p < end && (unsigned char)*p <= ' ' &&

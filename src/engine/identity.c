@@ -64,11 +64,19 @@ static enum source_got without_id(struct engine *e, struct data_job *job,
     return SOURCE_BAD;
 }
 
+/* Most readers find it on their way. */
+static bool record_id(const struct data_job *job, const struct source_record *record,
+                      struct id *out)
+{
+    return record->id.ptr ? id_of(record->id, &job->id_form, out)
+                          : identity_of(job, record->json, out);
+}
+
 enum source_got identity_judge(struct engine *e, struct data_job *job, struct source_record *record,
                                unsigned *known, enum record_state *as)
 {
     struct id id;
-    if (!identity_of(job, record->json, &id))
+    if (!record_id(job, record, &id))
         return without_id(e, job, record, as);
     *known = id_set_mark(job->ids, id, ID_SEEN);
     /* Its result waits for its turn since an earlier run. */
@@ -101,7 +109,7 @@ void identity_remember(struct data_job *job, const struct source_record *record)
     struct id id = {0};
     if (!job->spec.id_key && !job->spec.errors_records)
         return;
-    if (job->spec.id_key && !identity_of(job, record->json, &id))
+    if (job->spec.id_key && !record_id(job, record, &id))
         return;
     if (in_hand_count(job->in_hand) > 2 * ledger_count(job->ledger, RECORD_SERVED) + HELD_MIN)
         in_hand_sweep(job->in_hand, is_in_flight, job);

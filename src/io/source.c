@@ -34,10 +34,10 @@ bool source_open_file(const struct data_spec *spec, const char *path, enum data_
     if (!folders_open(folders, path, O_RDONLY, &fd, NULL, err))
         return false;
     OWNED(source)
-    struct source *s =
-        csv ? source_csv_new(spec->chunk_rows) : source_jsonl_new(spec->id_key != NULL);
+    struct source *s = csv ? source_csv_new(spec->chunk_rows) : source_jsonl_new();
     s->fd = TAKE_FD(fd);
     s->name = xstrdup(path);
+    s->id_key = xstrdup_or_null(spec->id_key);
     source_bytes_init(&s->bytes, s->fd, s->name, -1);
     if (csv && !source_csv_begin(s, err))
         return false;
@@ -52,6 +52,7 @@ void source_free(struct source *s)
     source_bytes_release(&s->bytes);
     fd_drop(&s->fd);
     free(s->name);
+    free(s->id_key);
     s->ops->free(s);
 }
 

@@ -44,6 +44,8 @@ struct source_record {
     int64_t line;       /* physical line of its file that it begins on, from 1 */
     const char *file;   /* the input it is in, as asked; borrowed from the source */
     struct str json;    /* borrowed until the next call on this source; one line, blanks trimmed */
+    struct str id;      /* within it: the raw value of the spec's id_key; NULL pointer: none, or not
+                           looked for */
     const char *reason; /* of SOURCE_BAD and SOURCE_TAIL; borrowed until the next call */
 };
 

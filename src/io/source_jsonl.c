@@ -31,7 +31,6 @@ struct source_jsonl {
     struct finder lf, cr;
     enum line_mode mode;
     bool skip_lf; /* the last line ended with \r: a \n that follows belongs to it */
-    bool objects; /* what is no object is a bad record */
     bool bom;     /* the stream begins with a byte order mark */
 };
 
@@ -83,10 +82,13 @@ static enum source_got judge(struct source_jsonl *j, struct str line, struct sou
     line = str_trim(line);
     if (line.len == 0)
         return got_bad(j, out, "empty line");
-    if (j->objects && *line.ptr != '{')
+    struct json_wanted id = {j->base.id_key, 0, {NULL, 0}};
+    id.name_len = id.name ? strlen(id.name) : 0;
+    if (id.name && *line.ptr != '{')
         return got_bad(j, out, "no JSON object");
-    if (json_check(line, &at, &fault)) {
-        *out = (struct source_record){.number = j->number, .line = j->number + 1, .json = line};
+    if (json_check_members(line, &id, id.name ? 1 : 0, &at, &fault)) {
+        *out = (struct source_record){
+            .number = j->number, .line = j->number + 1, .json = line, .id = id.value};
         return SOURCE_RECORD;
     }
     snprintf(j->base.reason, sizeof j->base.reason, "no JSON: %s at byte %zu", fault, at + 1);
@@ -232,7 +234,7 @@ static void jsonl_free(struct source *s)
     free(jsonl_of(s));
 }
 
-struct source *source_jsonl_new(bool objects)
+struct source *source_jsonl_new(void)
 {
     static const struct source_ops ops = {.next = jsonl_next,
                                           .place = jsonl_place,
@@ -243,7 +245,6 @@ struct source *source_jsonl_new(bool objects)
     struct source_jsonl *j = xcalloc(1, sizeof *j);
     j->base.ops = &ops;
     j->base.fd = -1;
-    j->objects = objects;
     j->lf = j->cr = (struct finder){-1, 0};
     return &j->base;
 }

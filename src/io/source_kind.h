@@ -27,7 +27,8 @@ struct source_ops {
 struct source {
     const struct source_ops *ops;
     int fd;
-    char *name; /* as asked */
+    char *name;   /* as asked */
+    char *id_key; /* of the spec; NULL */
     struct source_bytes bytes;
     char reason[256]; /* of the last bad record, when it is not a static text */
 };
@@ -43,8 +44,8 @@ MUST_CHECK bool source_many_open(const struct data_spec *spec, const struct fold
 MUST_CHECK bool source_print_file(int fd, const char *name, int64_t want_bytes, char print[65],
                                   int64_t *bytes, struct err *err);
 
-/* With `objects` every value that is no object is a bad record. */
-struct source *source_jsonl_new(bool objects);
+/* With an id_key every value that is no object is a bad record. */
+struct source *source_jsonl_new(void);
 struct source *source_csv_new(int64_t chunk_rows);
 /* Reads the header. */
 MUST_CHECK bool source_csv_begin(struct source *s, struct err *err);

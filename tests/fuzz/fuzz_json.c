@@ -57,6 +57,30 @@ static void look_at_slice(struct str raw)
     HOLDS(type == JSON_OBJECT || !json_find(raw, "a", &found));
 }
 
+/* Looking for members changes nothing about what is JSON, nor about where the fault is, and finds
+ * what a search finds. */
+static void look_for_members(struct str text)
+{
+    struct json_wanted wanted[2] = {{"a", 1, {NULL, 0}}, {"", 0, {NULL, 0}}};
+    size_t at = 0, wanted_at = 0;
+    const char *fault = NULL, *wanted_fault = NULL;
+    bool sound = json_check(text, &at, &fault);
+    HOLDS(json_check_members(text, wanted, 2, &wanted_at, &wanted_fault) == sound);
+    if (!sound) {
+        HOLDS(at == wanted_at && strcmp(fault, wanted_fault) == 0);
+        return;
+    }
+    struct json j;
+    struct str raw, found;
+    json_open(&j, text);
+    HOLDS(json_value(&j, &raw));
+    for (size_t i = 0; i < 2; i++)
+        if (json_find(raw, wanted[i].name, &found))
+            HOLDS(found.ptr == wanted[i].value.ptr && found.len == wanted[i].value.len);
+        else
+            HOLDS(!wanted[i].value.ptr);
+}
+
 static bool walk(struct json *j)
 {
     struct str raw;
@@ -113,6 +137,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     HOLDS(fault_at <= size);
     HOLDS(!ok || str_is_utf8(text));
     slice(text);
+    look_for_members(text);
 
     OWNED_BUF struct buf written;
     struct json_out o;

@@ -237,6 +237,27 @@ static void the_last_of_doubled_names_wins(void **state)
     assert_false(json_find(STR("{}"), "a", &value));
 }
 
+/* In one pass with the check of the whole. */
+static void wanted_members_are_found_while_a_text_is_checked(void **state)
+{
+    (void)state;
+    struct json_wanted wanted[2] = {{"a", 1, {NULL, 0}}, {"b", 1, {NULL, 0}}};
+    struct str object = STR(" {\"a\":1,\"b\" : [2] ,\"a\":{\"a\":3},\"\\u0061\":4,\"aa\":5} ");
+    size_t at = 0;
+    const char *fault = NULL;
+    assert_true(json_check_members(object, wanted, 2, &at, &fault));
+    assert_true(str_is(wanted[0].value, "4") && str_is(wanted[1].value, "[2]"));
+    assert_true(json_check_members(STR("{}"), wanted, 2, NULL, NULL));
+    assert_null(wanted[0].value.ptr);
+    assert_true(json_check_members(STR("[{\"a\":1}]"), wanted, 2, NULL, NULL));
+    assert_null(wanted[0].value.ptr);
+    assert_false(json_check_members(STR("{\"a\":1,}"), wanted, 2, &at, &fault));
+    assert_int_equal(at, 7);
+    assert_string_equal(fault, "expected a name in quotes");
+    assert_false(json_check_members(STR("{\"a\":1} x"), wanted, 2, &at, &fault));
+    assert_false(json_check_members(STR(""), wanted, 2, NULL, NULL));
+}
+
 static void names_compare_by_what_they_mean(void **state)
 {
     (void)state;
@@ -393,6 +414,7 @@ int main(void)
         cmocka_unit_test(an_end_before_the_end_is_a_fault),
         cmocka_unit_test(a_value_may_be_as_deep_inside_a_message_as_alone),
         cmocka_unit_test(the_last_of_doubled_names_wins),
+        cmocka_unit_test(wanted_members_are_found_while_a_text_is_checked),
         cmocka_unit_test(names_compare_by_what_they_mean),
         cmocka_unit_test(texts_have_their_escapes_undone),
         cmocka_unit_test(a_c_string_holds_no_nul),

@@ -12,13 +12,18 @@
 #define JSON_SCAN_PORTABLE
 #define json_scan portable_scan
 #define json_scan_name portable_scan_name
+#define json_scan_members portable_scan_members
 const char *portable_scan(const char *p, const char *begin, const char *end, int levels,
                           struct json_fault *fault);
 const char *portable_scan_name(const char *p, const char *begin, const char *end,
                                const char **name_end, struct json_fault *fault);
+const char *portable_scan_members(const char *p, const char *begin, const char *end, int levels,
+                                  void (*member)(void *context, struct str name, struct str value),
+                                  void *context, struct json_fault *fault);
 #include "../../src/base/json_scan.c"
 #undef json_scan
 #undef json_scan_name
+#undef json_scan_members
 
 #include "base/rng.h"
 
