@@ -102,6 +102,8 @@ static bool add_source(const struct run_settings *s, bool local, struct json_out
     }
     if (s->input_count > 1)
         json_out_close(o, ']');
+    /* A function gets a CSV's rows as it gets the lines of a JSONL. */
+    add_flag(o, "objects", true);
     json_out_close(o, '}');
     return true;
 }

@@ -171,6 +171,10 @@ void data_spec_write(const struct data_spec *spec, struct buf *out)
         json_out_name(&o, "format");
         json_out_text(&o, data_format_name(spec->source_format));
         write_inputs(spec, &o);
+        if (spec->csv_objects) {
+            json_out_name(&o, "objects");
+            json_out_bool(&o, true);
+        }
         if (spec->source_format == FORMAT_CSV) {
             json_out_name(&o, "chunk_rows");
             json_out_i64(&o, spec->chunk_rows);
@@ -296,6 +300,8 @@ static bool read_source_member(struct str name, struct str raw, struct data_spec
         return read_paths(raw, spec, err);
     if (json_name_is(name, "program"))
         return read_text("source.program", raw, &spec->source_program, err);
+    if (json_name_is(name, "objects"))
+        return read_flag("source.objects", raw, &spec->csv_objects, err);
     if (json_name_is(name, "chunk_rows"))
         return json_i64(raw, 1, CSV_CHUNK_ROWS_MAX, &spec->chunk_rows) ||
                wrong(err, "source.chunk_rows", "a whole number from 1 to 100000", raw);

@@ -90,6 +90,7 @@ struct data_spec {
                            numbering; each is CSV or JSONL by its ending, else source_format */
     size_t source_more_count;
     char *source_program; /* name of the operator's reader, for FORMAT_PROGRAM */
+    bool csv_objects;     /* a CSV's rows are objects named by its header, not lists */
     int64_t chunk_rows;   /* CSV: rows typed together, 1..CSV_CHUNK_ROWS_MAX */
     enum data_format sink_format;
     char *sink_path;

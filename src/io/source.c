@@ -34,7 +34,8 @@ bool source_open_file(const struct data_spec *spec, const char *path, enum data_
     if (!folders_open(folders, path, O_RDONLY, &fd, NULL, err))
         return false;
     OWNED(source)
-    struct source *s = csv ? source_csv_new(spec->chunk_rows) : source_jsonl_new();
+    struct source *s = csv ? source_csv_new(spec->chunk_rows, spec->csv_objects || spec->id_key)
+                            : source_jsonl_new();
     s->fd = TAKE_FD(fd);
     s->name = xstrdup(path);
     s->id_key = xstrdup_or_null(spec->id_key);

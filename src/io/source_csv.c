@@ -7,10 +7,12 @@
  * input an unfinished chunk is given out with what there is; rows that come later join it, so that
  * its place stays good, and the whole chunk decides their types. A chunk never ends with a row that
  * lacks its line end, so no place lies within a line. */
+#include "base/json.h"
 #include "io/csv_row.h"
 #include "io/csv_type.h"
 #include "io/source_kind.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -31,6 +33,9 @@ struct source_csv {
     struct source base;
     int64_t chunk_rows;
     size_t width;       /* number of columns, told by the header */
+    bool objects;       /* rows are objects; then: */
+    struct buf names;   /* `"name":` of each column, one after the other */
+    size_t *name_ends;  /* where each of them ends */
     bool header_open;   /* the input ends within the header, for now */
     struct place first; /* where the rows begin */
 
@@ -297,6 +302,16 @@ static void type_rows(struct source_csv *c)
     c->as_floats = floats && numbers;
 }
 
+/* What stands before the value of a column. */
+static void begin_value(struct source_csv *c, size_t column)
+{
+    buf_add_char(&c->json, column ? ',' : c->objects ? '{' : '[');
+    if (!c->objects)
+        return;
+    size_t at = column ? c->name_ends[column - 1] : 0;
+    buf_add(&c->json, c->names.data + at, c->name_ends[column] - at);
+}
+
 static void write_row(struct source_csv *c, const struct csv_line *row)
 {
     struct str cell;
@@ -305,12 +320,14 @@ static void write_row(struct source_csv *c, const struct csv_line *row)
     csv_cells_open(&c->cells, row_text(c, row));
     for (; i < c->width && csv_cells_next(&c->cells, &cell); i++) {
         enum csv_type type = csv_type_of(c->looks[i]);
-        buf_add_char(&c->json, i ? ',' : '[');
+        begin_value(c, i);
         csv_cell_write(cell, type == CSV_INTEGERS && c->as_floats ? CSV_FLOATS : type, &c->json);
     }
-    for (; i < c->width; i++)
-        buf_add_text(&c->json, ",null");
-    buf_add_char(&c->json, ']');
+    for (; i < c->width; i++) {
+        begin_value(c, i);
+        buf_add_text(&c->json, "null");
+    }
+    buf_add_char(&c->json, c->objects ? '}' : ']');
 }
 
 static enum source_got give_row(struct source_csv *c, struct source_record *out)
@@ -462,11 +479,13 @@ static void csv_free(struct source *s)
     free(c->rows);
     free(c->looks);
     csv_cells_release(&c->cells);
+    buf_release(&c->names);
+    free(c->name_ends);
     buf_release(&c->json);
     free(c);
 }
 
-struct source *source_csv_new(int64_t chunk_rows)
+struct source *source_csv_new(int64_t chunk_rows, bool objects)
 {
     static const struct source_ops ops = {.next = csv_next,
                                           .place = csv_place,
@@ -478,7 +497,9 @@ struct source *source_csv_new(int64_t chunk_rows)
     c->base.ops = &ops;
     c->base.fd = -1;
     c->chunk_rows = chunk_rows > 0 ? chunk_rows : CSV_CHUNK_ROWS;
+    c->objects = objects;
     buf_init(&c->json, SOURCE_LINE_MAX);
+    buf_init(&c->names, BUF_NO_CAP);
     return &c->base;
 }
 
@@ -497,6 +518,56 @@ static bool find_header(struct source_csv *c, bool *ended, struct err *err)
         c->line += *ended ? 0 : c->scan.lines + 1;
     } while (c->scan.blank && !*ended);
     return true;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    const struct str *x = a, *y = b;
+    int order = memcmp(x->ptr, y->ptr, x->len < y->len ? x->len : y->len);
+    return order ? order : (x->len > y->len) - (x->len < y->len);
+}
+
+/* Two columns of one name would be one member. */
+static bool check_names(struct source_csv *c, struct err *err)
+{
+    OWNED_MEM struct str *names = xcalloc(c->width, sizeof *names);
+    for (size_t i = 0; i < c->width; i++) {
+        size_t at = i ? c->name_ends[i - 1] : 0;
+        names[i] = (struct str){c->names.data + at, c->name_ends[i] - at};
+    }
+    qsort(names, c->width, sizeof *names, by_text);
+    for (size_t i = 1; i < c->width; i++)
+        if (by_text(&names[i - 1], &names[i]) == 0)
+            return err_set(err, ERR_INVALID, "the header of %s names the column %.*s twice",
+                           c->base.name, names[i].len > 60 ? 60 : (int)names[i].len - 1,
+                           names[i].ptr);
+    return true;
+}
+
+/* The header is in the window. A column without a name gets one by its place. */
+static bool take_names(struct source_csv *c, bool ended, struct err *err)
+{
+    struct str row = {source_bytes_at(&c->base.bytes) + c->row_at,
+                      c->at - c->row_at - (ended ? 0 : 1)};
+    struct str cell;
+    struct json_out o;
+    size_t i = 0;
+    if (!str_is_utf8(row))
+        return err_set(err, ERR_INVALID, "the header of %s is no UTF-8", c->base.name);
+    c->names.len = 0;
+    c->name_ends = xrealloc(c->name_ends, c->width * sizeof *c->name_ends);
+    json_out_init(&o, &c->names);
+    csv_cells_open(&c->cells, row);
+    for (; i < c->width && csv_cells_next(&c->cells, &cell); i++) {
+        char place[32];
+        snprintf(place, sizeof place, "column %zu", i + 1);
+        o.comma = false;
+        json_out_str(&o, cell.len ? cell : str_of(place));
+        buf_add_char(&c->names, ':');
+        c->name_ends[i] = c->names.len;
+    }
+    assert(i == c->width);
+    return check_names(c, err);
 }
 
 static bool read_header(struct source_csv *c, struct err *err)
@@ -525,6 +596,8 @@ static bool read_header(struct source_csv *c, struct err *err)
     c->header_open = ended;
     c->width = (size_t)c->scan.cells;
     c->looks = xrealloc(c->looks, c->width);
+    if (c->objects && !take_names(c, ended, err))
+        return false;
     source_bytes_pass(b, c->at);
     c->first = ended ? (struct place){0, 0, 1} : (struct place){0, b->offset, c->line};
     begin_chunk(c, c->first);

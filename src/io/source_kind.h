@@ -46,7 +46,8 @@ MUST_CHECK bool source_print_file(int fd, const char *name, int64_t want_bytes, 
 
 /* With an id_key every value that is no object is a bad record. */
 struct source *source_jsonl_new(void);
-struct source *source_csv_new(int64_t chunk_rows);
+/* With `objects` a row is an object named by the header. */
+struct source *source_csv_new(int64_t chunk_rows, bool objects);
 /* Reads the header. */
 MUST_CHECK bool source_csv_begin(struct source *s, struct err *err);
 

@@ -39,7 +39,8 @@ static void what_is_written_is_read_back(void **state)
         "\"lease_s\":0,\"max_attempts\":0,\"allow_repeats\":false}",
         "{\"mode\":\"write\",\"sink\":{\"format\":\"program\",\"program\":\"mailer\","
         "\"overwrite\":false},\"lease_s\":0,\"max_attempts\":0,\"allow_repeats\":true}",
-        "{\"mode\":\"read\",\"source\":{\"format\":\"jsonl\",\"paths\":[\"a\",\"b.csv\",\"c\"]},"
+        "{\"mode\":\"read\",\"source\":{\"format\":\"jsonl\",\"paths\":[\"a\",\"b.csv\",\"c\"],"
+        "\"objects\":true},"
         "\"lease_s\":0,\"max_attempts\":0,\"allow_repeats\":false}",
         "{\"mode\":\"read\",\"source\":{\"format\":\"program\",\"program\":\"numbers\"},"
         "\"lease_s\":604800,\"max_attempts\":1000000,\"allow_repeats\":false}",
@@ -134,6 +135,7 @@ static void what_is_wrong_is_named_and_leaves_the_rest(void **state)
         {"{\"source\":{\"program\":1}}", "source.program"},
         {"{\"source\":{\"format\":\"xml\"}}", "source.format"},
         {"{\"source\":{\"format\":\"none\"}}", "source.format"},
+        {"{\"source\":{\"objects\":1}}", "source.objects"},
         {"{\"source\":{\"chunk_rows\":0}}", "source.chunk_rows"},
         {"{\"source\":{\"chunk_rows\":100001}}", "source.chunk_rows"},
         {"{\"sink\":{\"path\":1}}", "sink.path"},

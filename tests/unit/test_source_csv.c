@@ -414,6 +414,36 @@ static void a_failed_read_fails_and_can_be_repeated(void **state)
 #endif
 }
 
+static void rows_may_be_objects_named_by_the_header(void **state)
+{
+    struct temp *t = *state;
+    t->spec.csv_objects = true;
+    assert_reads(t, "a,\"b \"\"c\"\"\",\n1,x,2\n3\n\"y\",,z\n",
+                 "0:{\"a\":\"1\",\"b \\\"c\\\"\":\"x\",\"column 3\":\"2\"} "
+                 "1:{\"a\":\"3\",\"b \\\"c\\\"\":null,\"column 3\":null} "
+                 "2:{\"a\":\"y\",\"b \\\"c\\\"\":null,\"column 3\":\"z\"} .");
+    assert_reads(t,
+                 "\xef\xbb\xbf"
+                 "id\r\n1\r\n2,3\r\n",
+                 "0:{\"id\":1} 1! .");
+    t->spec.csv_objects = false;
+    t->spec.id_key = xstrdup("id");
+    assert_reads(t, "id\n1\n", "0:{\"id\":1} .");
+    assert_reads(t, "id", ".");
+}
+
+static void headers_that_cannot_name_members_are_refused(void **state)
+{
+    struct temp *t = *state;
+    t->spec.csv_objects = true;
+    temp_write(t, "in", "a,b,a\n1,2,3\n");
+    assert_null(try_in(t, FORMAT_CSV));
+    assert_error(t, ERR_INVALID, "the header of in names the column \"a\" twice");
+    temp_write(t, "in", "a,\xff\n1,2\n");
+    assert_null(try_in(t, FORMAT_CSV));
+    assert_error(t, ERR_INVALID, "the header of in is no UTF-8");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -445,6 +475,8 @@ int main(void)
         UNIT(large_chunks_are_cut_the_same_way_from_every_place),
         UNIT(a_row_longer_than_the_limit_is_bad_and_not_held),
         UNIT(a_failed_read_fails_and_can_be_repeated),
+        UNIT(rows_may_be_objects_named_by_the_header),
+        UNIT(headers_that_cannot_name_members_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
