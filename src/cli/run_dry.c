@@ -91,7 +91,7 @@ static bool look_at_way(const char *path, struct err *err)
         else if (slash)
             *slash = '\0';
         else
-            strcpy(folder, ".");
+            snprintf(folder, strlen(folder) + 1, ".");
         if (access(folder, F_OK) == 0)
             return access(folder, W_OK | X_OK) == 0 ||
                    err_set(err, ERR_INVALID, "%s cannot be written: %s", path, strerror(errno));

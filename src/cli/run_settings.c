@@ -1,6 +1,7 @@
 /* run_settings.c: see run_settings.h. */
 #include "cli/run_settings.h"
 
+#include "base/json.h"
 #include "base/parse.h"
 #include "cli/run_config.h"
 #include "core/job.h"
@@ -156,9 +157,10 @@ static bool read_seconds(const struct options *options, const char *name, int64_
 
 static bool parse_rpm(const char *text, double *out)
 {
-    char *end = NULL;
-    double value = strtod(text, &end);
-    if (end == text || *end || !(value >= 0 && value <= DATA_RPM_MAX))
+    double value = 0;
+    /* Written as JSON writes numbers. */
+    if (!json_check(str_of(text), NULL, NULL) || !json_double(str_trim(str_of(text)), &value) ||
+        !(value >= 0 && value <= DATA_RPM_MAX))
         return false;
     *out = value;
     return true;

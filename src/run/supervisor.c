@@ -395,7 +395,7 @@ bool supervisor_start(const struct supervisor_plan *plan, struct instant now,
     s->now_us = now.mono_us;
     s->look_us = now.mono_us + MEMORY_LOOK_US;
     if (gethostname(s->host, sizeof s->host - 1))
-        strcpy(s->host, "localhost");
+        snprintf(s->host, sizeof s->host, "localhost");
     s->children = xcalloc((size_t)plan->processes, sizeof *s->children);
     for (int64_t i = 0; i < plan->processes; i++)
         s->children[i] = (struct child){.of = s,
