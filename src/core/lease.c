@@ -1,6 +1,6 @@
 /* lease.c: see lease.h. Leases stand in a binary heap by deadline, since the first to end is asked
- * for at every step. A job has about as many leases as workers, so finding one by token or record
- * looks at all. */
+ * for at every step. A job has about as many leases as workers, so finding one by token looks at
+ * all, and finding one by record too, unless it is the one that was found last. */
 #include "core/lease.h"
 
 #include "core/record_set.h"
@@ -23,6 +23,7 @@ struct lease {
 };
 
 struct leases {
+    struct lease *holder; /* found last: records of one claim are settled one after the other */
     struct lease **heap;
     size_t count, cap;
     int64_t last_number;
@@ -45,6 +46,7 @@ void leases_clear(struct leases *all)
     for (size_t i = 0; i < all->count; i++)
         lease_free(all->heap[i]);
     all->count = 0;
+    all->holder = NULL;
 }
 
 void leases_free(struct leases *all)
@@ -104,11 +106,13 @@ struct lease *leases_find(const struct leases *all, const uint8_t token[LEASE_TO
     return NULL;
 }
 
-struct lease *leases_holder(const struct leases *all, int64_t record)
+struct lease *leases_holder(struct leases *all, int64_t record)
 {
+    if (all->holder && lease_holds(all->holder, record))
+        return all->holder;
     for (size_t i = 0; i < all->count; i++)
         if (lease_holds(all->heap[i], record))
-            return all->heap[i];
+            return all->holder = all->heap[i];
     return NULL;
 }
 
@@ -144,12 +148,15 @@ void leases_end(struct leases *all, struct lease *l)
         heap_put(all, place, last);
         heap_settle(all, place);
     }
+    if (all->holder == l)
+        all->holder = NULL;
     lease_free(l);
 }
 
 void leases_sweep(struct leases *all)
 {
     size_t kept = 0;
+    all->holder = NULL;
     for (size_t i = 0; i < all->count; i++)
         if (all->heap[i]->records.size > 0 || all->heap[i]->kept)
             heap_put(all, kept++, all->heap[i]);

@@ -26,7 +26,7 @@ struct lease *leases_add(struct leases *all, const uint8_t token[LEASE_TOKEN_BYT
 /* By token, compared in constant time; NULL when there is none. */
 struct lease *leases_find(const struct leases *all, const uint8_t token[LEASE_TOKEN_BYTES]);
 /* The lease that holds a record, NULL when none does. */
-struct lease *leases_holder(const struct leases *all, int64_t record);
+struct lease *leases_holder(struct leases *all, int64_t record);
 /* By its number, NULL when it has ended. */
 struct lease *leases_by_number(const struct leases *all, int64_t number);
 /* Each of them, in no order, place 0 to leases_count - 1. */

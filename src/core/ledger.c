@@ -197,13 +197,11 @@ void ledger_change_page(struct ledger *l, int64_t page)
         note_changed(l, (size_t)page);
 }
 
-size_t ledger_changed(const struct ledger *l, bool keep_served, struct ledger_page *out, size_t max,
-                      size_t skip)
+void ledger_changed(const struct ledger *l, bool keep_served, struct ledger_page *out)
 {
-    size_t count = 0;
-    for (size_t i = skip; i < l->changed_count && count < max; i++) {
+    for (size_t i = 0; i < l->changed_count; i++) {
         const struct page *page = l->pages[l->changed[i]];
-        struct ledger_page *stored = &out[count++];
+        struct ledger_page *stored = &out[i];
         stored->number = (int64_t)l->changed[i];
         stored->place = page->place;
         memcpy(stored->bits, page->bits, sizeof stored->bits);
@@ -214,7 +212,6 @@ size_t ledger_changed(const struct ledger *l, bool keep_served, struct ledger_pa
                 stored->bits[b] = (uint8_t)(bits & (0xaau | (bits >> 1 & 0x55u)));
             }
     }
-    return count;
 }
 
 void ledger_stored(struct ledger *l)

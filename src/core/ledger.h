@@ -68,9 +68,8 @@ struct ledger_page {
 
 /* How many pages changed since ledger_stored. */
 size_t ledger_changed_count(const struct ledger *l);
-/* Copies of them, at most `max`, from the `skip`th on; returns how many. */
-size_t ledger_changed(const struct ledger *l, bool keep_served, struct ledger_page *out, size_t max,
-                      size_t skip);
+/* Copies of all of them. */
+void ledger_changed(const struct ledger *l, bool keep_served, struct ledger_page *out);
 /* Storing a page failed: it counts as changed. */
 void ledger_change_page(struct ledger *l, int64_t page);
 /* All changed pages are stored. */

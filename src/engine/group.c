@@ -121,7 +121,7 @@ static void stage_pages(struct data_job *job, struct staged *staged)
     if (staged->page_count == 0)
         return;
     staged->pages = xcalloc(staged->page_count, sizeof *staged->pages);
-    ledger_changed(job->ledger, keep_served, staged->pages, staged->page_count, 0);
+    ledger_changed(job->ledger, keep_served, staged->pages);
     ledger_stored(job->ledger);
 }
 

@@ -445,7 +445,7 @@ static bool retry_skipped(struct engine *e, struct data_job *job, struct err *er
         return false;
     size_t count = ledger_changed_count(job->ledger);
     OWNED_MEM struct ledger_page *pages = xcalloc(count, sizeof *pages);
-    ledger_changed(job->ledger, false, pages, count, 0);
+    ledger_changed(job->ledger, false, pages);
     if (!ledger_store_save(tx, job->row.id, pages, count, err) || !tx_commit(tx, err))
         return false;
     job->live.skipped = 0;

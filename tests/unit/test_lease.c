@@ -34,6 +34,7 @@ static void a_lease_is_found_by_its_token_and_by_what_it_holds(void **state)
     assert_null(leases_find(all, token_of(3)));
     assert_ptr_equal(leases_holder(all, 7), two);
     assert_null(leases_holder(all, 6));
+    assert_ptr_equal(leases_holder(all, 7), two); /* found again, as it was found last */
     assert_ptr_equal(leases_first(all), two);
     assert_int_equal(leases_count(all), 2);
     assert_ptr_equal(leases_by_number(all, lease_number(one)), one);

@@ -110,32 +110,36 @@ static void changed_pages_are_told_once_until_they_change_again(void **state)
     struct ledger_page *pages = calloc(4, sizeof *pages);
     append(l, 3 * PAGE, RECORD_SERVED);
     assert_int_equal(ledger_changed_count(l), 3);
-    assert_int_equal(ledger_changed(l, false, pages, 2, 0), 2);
-    assert_int_equal(ledger_changed(l, false, pages, 2, 2), 1);
-    assert_int_equal(pages[0].number, 2);
-    assert_int_equal(ledger_changed(l, false, pages, 2, 3), 0);
+    ledger_changed(l, false, pages);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(pages[i].number, i);
     ledger_stored(l);
     assert_int_equal(ledger_changed_count(l), 0);
     ledger_set(l, PAGE, RECORD_SERVED); /* as it was */
     assert_int_equal(ledger_changed_count(l), 0);
     ledger_set(l, PAGE, RECORD_DONE);
     ledger_set(l, PAGE + 1, RECORD_DONE);
-    assert_int_equal(ledger_changed(l, false, pages, 4, 0), 1);
+    assert_int_equal(ledger_changed_count(l), 1);
+    ledger_changed(l, false, pages);
     assert_int_equal(pages[0].number, 1);
     ledger_stored(l);
     ledger_change_page(l, 2); /* its storing failed */
     ledger_change_page(l, 2);
     ledger_change_page(l, 99); /* it is forgotten meanwhile */
-    assert_int_equal(ledger_changed(l, false, pages, 4, 0), 1);
+    assert_int_equal(ledger_changed_count(l), 1);
+    ledger_changed(l, false, pages);
     assert_int_equal(pages[0].number, 2);
     free(pages);
 }
 
 static void store_and_load(struct ledger *from, struct ledger *to, bool keep_served)
 {
-    struct ledger_page page;
-    for (size_t skip = 0; ledger_changed(from, keep_served, &page, 1, skip); skip++)
-        assert_true(ledger_load_page(to, &page));
+    size_t count = ledger_changed_count(from);
+    struct ledger_page *pages = calloc(count, sizeof *pages);
+    ledger_changed(from, keep_served, pages);
+    for (size_t i = 0; i < count; i++)
+        assert_true(ledger_load_page(to, &pages[i]));
+    free(pages);
     assert_true(ledger_load_known(to, ledger_known(from)));
     ledger_check(to);
 }

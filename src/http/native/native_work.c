@@ -74,6 +74,13 @@ static bool finish_claimed(struct request *req, struct op *op, struct reply *rep
     return native_reply_end(reply, &tail, err);
 }
 
+/* How long a lease is asked for. */
+static struct member lease_member(int64_t *out)
+{
+    return (struct member){
+        .name = "lease_s", .type = MEMBER_SECONDS, .min = 1, .max = LEASE_MAX_US, .out = out};
+}
+
 /* What a claim's body says. */
 struct claim_body {
     int64_t max, wait_us, lease_us, running;
@@ -87,11 +94,7 @@ static bool read_claim(struct request *req, struct claim_body *c, struct err *er
     const struct member members[] = {
         {.name = "max", .type = MEMBER_I64, .min = 1, .max = CLAIM_MAX, .out = &c->max},
         {.name = "wait_s", .type = MEMBER_SECONDS, .max = WAIT_MAX_US, .out = &c->wait_us},
-        {.name = "lease_s",
-         .type = MEMBER_SECONDS,
-         .min = 1,
-         .max = LEASE_MAX_US,
-         .out = &c->lease_us},
+        lease_member(&c->lease_us),
         {.name = "keep", .type = MEMBER_BOOL, .out = &c->keep},
         {.name = "lease", .type = MEMBER_TEXT, .out = &c->lease},
         {.name = "worker", .type = MEMBER_TEXT, .out = &c->worker},
@@ -188,11 +191,7 @@ bool native_extend(struct request *req, struct reply *reply, struct err *err)
     int64_t lease_us = 0;
     const struct member members[] = {
         {.name = "lease", .type = MEMBER_TEXT, .required = true, .out = &token},
-        {.name = "lease_s",
-         .type = MEMBER_SECONDS,
-         .min = 1,
-         .max = LEASE_MAX_US,
-         .out = &lease_us},
+        lease_member(&lease_us),
     };
     if (!native_body_read(req, members, sizeof members / sizeof *members, err))
         return false;
