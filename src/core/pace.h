@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define PACE_PART 0.995      /* of the limit that is really handed out */
+#define PACE_PART 0.992      /* of the limit that is really handed out */
 #define PACE_AHEAD_US 100000 /* permits lie at most so far ahead (or are one) */
 #define PACE_REFILL_US 50000 /* more are handed out when no more than so much is left */
 #define PACE_FLOOR_RPM 6.0   /* an adaptive rate never falls below, unless the limit does */

@@ -154,7 +154,7 @@ static size_t allowance(struct exec_life *l, int64_t now_us)
     if (l->plan.max_records && (size_t)(l->plan.max_records - l->begun) < most)
         most = (size_t)(l->plan.max_records - l->begun);
     if (next->not_before_us && most > 0) {
-        double due = l->start_us + 0.995 * next->every_us;
+        double due = l->start_us + 0.996 * next->every_us;
         if (due < (double)next->not_before_us)
             due = (double)next->not_before_us;
         if (due > (double)now_us) {

@@ -387,7 +387,7 @@ static bool may_start(const struct worker *w, const struct hand *hand)
     if (hand->state != WAITS || now.mono_us < hand->at_us ||
         (w->slots >= 0 && running(w) >= w->slots))
         return false;
-    if (w->every_us > 0 && (double)now.mono_us < w->last_start_us + 0.995 * w->every_us)
+    if (w->every_us > 0 && (double)now.mono_us < w->last_start_us + 0.996 * w->every_us)
         return false;
     for (int i = 0; i < w->count; i++)
         if (w->hands[i].apart != hand->apart && (hand->apart || w->hands[i].state != WAITS))

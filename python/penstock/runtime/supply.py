@@ -1,7 +1,7 @@
 """What may be started now: records that were claimed, places for them, and their times.
 
 Unpaced, a record may start as soon as a place is free. Paced, each has its time (docs/
-worker-protocol.md): it starts then or later, and not sooner after the start before it than 0.995 of
+worker-protocol.md): it starts then or later, and not sooner after the start before it than 0.996 of
 the pace. A start that came a little late, as timers and busy loops make it, does not push all that
 follow: up to LATE_S it counts as if it had been on time. The rate still holds over any second,
 because the pace that the server gives out leaves more than that.
@@ -17,7 +17,7 @@ from typing import Any
 
 from .session import Claimed
 
-CLOSEST = 0.995
+CLOSEST = 0.996
 LATE_S = 0.004
 
 Pair = list[Any]  # [number, record]
