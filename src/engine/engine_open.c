@@ -135,18 +135,18 @@ static bool load_jobs(struct engine *e, struct err *err)
 static void recover_job(struct engine *e, struct data_job *job)
 {
     struct err err = {0};
+    bool has_tail = job->row.progress.tail_bytes > 0, ended = job_state_is_final(job->row.state);
     /* Of ids the output is the truth, and it may have been changed since: it is not cut but looked
      * through, when the job goes on. */
-    bool has_tail = job->row.progress.tail_bytes > 0, ended = job_state_is_final(job->row.state);
     if (job->unreadable || job->spec.id_key || (ended && !has_tail))
         return;
     bool ok = job->row.progress.sink_bytes < 0 || data_job_need_sink(e, job, &err);
     if (ok && has_tail)
         engine_touch(e, job); /* what is in the output now leaves the store */
-    if (ok && ended)
+    if (ok && ended) {
         list_add(&e->building.ended, job);
-    if (ok && ended)
         return;
+    }
     ok = ok && (job->row.progress.errors_bytes < 0 || data_job_need_errors(e, job, &err));
     ok = ok && data_job_need_programs(e, job, &err);
     if (ok) {

@@ -227,11 +227,13 @@ static void adopt(struct engine *e, struct data_job *job, const struct op *op, s
     free(TAKE(job->unreadable));
 }
 
-/* A job whose output was taken over never writes to it again. */
-static void take_output_over(struct engine *e, const struct data_job *job)
+/* A job whose output was taken over never writes to it again. Errors: ERR_FATAL. */
+static bool take_output_over(struct engine *e, const struct data_job *job, struct err *err)
 {
     struct data_job *other = NULL;
     while (job->out_name && (other = writer_of(e, job->spec.sink_path, job->out_name, job))) {
+        if (other->row.progress.tail_bytes && !engine_flush_output(e, other, err))
+            return false;
         data_job_rest(other);
         free(TAKE(other->out_name));
         other->row.progress.sink_bytes = -1;
@@ -240,6 +242,7 @@ static void take_output_over(struct engine *e, const struct data_job *job)
         if (!engine_move(e, other, JOB_CANCEL, &ignored))
             engine_touch(e, other);
     }
+    return true;
 }
 
 static bool insert_job(struct engine *e, struct data_job *job, struct err *err)
@@ -287,7 +290,8 @@ static enum op_fate start_new(struct engine *e, struct op *op, struct ends *ends
     struct data_job *added = TAKE(job);
     job_table_add(&e->jobs, added);
     e->programs += uses_programs(&added->spec);
-    take_output_over(e, added);
+    if (!take_output_over(e, added, &op->err))
+        return FATE_NOW;
     share_begin(added, &op->start.portion);
     look_through(e, added, op, true);
     engine_event(e, added, "job.created", str_of(added->row.spec));
@@ -495,7 +499,8 @@ static enum op_fate start_again(struct engine *e, struct data_job *job, struct o
     share_begin(job, &op->start.portion);
     choose_failed(job);
     engine_reopen(e, job, op->start.resume);
-    take_output_over(e, job);
+    if (!take_output_over(e, job, &op->err))
+        return FATE_NOW;
     if (op->start.resume)
         unpause(e, job);
     look_through(e, job, op, afresh);

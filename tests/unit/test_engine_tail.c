@@ -216,6 +216,26 @@ static void a_job_that_ends_while_its_output_is_away_keeps_its_tail(void **state
     assert_text(b, "data/out.jsonl", "{\"r\":0}\n{\"r\":1}\nmine\n");
 }
 
+static void who_takes_such_an_output_over_gets_it_whole(void **state)
+{
+    struct bench *b = *state;
+    struct op op;
+    start_lines(b, 3);
+    assert_int_equal(claim(b, 3), 3);
+    settle(b, 0, 2);
+    close_engine(b);
+    assert_int_equal(rename(path_of(b, "data/out.jsonl"), path_of(b, "away")), 0);
+    open_engine(b);
+    control(b, "job", CONTROL_CANCEL);
+    assert_int_equal(truncate(path_of(b, "away"), 4), 0);
+    assert_int_equal(rename(path_of(b, "away"), path_of(b, "data/out.jsonl")), 0);
+    prepare_start(b, &op, "later");
+    op.start.force_overwrite = true;
+    ask(b, &op);
+    assert_went_well(&op);
+    assert_results(b, "data/out.jsonl", 2);
+}
+
 static void a_job_whose_output_is_away_can_be_deleted(void **state)
 {
     struct bench *b = *state;
@@ -322,6 +342,7 @@ int main(void)
         ENGINE_TEST(who_deletes_or_restarts_or_repairs_a_job_gets_a_whole_output),
         ENGINE_TEST(an_output_that_is_left_for_another_is_left_whole),
         ENGINE_TEST(a_job_that_ends_while_its_output_is_away_keeps_its_tail),
+        ENGINE_TEST(who_takes_such_an_output_over_gets_it_whole),
         ENGINE_TEST(a_job_whose_output_is_away_can_be_deleted),
         ENGINE_TEST(a_removed_output_is_no_trouble_to_settle),
         ENGINE_TEST(a_group_that_fails_leaves_the_tail_as_it_was),
