@@ -1,5 +1,5 @@
-/* worker_control.h: the worker's end of what it and its supervisor say to each other
- * (docs/worker-protocol.md, "A worker process"). Threads: one. */
+/* worker_control.h: the worker's end of what it and its supervisor say to each other; the other end
+ * is worker_message.h. Threads: one. */
 #ifndef PENSTOCK_RUN_WORKER_CONTROL_H
 #define PENSTOCK_RUN_WORKER_CONTROL_H
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from harness.native import Native
 from harness.run_folder import RunFolder
-from harness.server_process import ServerProcess, binary
+from harness.server_process import ROOT, ServerProcess, binary
 
 FILES = ("--input", "in.jsonl", "--output", "out.jsonl")
 
@@ -223,3 +223,23 @@ def test_a_worker_for_a_server(native: Native, server: ServerProcess) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert (server.data / "j.jsonl").read_text() == (server.data / "in.jsonl").read_text()
+
+
+ORDERS = [{"id": 1, "price": 2, "count": 3}, {"id": 2}, {"id": 3, "price": 1}]
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="needs jq")
+def test_the_example_in_shell(folder: RunFolder) -> None:
+    folder.write_records("in.jsonl", ORDERS)
+    folder.go("--exec", str(ROOT / "examples" / "totals.sh"), *FILES, status=1)
+    assert folder.records("out.jsonl") == [{"id": 1, "total": 6}]
+    assert [e["error_type"] for e in folder.records("out.errors.jsonl")] == ["NoPrice"]
+
+
+def test_the_example_in_c(folder: RunFolder) -> None:
+    source, program = ROOT / "examples" / "line_lengths.c", folder.path / "line_lengths"
+    subprocess.run(["cc", "-Wall", "-Werror", "-o", program, source], check=True)
+    folder.write("in.jsonl", f'{{}}\n["{"x" * 100_000}"]\n[1, 2]\n')
+    folder.go("--exec", "./line_lengths", *FILES, status=1)
+    assert folder.records("out.jsonl") == [{"bytes": 2}, {"bytes": 6}]
+    assert folder.records("out.errors.jsonl")[0]["error_message"] == "too long to be true"
