@@ -59,6 +59,23 @@ static void log_raw(struct log_line *line, struct str body, const char *member)
         log_value(line, member, "%.*s", value.len > 200 ? 200 : (int)value.len, value.ptr);
 }
 
+void run_session_show(struct run_session *r, struct str text, struct str line)
+{
+    for (size_t i = 0; i < SHOWN_KEPT; i++)
+        if (r->shown[i] && str_is(text, r->shown[i]))
+            return;
+    free(r->shown[r->shown_next]);
+    r->shown[r->shown_next] = xstrndup(text.ptr, text.len);
+    r->shown_next = (r->shown_next + 1) % SHOWN_KEPT;
+    progress_print(r->progress, line);
+    if (r->said_full || !memmem(text.ptr, text.len, "No space left", 13))
+        return;
+    r->said_full = true;
+    run_session_say(r,
+                    "the disk is full: make room, and the run goes on by itself; or stop it, and "
+                    "give the same command again later. Nothing is lost");
+}
+
 /* A few failures are shown as they come: with thousands, the list of them is the place to look. */
 static void show_failure(struct run_session *r, struct str body, const char *text)
 {
@@ -84,6 +101,9 @@ static void on_log(void *context, int number, struct str body)
     /* Without a file what concerns one record is shown above, or not at all. */
     if (of_record && r->log_fd < 0)
         return;
+    /* With a file what somebody should know at once would stand there only. */
+    if (!of_record && level == LOG_ERROR && r->log_fd >= 0)
+        run_session_show(r, str_of(text ? text : ""), str_of(text ? text : ""));
     struct log_line *line = log_begin(level, of_record ? "record.log" : "worker.log");
     log_value(line, "worker", "%d", number);
     log_raw(line, body, "record");

@@ -19,7 +19,7 @@
 #define AWAY_MAX_US (300 * SECOND_US)
 /* With no process of our own, how often the job is looked at. */
 #define LOOK_US SECOND_US
-enum { LOG_LINE_MAX = 16 << 10, WAIT_MAX_MS = 3600 * 1000 };
+enum { LOG_TIME_BYTES = 25, LOG_LINE_MAX = 16 << 10, WAIT_MAX_MS = 3600 * 1000 };
 
 enum waited { WAIT_SIGNAL, WAIT_WORKERS, WAIT_LOG, WAITED_COUNT };
 
@@ -106,6 +106,8 @@ void run_session_free(struct run_session *r)
     for (size_t i = 0; i < r->lost_count; i++)
         free(r->lost[i]);
     free(r->lost);
+    for (size_t i = 0; i < SHOWN_KEPT; i++)
+        free(r->shown[i]);
     free(r->shutdown_failure);
     free(r->path);
     free(r);
@@ -134,7 +136,13 @@ bool run_session_log(struct run_session *r, struct err *err)
 static void take_log_line(void *session, struct str line)
 {
     struct run_session *r = session;
-    progress_print(r->progress, line);
+    struct str text = line;
+    /* The time in front differs always. */
+    if (text.len > LOG_TIME_BYTES) {
+        text.ptr += LOG_TIME_BYTES;
+        text.len -= LOG_TIME_BYTES;
+    }
+    run_session_show(r, text, line);
 }
 
 /* The first signal asks, the second does not. */

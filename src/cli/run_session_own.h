@@ -6,6 +6,8 @@
 #include "run/line_stream.h"
 #include "run/supervisor.h"
 
+enum { SHOWN_KEPT = 4 };
+
 struct run_session {
     const struct run_settings *settings;
     struct supervisor *supervisor; /* NULL: no process of our own */
@@ -17,6 +19,9 @@ struct run_session {
     bool has_hello;
     int signal;
     int failures_shown;
+    char *shown[SHOWN_KEPT]; /* events that were shown of late, not to be shown again */
+    size_t shown_next;
+    bool said_full;
     char *shutdown_failure;
 
     struct run_work work;
@@ -30,6 +35,10 @@ struct run_session {
     char **lost;              /* leases of processes that died, to be given back */
     size_t lost_count;
 };
+
+/* Shows an event, unless it was shown of late: what is tried again and again is said once. `text`
+ * is what must differ, `line` what is printed. */
+void run_session_show(struct run_session *r, struct str text, struct str line);
 
 /* What the supervisor tells; the context is the session. */
 extern const struct supervisor_hooks run_hooks;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pty
@@ -12,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from harness.fault_shim import FaultShim
 from harness.run_command import DEADLINE_S, RunCommand, environment
 from harness.server_process import ServerProcess, binary
 
@@ -567,3 +569,104 @@ def test_a_worker_for_a_job_that_is_not_there_says_so(
     )  # fmt: skip
     assert ended.returncode == 1
     assert "none" in ended.stderr
+
+
+# ---- disks
+
+
+@pytest.fixture
+def real(tmp_path: Path) -> RunCommand:
+    """With Python where Python belongs."""
+    made = RunCommand(tmp_path / "real", fake=False)
+    made.write("in.jsonl", ({"id": n} for n in range(10)))
+    made.task(
+        "async def process_record(record, context):\n    return {**record, 'x': 'y' * 9000}\n"
+    )
+    return made
+
+
+def test_a_full_disk_is_waited_for(real: RunCommand, tmp_path: Path) -> None:
+    shim = FaultShim(tmp_path)
+    # The state lies elsewhere, so that only the output's disk is full.
+    (real.folder / "elsewhere").mkdir(mode=0o700)
+    (real.folder / "out.jsonl.penstock").symlink_to("elsewhere")
+    shim.spoil("write", "out.jsonl", error=errno.ENOSPC)
+    process = real.start(env=shim.env)
+    assert process.stderr
+    told = ""
+    for line in process.stderr:
+        told += line
+        if line.startswith("the disk is full: make room"):
+            break
+    else:
+        pytest.fail(told)
+    shim.heal()
+    _, rest = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0, told + rest
+    assert sorted(line["id"] for line in real.read("out.jsonl")) == list(range(10))
+
+
+def test_a_disk_that_is_full_from_the_start_is_for_later(
+    command: RunCommand, tmp_path: Path
+) -> None:
+    shim = FaultShim(tmp_path)
+    shim.spoil("write", "out.jsonl", error=errno.ENOSPC)
+    ended = command.run(env=shim.env)
+    assert ended.returncode == 75
+    assert "No space left on device" in ended.stderr
+    shim.heal()
+    assert command.run(env=shim.env).returncode == 0
+
+
+@pytest.mark.parametrize("option", ["--output", "--errors", "--log"])
+def test_a_file_that_cannot_be_written_is_named(command: RunCommand, option: str) -> None:
+    ends = {"--input": "in.jsonl", "--output": "out.jsonl", option: "in.jsonl/none.jsonl"}
+    args = [word for pair in ends.items() for word in pair]
+    ended = command.run("task.py", *args, usual=False)
+    assert ended.returncode == 2
+    assert "in.jsonl/none.jsonl cannot be written: Not a directory" in ended.stderr
+
+
+# ---- with Python itself
+
+
+def test_a_function_that_blocks_its_process_is_found(real: RunCommand) -> None:
+    """The loop cannot turn: no timeout within it helps."""
+    real.task(
+        "import time\n"
+        "async def process_record(record, context):\n"
+        "    if record['id'] == 3:\n"
+        "        time.sleep(3600)\n"
+        "    return record\n"
+    )
+    ended = real.run("--timeout", "0.5", "--grace", "0.5", "--id-key", "id")
+    assert ended.returncode == 1, ended.stderr
+    assert [line["id"] for line in real.read("out.jsonl")].count(3) == 0
+    assert len(real.read("out.jsonl")) == 9
+    assert "another takes its place" in ended.stderr
+
+
+def test_a_process_that_grows_is_replaced(real: RunCommand) -> None:
+    real.task(
+        "hoard = []\n"
+        "async def process_record(record, context):\n"
+        "    hoard.append(b'x' * (8 << 20))\n"
+        "    return record\n"
+    )
+    ended = real.run("--max-memory-per-process", "70M", "--concurrency", "1", "--log", "run.log")
+    assert ended.returncode == 0, ended.stderr
+    assert sorted(line["id"] for line in real.read("out.jsonl")) == list(range(10))
+    assert "worker.recycled" in (real.folder / "run.log").read_text()
+
+
+def test_hooks_are_called_once_and_only_when_there_is_work(real: RunCommand) -> None:
+    real.task(
+        "def on_startup():\n    print('hello')\n    return {}\n"
+        "async def process_record(record, context):\n    return record\n"
+        "def on_shutdown(context):\n    print('goodbye')\n"
+    )
+    first, again = real.run("--id-key", "id"), real.run("--id-key", "id")
+    assert first.returncode == again.returncode == 0, first.stderr + again.stderr
+    assert first.stderr.count("hello") == first.stderr.count("goodbye") == 1
+    assert "hello" not in again.stderr and "goodbye" not in again.stderr
+    assert again.stderr.startswith("nothing to do\n")

@@ -35,6 +35,9 @@ class RunCommand:
         path.write_text("".join(json.dumps(record) + "\n" for record in records))
         return path
 
+    def task(self, source: str) -> None:
+        (self.folder / "task.py").write_text(source)
+
     def read(self, name: str) -> list[Any]:
         return [json.loads(line) for line in (self.folder / name).read_text().splitlines()]
 
