@@ -29,7 +29,7 @@ void resume_begin(struct engine *e, struct data_job *job, enum resume_kind kind)
     struct resume *r = xcalloc(1, sizeof *r);
     r->kind = kind;
     r->fd = -1;
-    r->torn_at = r->id_column = r->rerun_column = -1;
+    r->torn_at = r->id_column = r->rerun_column = r->vouched = -1;
     buf_init(&r->held, BUF_NO_CAP);
     if (kind == RESUME_TIDY_UP) {
         r->phase = PHASE_PUT_BACK;

@@ -104,10 +104,18 @@ static void tell_line(const struct data_job *job, struct resume *r, const char *
     log_end(line);
 }
 
+/* A result without an id that no commit vouches for: its record is not noted, and is done again. */
+static bool is_orphan(const struct resume *r, const struct line *line,
+                      const struct output_line *said)
+{
+    return said->is_record && !said->has_id && r->vouched >= 0 && line->at_bytes >= r->vouched;
+}
+
 static void take_line(struct data_job *job, struct resume *r, const struct line *line)
 {
     struct output_line said;
     resume_read_line(job, r, line, &said);
+    r->orphans += is_orphan(r, line, &said);
     if (said.has_id) {
         *(said.again ? &r->rerun : &r->done) += 1;
         resume_put_id(job, r, said.id, said.again ? ID_RERUN : ID_IN_OUTPUT);
@@ -157,6 +165,24 @@ static bool end_of_frames(const struct data_job *job, const struct resume *r, in
     return file_cut(fd, committed, r->path, err);
 }
 
+/* Where the file still ends as it was left, what lies behind what was committed is known to be
+ * ours. A file that was edited since hardly ever has a line's end at just that place. */
+static bool find_vouched(const struct data_job *job, struct resume *r, int fd, struct err *err)
+{
+    char before = '\n';
+    size_t got = 1;
+    int64_t committed = job->row.progress.sink_bytes;
+    bool plain =
+        job->spec.sink_format == FORMAT_JSONL && compression_of_path(r->path) == COMPRESS_NONE;
+    if (!plain || committed < 0 || job_state_is_final(job->stored_state))
+        return true;
+    if (committed > 0 && !file_read_at(fd, committed - 1, &before, 1, &got, r->path, err))
+        return false;
+    if (got == 1 && before == '\n')
+        r->vouched = committed;
+    return true;
+}
+
 /* What went to a writer's program, or out of this process, is in its spool. */
 static void find_path(struct engine *e, const struct data_job *job, struct resume *r,
                       bool *overwrites)
@@ -192,7 +218,7 @@ static bool open_output(struct engine *e, struct data_job *job, struct resume *r
                    ? err_set(err, ERR_CONFLICT, "%s is being written by another process or job",
                              r->path)
                    : err_errno(err, errno, "lock %s", r->path);
-    if (!end_of_frames(job, r, fd, &limit, err))
+    if (!end_of_frames(job, r, fd, &limit, err) || !find_vouched(job, r, fd, err))
         return false;
     resume_open_lines(r, TAKE_FD(fd), r->path, limit, job->spec.sink_format == FORMAT_CSV);
     return true;
@@ -204,9 +230,11 @@ static bool end_output(struct data_job *job, struct resume *r, struct err *err)
     if (!cut_torn(job, r, err))
         return false;
     resume_close_lines(r);
+    if (r->orphans)
+        LOG1(LOG_WARN, "output.orphans", "lines", "%lld", (long long)r->orphans);
     /* Nobody edits a spool. */
-    bool cuts = r->rerun && job->spec.sink_format != FORMAT_PROGRAM;
-    job->untidy = job->untidy || cuts;
+    bool cuts = (r->rerun || r->orphans) && job->spec.sink_format != FORMAT_PROGRAM;
+    job->untidy = job->untidy || (cuts && r->rerun);
     r->phase = cuts ? PHASE_CUT : PHASE_COUNT_LIST;
     return true;
 }
@@ -251,6 +279,8 @@ static bool cut_line(struct data_job *job, struct resume *r, const struct line *
                        r->path, (long long)r->line);
     if (csv && str_trim(line->text).len == 0)
         return true; /* the second half of a line end, or nothing */
+    if (is_orphan(r, line, &said))
+        return true;
     if (!said.again) {
         r->since_sync += (int64_t)line->text.len;
         return rewrite_add(r->rewrite, line->text, err) && rewrite_add(r->rewrite, STR("\n"), err);

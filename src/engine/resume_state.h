@@ -45,6 +45,8 @@ struct resume {
     bool header;                     /* of a CSV: met */
     int64_t id_column, rerun_column; /* of a CSV; -1 */
     int64_t torn_at;                 /* where an unfinished last line begins that is none; -1 */
+    int64_t vouched;                 /* what lies behind was left by a killed process of ours; -1 */
+    int64_t orphans;                 /* lines there that tell of no record */
     int64_t since_sync;              /* bytes given to the rewrite */
     struct buf held;                 /* lines on their way to the held file */
     struct attempts *listed;         /* lines of the error file by record */

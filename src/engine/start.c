@@ -369,7 +369,9 @@ static bool forget_records(struct engine *e, struct data_job *job, bool go_on, b
         return false;
     struct data_progress fresh = {.reading = {0, 0, 1}, .sink_bytes = -1, .errors_bytes = -1};
     if (go_on) {
-        fresh.sink_bytes = job->row.progress.sink_bytes;
+        /* What stands behind the end of a job that has ended is not ours. */
+        if (!job_state_is_final(job->stored_state))
+            fresh.sink_bytes = job->row.progress.sink_bytes;
         fresh.sink_columns = TAKE(job->row.progress.sink_columns);
     }
     struct job_row row = job->row;
