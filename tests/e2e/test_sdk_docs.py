@@ -47,7 +47,7 @@ def test_the_readme_s_function_runs(case: RuntimeCase) -> None:
 
 
 def test_the_function_of_the_page_runs(case: RuntimeCase, titles: str) -> None:
-    (source,) = (text for text in examples("docs/run.md") if "on_startup" in text)
+    (source,) = (text for text in examples("docs/run.md") if "penstock.Fail" in text)
     source = source.replace("https://api.example.com/titles", titles)
     engine = case.run(source, [{"id": number} for number in range(5)])
     assert engine.results == {n: {"id": n, "title": f"title {n}"} for n in range(3)}

@@ -337,6 +337,57 @@ def test_a_server_that_is_away_for_a_moment_loses_nothing(case: RuntimeCase) -> 
     assert len(engine.results) == 200
 
 
+@pytest.mark.parametrize("kind", ["async def", "def"])
+def test_records_of_an_answer_that_was_lost_are_not_nobody_s(case: RuntimeCase, kind: str) -> None:
+    case.file("task.py", f"{kind} process_record(record, context): return record['id']")
+    engine = case.engine(RECORDS, slots=20)
+    engine.most = 20
+    claims: list[Any] = []
+
+    def loses(verb: str, body: Any) -> bool:
+        claims.extend([body] if verb == "claim" else [])
+        return verb == "claim" and len(claims) in (3, 6, 7)
+
+    engine.loses = loses
+    assert case.start().go(engine.url).end() == 0
+    assert engine.results == {n: n for n in range(200)}
+    assert [("holds" in claim) for claim in claims[:8]] == [False] * 3 + [True, False, False] + [
+        True
+    ] * 2
+
+
+def test_a_failure_that_was_taken_is_not_told_twice(case: RuntimeCase) -> None:
+    source = """
+        seen = set()
+
+        async def process_record(record, context):
+            if record["id"] not in seen:
+                seen.add(record["id"])
+                raise OSError("the first time")
+            return record["id"]
+    """
+    case.file("task.py", source)
+    engine = case.engine(RECORDS[:1])
+    engine.attempts = 2
+    # The answer to the settle is lost, and the server busy until the record is served again.
+    lost = threading.Event()
+    served_again = threading.Event()
+
+    def loses(verb: str, body: Any) -> bool:
+        if verb == "claim" and lost.is_set():
+            served_again.set()
+        return verb == "settle" and not lost.is_set() and (lost.set() or True)
+
+    def before(verb: str, body: Any) -> None:
+        if verb == "settle" and lost.is_set() and not served_again.is_set():
+            raise Refusal(503, "busy")
+
+    engine.loses, engine.before = loses, before
+    assert case.start().go(engine.url).end() == 0
+    assert engine.results == {0: 0} and not engine.failures
+    assert engine.tried == {0: 1}
+
+
 def test_a_full_disk_keeps_results_until_there_is_room(case: RuntimeCase) -> None:
     source = "async def process_record(record, context): return 1"
     case.file("task.py", source)

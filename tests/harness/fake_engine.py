@@ -40,7 +40,12 @@ class FakeEngine:
         self.calls: list[tuple[str, Any, float]] = []
         #: Called first with verb and body; may raise Refusal or return an answer.
         self.before: Callable[[str, Any], dict[str, Any] | None] = lambda verb, body: None
+        #: Whether the answer to this call gets lost: it is carried out, and the connection cut.
+        self.loses: Callable[[str, Any], bool] = lambda verb, body: False
         self.most = 1000
+        #: So often a record may fail before it has failed for good.
+        self.attempts = 1
+        self.tried: dict[int, int] = {}
         self.lease = "lease-1"
         self.lease_s = 30.0
         engine = self
@@ -59,7 +64,11 @@ class FakeEngine:
                 engine.calls.append((verb, body, time.monotonic()))
                 try:
                     answer = engine.before(verb, body)
-                    self.reply(200, answer or getattr(engine, verb)(body, raw))
+                    answer = answer or getattr(engine, verb)(body, raw)
+                    if engine.loses(verb, body):
+                        self.close_connection = True
+                        return
+                    self.reply(200, answer)
                 except Refusal as refusal:
                     problem = {"type": f"urn:penstock:problem:{refusal.code}", "detail": "no"}
                     self.reply(refusal.status, problem)
@@ -83,6 +92,9 @@ class FakeEngine:
         give_up_at = time.monotonic() + body.get("wait_s", 0)
         with self.lock:
             self.check_lease(body)
+            if "holds" in body:
+                gone = [number for number in self.held if number not in body["holds"]]
+                self.todo.update({number: self.held.pop(number) for number in gone})
             while not self.todo and self.held:
                 if not self.lock.wait(give_up_at - time.monotonic()):
                     break
@@ -109,8 +121,12 @@ class FakeEngine:
                 del self.held[number]
                 self.skipped.append(number)
             for number, reason in body["failures"]:
-                del self.held[number]
-                self.failures[number] = reason
+                text = self.held.pop(number)
+                self.tried[number] = self.tried.get(number, 0) + 1
+                if self.tried[number] < self.attempts:
+                    self.todo[number] = text
+                else:
+                    self.failures[number] = reason
             self.lock.notify_all()
         return {"written": 0, "repeats": 0, "failed": 0, "retried": 0, "skipped": 0}
 

@@ -15,7 +15,14 @@ from typing import Any
 
 import orjson
 
-from ..errors import InvalidError, LeaseEndedError, LimitError, PenstockError
+from ..errors import (
+    BusyError,
+    ConnectionLostError,
+    InvalidError,
+    LeaseEndedError,
+    LimitError,
+    PenstockError,
+)
 from ..failure import Failure
 from .channel import Channel
 from .codec import dump_pairs
@@ -55,6 +62,11 @@ class Desk:
         self._sending: asyncio.Task[None] | None = None
         self._being_sent = 0
         self._lease: str | None = None
+        # The numbers of what is on its way, those that have failed apart, and whether it is known
+        # that it was taken although nobody said so.
+        self._sent: list[int] = []
+        self._sent_failed: set[int] = set()
+        self._taken = False
         self._batch = 256
         self._timer: asyncio.TimerHandle | None = None
 
@@ -86,6 +98,16 @@ class Desk:
         if self._sending is None and self.waiting:
             self._sending = asyncio.get_running_loop().create_task(self._send())
 
+    def numbers(self) -> list[int]:
+        """The records of all outcomes that are not settled yet."""
+        done = [pair[0] for pair in self.done]
+        return [*done, *self.skipped, *(number for number, _ in self._failures), *self._sent]
+
+    def served_again(self, pairs: list[Pair]) -> None:
+        """These were claimed. One whose failure is on its way: then that settle was taken."""
+        if self._sent_failed and not self._sent_failed.isdisjoint(pair[0] for pair in pairs):
+            self._taken = True
+
     def drop(self) -> None:
         """Forgets what is not on its way: the lease is gone."""
         self.done.clear()
@@ -102,9 +124,11 @@ class Desk:
                 if not count:
                     return
                 self._being_sent = count
+                failed = (number for number, _ in failures)
+                self._sent = [*(pair[0] for pair in results), *skipped, *failed]
                 self._lease = self._session.lease
                 await self._settle(results, skipped, failures)
-                self._being_sent = 0
+                self._being_sent, self._sent = 0, []
                 self.settled += count
                 self._on_sent()
                 if self.waiting < self._batch:
@@ -113,7 +137,7 @@ class Desk:
             self._being_sent = 0
             self._on_lost(self._lease)
         finally:
-            self._being_sent = 0
+            self._being_sent, self._sent = 0, []
             self._sending = None
             self._on_sent()
             if self.waiting:
@@ -130,8 +154,23 @@ class Desk:
         if results:
             # Batches of about SETTLE_BYTES, however large a result is.
             self._batch = max(1, min(SETTLE_MAX, SETTLE_BYTES * len(results) // len(body)))
-        pause_s = 0.1
-        while True:
+        self._sent_failed = {number for number, _ in failures}
+        self._taken = False
+        try:
+            await self._settle_once(results, body, skipped, failures)
+        finally:
+            self._sent_failed = set()
+
+    async def _settle_once(
+        self,
+        results: list[Pair],
+        body: bytes,
+        skipped: list[int],
+        failures: list[tuple[int, Failure]],
+    ) -> None:
+        """Sends until it is known to be taken, or refused."""
+        pause_s = 0.05
+        while not self._taken:
             try:
                 await self._session.settle(self._lease, body, skipped, orjson.dumps(failures))
                 return
@@ -140,6 +179,8 @@ class Desk:
             except (InvalidError, LimitError) as refused:
                 await self._settle_parts(results, skipped, failures, refused)
                 return
+            except (BusyError, ConnectionLostError):
+                pass
             except PenstockError as problem:
                 # A full disk, for one: what is there stays with us until it is taken.
                 text = f"results are not taken: {problem}"

@@ -32,6 +32,7 @@ class PlainRunner(Runner):
         self._todo: queue.SimpleQueue[list[Pair]] = queue.SimpleQueue()
         self._ended_calls: deque[Outcome] = deque()
         self._woken = False
+        self._running: dict[int, list[Pair]] = {}
         self._here = threading.local()
 
     def kick(self) -> None:
@@ -41,6 +42,7 @@ class PlainRunner(Runner):
             if not pairs:
                 break
             supply.live += 1
+            self._running[id(pairs)] = pairs
             # A thread for each call that runs at once: none waits for a thread.
             if len(self._hands) < supply.live:
                 self._start_thread()
@@ -50,9 +52,13 @@ class PlainRunner(Runner):
     def cancel_all(self, why: str) -> None:
         with contextlib.suppress(queue.Empty):
             while True:
-                self._todo.get_nowait()
+                self._running.pop(id(self._todo.get_nowait()), None)
                 self._supply.live -= 1
         super().cancel_all(why)
+
+    def numbers(self) -> list[int]:
+        # Of calls that wait for a thread, and of those that are over and not on the desk yet, too.
+        return [pair[0] for pairs in self._running.values() for pair in pairs]
 
     def current_record(self) -> int | None:
         hand = getattr(self._here, "hand", None)
@@ -100,6 +106,7 @@ class PlainRunner(Runner):
         ended = self._ended_calls
         while ended:
             hand, pairs, results = ended.popleft()
+            self._running.pop(id(pairs), None)
             if hand.why == "given up":
                 continue
             self._supply.live -= 1
@@ -110,6 +117,7 @@ class PlainRunner(Runner):
 
     def _interrupt(self, hand: Hand) -> None:
         """No thread can be stopped from outside."""
+        self._running.pop(id(hand.pairs), None)
         if hand.why == "timeout":
             self._give_up(hand)
         else:

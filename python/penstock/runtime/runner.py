@@ -102,6 +102,11 @@ class Runner:
         for hand in self._hands:
             hand.why = hand.why or "lost"
 
+    def numbers(self) -> list[int]:
+        """Of the records that are running."""
+        running = (hand.pairs or [hand.pair] for hand in self._hands if hand.pair is not None)
+        return [pair[0] for pairs in running for pair in pairs if pair is not None]
+
     def current_record(self) -> int | None:
         """The number of the record whose code calls this; None when it cannot be told."""
         try:

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import orjson
 
 from ..async_connection import AsyncConnection
+from ..errors import BusyError, ConflictError, ConnectionLostError, LeaseEndedError
 from .codec import loads
 
 # A server that is away comes back, or the supervisor ends us.
 PATIENCE_S = 86400.0
 EXTEND_AT_MOST_S = 20.0
+RETRY_MAX_S = 2.0
 
 
 class Claimed(NamedTuple):
@@ -51,6 +54,8 @@ class Session:
         self.lease: str | None = None
         self.lease_s = 30.0
         self._touched_s = time.monotonic()
+        # An answer to a claim may have been lost.
+        self._unsure = False
 
     async def open(self) -> None:
         """Asks what the job is like. NotFoundError, ForbiddenError, ..."""
@@ -64,17 +69,41 @@ class Session:
         """How long a claim may wait: the lease must not end meanwhile."""
         return min(30.0, self.lease_s / 3)
 
-    async def claim(self, most: int, running: int, wait_s: float) -> Claimed:
-        """Takes up to `most` records, waiting for the first. LeaseEndedError."""
-        body: dict[str, Any] = {"max": most, "wait_s": wait_s, "running": running}
-        if self.lease is None:
-            body["keep"] = True
-            body["worker"] = self._worker
-        else:
-            body["lease"] = self.lease
-        answer = await self._claims.call(
-            "POST", f"{self._path}/claim", orjson.dumps(body), repeatable=True, wait_s=wait_s
-        )
+    async def claim(
+        self, most: int, running: int, wait_s: float, holds: Callable[[], list[int]]
+    ) -> Claimed:
+        """Takes up to `most` records, waiting for the first. LeaseEndedError.
+
+        `holds` gives the numbers of all records that are here: it is asked when an answer was lost,
+        whose records would else be nobody's.
+        """
+        pause_s = 0.05
+        while True:
+            body: dict[str, Any] = {"max": most, "wait_s": wait_s, "running": running}
+            if self.lease is None:
+                body["keep"] = True
+                body["worker"] = self._worker
+            else:
+                body["lease"] = self.lease
+                if self._unsure:
+                    body["holds"] = holds()
+            try:
+                # Until it is answered, who cancels this cannot know either what it took.
+                self._unsure = True
+                answer = await self._claims.call(
+                    "POST",
+                    f"{self._path}/claim",
+                    orjson.dumps(body),
+                    repeatable=False,
+                    wait_s=wait_s,
+                )
+                break
+            except LeaseEndedError:
+                raise
+            except (BusyError, ConflictError, ConnectionLostError):
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, RETRY_MAX_S)
+        self._unsure = False
         now = time.monotonic()
         told = loads(answer.body)
         lease = told["lease"]
@@ -96,14 +125,17 @@ class Session:
     async def settle(
         self, lease: str | None, results: bytes, skipped: list[int], failures: bytes
     ) -> None:
-        """Reports outcomes of that lease; durable on return. LeaseEndedError."""
+        """Reports outcomes of that lease; durable on return. Sent once.
+
+        LeaseEndedError; ConnectionLostError: whether it was taken is not known.
+        """
         body = b'{"lease":%b,"results":%b,"skipped":%b,"failures":%b}' % (
             orjson.dumps(lease),
             results,
             orjson.dumps(skipped),
             failures,
         )
-        await self._report("POST", "/settle", body)
+        await self._report("POST", "/settle", body, repeatable=False)
 
     async def extend_when_due(self) -> None:
         """Moves the deadline on, unless a claim or a settle has done so lately."""
@@ -125,9 +157,12 @@ class Session:
         self.lease = None
         await self._report("POST", "/release", body)
 
-    async def _report(self, method: str, verb: str, body: bytes | None = None) -> bytes:
+    async def _report(
+        self, method: str, verb: str, body: bytes | None = None, repeatable: bool = True
+    ) -> bytes:
+        path = self._path + verb
         async with self._reporting:
-            answer = await self._reports.call(method, self._path + verb, body, repeatable=True)
+            answer = await self._reports.call(method, path, body, repeatable=repeatable)
         self._touched_s = time.monotonic()
         return answer.body
 

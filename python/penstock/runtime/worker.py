@@ -31,7 +31,7 @@ FIRST_CLAIM = 64
 # When the job sets no limit of its own.
 SLOTS_DEFAULT = 100
 # A claim that brings nothing although it could wait is not repeated at once.
-EMPTY_PAUSE_S = 0.05
+EMPTY_PAUSE_S = 0.01
 # What was cancelled gets so long to end.
 CANCEL_WAIT_S = 5.0
 MEMORY_LOOK_S = 0.1
@@ -144,7 +144,9 @@ class Worker:
             lease = self._session.lease
             try:
                 running = self._supply.live * (self._target.batch_size or 1)
-                claimed = await self._session.claim(most, running, self._session.wait_s)
+                claimed = await self._session.claim(
+                    most, running, self._session.wait_s, self._holds
+                )
             except LeaseEndedError:
                 self._lost(lease)
                 continue
@@ -168,8 +170,9 @@ class Worker:
             self._record_bytes = claimed.size_bytes / count
             if self._context is None:
                 await self._start_up()
+        self._desk.served_again(claimed.records)
         if claimed.alone:
-            # It was in the hands of a worker that died: nobody else's record is to be lost by it.
+            # They were in the hands of a worker that died: no other record is to be lost by them.
             await self._until(self._quiet)
         if self._stopping.is_set():
             return
@@ -203,6 +206,11 @@ class Worker:
         if held > target // 2 or self._desk.waiting > 4 * max(target, self._last_claim):
             return 0
         return max(target - held, 0)
+
+    def _holds(self) -> list[int]:
+        """The numbers of all records that are here."""
+        waiting = [pair[0] for pair in self._supply.pending]
+        return [*waiting, *self._runner.numbers(), *self._desk.numbers()]
 
     def _measure(self) -> None:
         """How many records end in a second, of late."""
