@@ -136,15 +136,16 @@ class FakeEngine:
 
     def release(self, body: Any, _: str) -> dict[str, Any]:
         with self.lock:
+            self.check_lease(body)
             self.todo.update(self.held)
             self.held.clear()
+            self.lease = f"lease-{int(self.lease[6:]) + 1}"
             self.lock.notify_all()
         return {}
 
     def end_lease(self) -> None:
         """As if its time was over."""
         self.release({}, "")
-        self.lease = f"lease-{int(self.lease[6:]) + 1}"
 
     def check_lease(self, body: Any) -> None:
         if body.get("lease", self.lease) != self.lease:
