@@ -241,7 +241,7 @@ static void a_plain_job_says_little(void **state)
 {
     (void)state;
     OWNED_MEM char *job = job_of("t.py --input a.jsonl --output b.jsonl");
-    assert_string_equal(job, "{\"name\":\"n\",\"source\":{\"path\":\"a.jsonl\"},"
+    assert_string_equal(job, "{\"name\":\"n\",\"source\":{\"path\":\"a.jsonl\",\"objects\":true},"
                              "\"sink\":{\"path\":\"b.jsonl\"},"
                              "\"errors\":{\"path\":\"b.errors.jsonl\",\"records\":true},"
                              "\"lease_s\":30,\"limits\":{\"concurrency\":100,\"rpm\":0},"
@@ -256,7 +256,7 @@ static void a_job_says_all_that_was_asked(void **state)
                "--rerun-key again --concurrency 5 --rpm 60.5 --adaptive --retries 2 "
                "--retry-delay 0.5 --ordered --sample 3 --seed 4 --only-failed --retry-skipped");
     assert_string_equal(
-        job, "{\"name\":\"n\",\"source\":{\"paths\":[\"a.jsonl\",\"b.csv\"]},"
+        job, "{\"name\":\"n\",\"source\":{\"paths\":[\"a.jsonl\",\"b.csv\"],\"objects\":true},"
              "\"sink\":{\"path\":\"c.jsonl\",\"ordered\":true},"
              "\"errors\":{\"path\":\"e\",\"records\":true},\"lease_s\":30,"
              "\"limits\":{\"concurrency\":5,\"rpm\":60.5,\"adaptive\":true},\"max_attempts\":3,"
