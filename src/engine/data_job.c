@@ -441,7 +441,7 @@ void data_job_set_attempts(struct data_job *job, int64_t record, int64_t attempt
 static void write_reason(struct json_out *o, const char *reason, struct str json)
 {
     struct str message = json, type;
-    bool named = json_type_of(json) == JSON_OBJECT;
+    bool named = json.len && json_type_of(json) == JSON_OBJECT;
     if (named && !json_find(json, "message", &message))
         message = STR("null");
     json_out_name(o, "reason");

@@ -6,7 +6,7 @@
 /* A member of a reason that is an object, or the reason itself as its message. */
 static bool part_of(struct str reason, const char *name, struct str *out)
 {
-    bool whole = json_type_of(reason) == JSON_STRING && strcmp(name, "message") == 0;
+    bool whole = reason.len && json_type_of(reason) == JSON_STRING && strcmp(name, "message") == 0;
     if (!reason.len)
         return false;
     if (whole)

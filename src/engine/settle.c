@@ -17,6 +17,8 @@ static enum op_fate refuse_record(struct op *op, enum op_refusal refusal, enum e
 
 static struct str line_of(const struct op *op, const struct settle_entry *entry)
 {
+    if (entry->len == 0)
+        return (struct str){0};
     return (struct str){op->settle.lines + entry->at, entry->len};
 }
 

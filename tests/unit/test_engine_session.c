@@ -29,26 +29,34 @@ static void session_claim(struct bench *b, struct session *s, int64_t max)
     s->begun = true;
 }
 
-/* Claims and compares: the records' numbers as text, "0 1 2". */
-static void assert_gets(struct bench *b, struct session *s, int64_t max, const char *numbers)
+/* The numbers of the records that the session was given. */
+static int numbers_of(const struct session *s, int64_t numbers[64])
 {
-    struct buf got;
-    session_claim(b, s, max);
-    buf_init(&got, BUF_NO_CAP);
     struct json j;
     struct str number, record;
+    int count = 0;
     json_open(&j, buf_str(&s->op.claim.records));
     json_enter(&j, '[');
     while (json_item(&j)) {
         assert_true(json_enter(&j, '[') && json_item(&j) && json_value(&j, &number) &&
                     json_item(&j) && json_value(&j, &record) && !json_item(&j));
-        if (got.len)
-            buf_add_char(&got, ' ');
-        buf_add_str(&got, number);
+        assert_true(count < 64 && json_i64(number, 0, 1000, &numbers[count++]));
     }
-    if (!str_is(buf_str(&got), numbers))
-        fail_msg("got %.*s, not %s", (int)got.len, got.data, numbers);
-    buf_release(&got);
+    return count;
+}
+
+/* Claims and compares: the records' numbers as text, "0 1 2". */
+static void assert_gets(struct bench *b, struct session *s, int64_t max, const char *expected)
+{
+    OWNED_BUF struct buf got;
+    int64_t numbers[64];
+    session_claim(b, s, max);
+    buf_init(&got, BUF_NO_CAP);
+    int count = numbers_of(s, numbers);
+    for (int i = 0; i < count; i++)
+        buf_add_format(&got, i ? " %lld" : "%lld", (long long)numbers[i]);
+    if (!str_is(buf_str(&got), expected))
+        fail_msg("got %.*s, not %s", (int)got.len, got.data ? got.data : "", expected);
 }
 
 static void session_settle(struct bench *b, const struct session *s, int64_t first, int count)
@@ -235,55 +243,38 @@ static void who_has_suspects_gets_nothing_else_until_they_are_settled(void **sta
     op_release(&other.op);
 }
 
-/* Workers that die on one record until it has failed; returns how many have died. */
+/* Runs what it was given, and dies on the killer; those before it are told of in time. */
+static bool survives(struct bench *b, const struct session *s, int64_t killer)
+{
+    struct settling settling;
+    int64_t numbers[64];
+    int count = numbers_of(s, numbers);
+    bool dies = false;
+    settling_begin(&settling, "job");
+    for (int i = 0; i < count && !dies; i++) {
+        dies = numbers[i] == killer;
+        if (!dies)
+            settling_result(&settling, numbers[i]);
+    }
+    with_lease(&settling, &s->op);
+    if (settling.op.settle.count) {
+        ask(b, &settling.op);
+        assert_went_well(&settling.op);
+    }
+    return !dies;
+}
+
+/* One worker after the other, until the job is at its end; returns how many have died. */
 static int die_on(struct bench *b, int64_t killer, int64_t max)
 {
-    int deaths = 0;
-    for (int rounds = 0; rounds < 1000; rounds++) {
+    for (int deaths = 0; deaths < 100; deaths++) {
         struct session s = {0};
-        bool dead = false;
-        while (!dead) {
+        do
             session_claim(b, &s, max);
-            if (s.op.claim.finished || s.op.claim.count == 0)
-                break;
-            struct settling settling;
-            struct json j;
-            struct str number, record;
-            settling_begin(&settling, "job");
-            json_open(&j, buf_str(&s.op.claim.records));
-            json_enter(&j, '[');
-            while (json_item(&j)) {
-                int64_t n = 0;
-                assert_true(json_enter(&j, '[') && json_item(&j) && json_value(&j, &number) &&
-                            json_item(&j) && json_value(&j, &record) && !json_item(&j));
-                assert_true(json_i64(number, 0, 1000, &n));
-                dead = dead || n == killer;
-                if (n < killer) /* those before it are told of in time */
-                    settling_result(&settling, n);
-            }
-            if (!dead)
-                settling.op.settle.count = 0;
-            if (!dead) {
-                json_open(&j, buf_str(&s.op.claim.records));
-                json_enter(&j, '[');
-                while (json_item(&j)) {
-                    int64_t n = 0;
-                    assert_true(json_enter(&j, '[') && json_item(&j) && json_value(&j, &number) &&
-                                json_item(&j) && json_value(&j, &record) && !json_item(&j));
-                    assert_true(json_i64(number, 0, 1000, &n));
-                    settling_result(&settling, n);
-                }
-            }
-            with_lease(&settling, &s.op);
-            if (settling.op.settle.count) {
-                ask(b, &settling.op);
-                assert_went_well(&settling.op);
-            }
-        }
+        while (!s.op.claim.finished && survives(b, &s, killer));
         bool finished = s.op.claim.finished;
-        if (dead)
+        if (!finished)
             session_release(b, &s, true);
-        deaths += dead;
         op_release(&s.op);
         if (finished)
             return deaths;

@@ -147,12 +147,59 @@ static void a_lease_holds_what_was_added_and_not_dropped(void **state)
     assert_false(lease_holds(l, COUNT));
 }
 
+static void a_kept_lease_stays_and_knows_its_worker(void **state)
+{
+    (void)state;
+    OWNED(leases) struct leases *all = leases_new();
+    struct lease *kept = leases_add(all, token_of(1), 10),
+                 *plain = leases_add(all, token_of(2), 20);
+    assert_false(lease_is_kept(kept));
+    assert_string_equal(lease_worker(kept), "");
+    lease_keep(kept, STR("host:1"), 30);
+    assert_true(lease_is_kept(kept) && !lease_is_kept(plain));
+    assert_string_equal(lease_worker(kept), "host:1");
+    assert_int_equal(lease_span_us(kept), 30);
+    lease_set_span(kept, 40);
+    assert_int_equal(lease_span_us(kept), 40);
+    assert_true(lease_number(kept) < lease_number(plain));
+    leases_sweep(all);
+    assert_int_equal(leases_count(all), 1);
+    assert_ptr_equal(leases_at(all, 0), kept);
+}
+
+static void a_recall_takes_out_what_its_worker_does_not_know_of(void **state)
+{
+    (void)state;
+    OWNED(leases) struct leases *all = leases_new();
+    struct lease *l = leases_add(all, token_of(1), NEVER_US);
+    struct record_set known = {0};
+    lease_keep(l, (struct str){0}, 1);
+    for (int64_t record = 0; record < 6; record++)
+        lease_add(l, record);
+    record_set_add(&known, 1);
+    record_set_add(&known, 4);
+    record_set_add(&known, 900); /* it may say what it likes */
+    int64_t answer = lease_count_answer(l);
+    assert_false(lease_was_recalled(l, answer));
+    struct record_set back = lease_recall(l, &known);
+    assert_int_equal(back.size, 4);
+    assert_true(record_set_has(&back, 0) && record_set_has(&back, 5));
+    assert_int_equal(lease_open(l), 2);
+    assert_true(lease_holds(l, 1) && lease_holds(l, 4));
+    assert_true(lease_was_recalled(l, answer));
+    assert_false(lease_was_recalled(l, lease_count_answer(l)));
+    record_set_release(&back);
+    record_set_release(&known);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_lease_is_found_by_its_token_and_by_what_it_holds),
         cmocka_unit_test(the_first_to_end_is_always_first),
         cmocka_unit_test(leases_that_hold_nothing_are_swept_away),
+        cmocka_unit_test(a_kept_lease_stays_and_knows_its_worker),
+        cmocka_unit_test(a_recall_takes_out_what_its_worker_does_not_know_of),
         cmocka_unit_test(a_lease_holds_what_was_added_and_not_dropped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
