@@ -161,7 +161,7 @@ bool run_place_open(const char *output, struct run_place **out, struct err *err)
 static void remove_folder(const char *path)
 {
     DIR *folder = opendir(path);
-    const struct dirent *entry;
+    const struct dirent *entry = NULL;
     while (folder && (entry = readdir(folder)))
         unlinkat(dirfd(folder), entry->d_name, 0); /* fails for . and .. */
     if (folder)

@@ -36,7 +36,7 @@ static void keep(struct line_stream *r, struct str part,
 static void split(struct line_stream *r, struct str got,
                   void (*take)(void *context, struct str line), void *context)
 {
-    const char *end;
+    const char *end = NULL;
     while (got.len > 0 && (end = memchr(got.ptr, '\n', got.len))) {
         size_t len = (size_t)(end - got.ptr);
         keep(r, (struct str){got.ptr, len}, take, context);

@@ -224,7 +224,7 @@ static void take_control(void *child, struct str line)
 {
     struct child *c = child;
     const struct supervisor *s = c->of;
-    enum worker_message_kind kind;
+    enum worker_message_kind kind = WORKER_MESSAGE_KIND_COUNT;
     struct str body;
     struct err err;
     if (!worker_message_read(line, &kind, &body, &err)) {
