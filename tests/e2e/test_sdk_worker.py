@@ -514,6 +514,56 @@ def test_the_rate_holds_when_places_come_free_together(case: RuntimeCase) -> Non
     assert min(gaps) >= 0.996 * 0.02 - 0.0045, gaps
 
 
+@pytest.mark.parametrize("others", [False, True])
+def test_what_is_late_is_given_back_when_others_are_about(case: RuntimeCase, others: bool) -> None:
+    source = """
+        import time
+        async def process_record(record, context):
+            began = time.monotonic()
+            if record["id"] == 3:
+                time.sleep(0.2)
+            return began
+    """
+    case.file("task.py", source)
+    engine = case.engine(RECORDS[:30])
+    engine.most = 10
+    engine.workers = [{}, {}] if others else [{}]
+    holds: list[Any] = []
+
+    def before(verb: str, body: Any) -> None:
+        if verb == "claim":
+            engine.answer["starts"] = {"first_s": 0.05, "every_s": 0.002}
+            holds.extend([body["holds"]] if "holds" in body else [])
+
+    engine.before = before
+    assert case.start().go(engine.url).end() == 0
+    assert sorted(engine.results) == list(range(30))
+    if others:
+        # Those that came with record 3 were overdue when it had ended, and went back.
+        assert holds and 4 not in holds[0]
+        assert engine.results[4] - engine.results[3] > 0.2 + 0.05
+    else:
+        assert not holds
+
+
+def test_a_stop_during_startup_is_no_failure(case: RuntimeCase) -> None:
+    source = """
+        import asyncio, pathlib
+        async def on_startup():
+            pathlib.Path("began-0").touch()
+            await asyncio.sleep(600)
+        async def process_record(record, context): pass
+    """
+    case.file("task.py", source)
+    engine = case.engine(RECORDS[:3])
+    process = case.start().go(engine.url)
+    wait_until((case.folder / "began-0").exists)
+    process.tell(stop={"grace_s": 60})
+    assert process.end() == 0
+    assert process.said[-1]["bye"]["reason"] == "stopped"
+    assert len(engine.todo) == 3
+
+
 def test_large_records_are_not_held_in_numbers(case: RuntimeCase, tmp_path: Path) -> None:
     source = "async def process_record(record, context): return len(record)"
     case.file("task.py", source)

@@ -48,6 +48,7 @@ class FakeEngine:
         self.tried: dict[int, int] = {}
         self.lease = "lease-1"
         self.lease_s = 30.0
+        self.workers: list[Any] = [{}]
         engine = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -55,7 +56,8 @@ class FakeEngine:
             disable_nagle_algorithm = True
 
             def do_GET(self) -> None:
-                self.reply(200, {"id": 1, "lease_s": engine.lease_s})
+                told = {"id": 1, "lease_s": engine.lease_s, "workers": engine.workers}
+                self.reply(200, told)
 
             def do_POST(self) -> None:
                 raw = self.rfile.read(int(self.headers["Content-Length"])).decode()

@@ -56,6 +56,7 @@ class Session:
         self._touched_s = time.monotonic()
         # An answer to a claim may have been lost.
         self._unsure = False
+        self._again = False
 
     async def open(self) -> None:
         """Asks what the job is like. NotFoundError, ForbiddenError, ..."""
@@ -101,9 +102,12 @@ class Session:
             except LeaseEndedError:
                 raise
             except (BusyError, ConflictError, ConnectionLostError):
+                if self._again:
+                    self._again = False
+                    continue
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, RETRY_MAX_S)
-        self._unsure = False
+        self._unsure = self._again = False
         now = time.monotonic()
         told = loads(answer.body)
         lease = told["lease"]
@@ -121,6 +125,16 @@ class Session:
             now,
             len(answer.body),
         )
+
+    def claim_again(self) -> None:
+        """Some of what is held is not wanted: a claim that waits is sent again, and says so."""
+        self._unsure = self._again = True
+        self._claims.close()
+
+    async def look(self) -> int:
+        """How many workers the job has."""
+        told = orjson.loads(await self._report("GET", ""))
+        return len(told.get("workers") or ())
 
     async def settle(
         self, lease: str | None, results: bytes, skipped: list[int], failures: bytes

@@ -5,6 +5,9 @@ worker-protocol.md): it starts then or later, and not sooner after the start bef
 the pace. A start that came a little late, as timers and busy loops make it, does not push all that
 follow: up to LATE_S it counts as if it had been on time. The rate still holds over any second,
 because the pace that the server gives out leaves more than that.
+
+That is one worker's view. Beside others, a record that is later than TOO_LATE_S is given back: they
+have kept to their times meanwhile, and two that catch up together make a second too full.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from .session import Claimed
 
 CLOSEST = 0.996
 LATE_S = 0.004
+TOO_LATE_S = 0.005
 
 Pair = list[Any]  # [number, record]
 
@@ -26,14 +30,17 @@ Pair = list[Any]  # [number, record]
 class Supply:
     """The records that are held and not started. For the loop's thread."""
 
-    def __init__(self, wake: Callable[[], None]) -> None:
+    def __init__(self, wake: Callable[[], None], on_late: Callable[[], None]) -> None:
         #: Pairs [number, record], in the order in which they are to start.
         self.pending: deque[Pair] = deque()
         #: How many may run at once, and how many do.
         self.slots = 0
         self.live = 0
         self.paced = False
+        #: Whether others work for the job, too.
+        self.others = False
         self._wake = wake
+        self._on_late = on_late
         self._times: deque[float] = deque()
         self._every_s = 0.0
         self._last_s = float("-inf")
@@ -43,7 +50,8 @@ class Supply:
         """Takes what a claim brought. `slots` is the caller's to set."""
         if claimed.every_s > 0 and claimed.records:
             if not self.paced:
-                self._times = deque([0.0] * len(self.pending))
+                now = time.monotonic()
+                self._times = deque([now] * len(self.pending))
                 self.paced = True
             self._every_s = claimed.every_s
             first_s = claimed.at_s + claimed.first_s
@@ -51,7 +59,7 @@ class Supply:
             self._times.extend(first_s + claimed.every_s * i for i in range(count))
         elif claimed.records and self.paced:
             if self.pending:
-                self._times.extend([0.0] * len(claimed.records))
+                self._times.extend([claimed.at_s] * len(claimed.records))
             else:
                 self.paced = False
         self.pending.extend(claimed.records)
@@ -85,12 +93,23 @@ class Supply:
 
     def _due(self, now: float) -> bool:
         """The same without taking it; when it is not due, wakes its owner at its time."""
+        if self.others and self._times[0] < now - TOO_LATE_S:
+            self._give_back(now - TOO_LATE_S)
+            if not self.pending:
+                return False
         wait_s = self._next_s() - now
         if wait_s <= 0:
             return True
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(wait_s, self._fire)
         return False
+
+    def _give_back(self, before_s: float) -> None:
+        """Lets go of what should have begun before that; its owner tells the server."""
+        while self.pending and self._times[0] < before_s:
+            self.pending.popleft()
+            self._times.popleft()
+        self._on_late()
 
     def _fire(self) -> None:
         self._timer = None

@@ -35,6 +35,7 @@ EMPTY_PAUSE_S = 0.01
 # What was cancelled gets so long to end.
 CANCEL_WAIT_S = 5.0
 MEMORY_LOOK_S = 0.1
+LOOK_EVERY_S = 0.5
 
 
 class Worker:
@@ -47,7 +48,7 @@ class Worker:
         self._session = Session(
             go["server"], go.get("key"), go.get("token"), go["job"], go.get("worker") or "python"
         )
-        self._supply = Supply(self._kick)
+        self._supply = Supply(self._kick, self._late)
         self._desk = Desk(self._session, channel, self._change, self._lost)
         self._runner = self._make_runner(float(go.get("timeout_s") or 0))
         self._default_slots = int(go.get("slots_hint") or SLOTS_DEFAULT)
@@ -92,6 +93,7 @@ class Worker:
             await self._session.open()
             loop = asyncio.get_running_loop()
             keepers.append(loop.create_task(self._keep_lease()))
+            keepers.append(loop.create_task(self._look_around()))
             keepers.append(loop.create_task(self._say_alive(float(self._go.get("alive_s") or 0))))
             await self._work()
             await self._drain()
@@ -174,6 +176,8 @@ class Worker:
         if claimed.alone:
             # They were in the hands of a worker that died: no other record is to be lost by them.
             await self._until(self._quiet)
+        if claimed.every_s > 0 and not self._supply.paced:
+            await self._look()
         if self._stopping.is_set():
             return
         self._set_slots(claimed.slots)
@@ -211,6 +215,22 @@ class Worker:
         """The numbers of all records that are here."""
         waiting = [pair[0] for pair in self._supply.pending]
         return [*waiting, *self._runner.numbers(), *self._desk.numbers()]
+
+    def _late(self) -> None:
+        """Records are given back: their times have passed."""
+        self._session.claim_again()
+        asyncio.get_running_loop().call_soon(self._change)
+
+    async def _look_around(self) -> None:
+        """Keeps in mind whether others work for a job that has a pace."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            if self._supply.paced:
+                await self._look()
+
+    async def _look(self) -> None:
+        with contextlib.suppress(PenstockError):
+            self._supply.others = await self._session.look() > 1
 
     def _measure(self) -> None:
         """How many records end in a second, of late."""
@@ -341,6 +361,8 @@ class Worker:
                     raise TypeError(f"on_startup must give a dict or None, not {kind}")
             except BaseException as error:
                 self._context = {}
+                if self._stopping.is_set():
+                    raise
                 self._tell_failed(error, "on_startup")
                 self._unfit = True
                 self._end("stopped", 0)
