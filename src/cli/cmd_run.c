@@ -216,6 +216,8 @@ static bool conclude(struct run *r, struct err *err)
         .unread = r->end.unread + r->end.served,
         .duplicates = r->end.duplicates,
         .repeats = r->end.repeats - run_session_before(r->session)->repeats,
+        .throttled = r->end.throttled,
+        .lowest_rpm = r->end.lowest_rpm,
         .deaths = run_session_deaths(r->session),
         .started_at_us = r->started.wall_us,
         .ended_at_us = now.wall_us,

@@ -35,6 +35,13 @@ static const struct member members[] = {
     {"eta_s", MEMBER_DOUBLE, AT(eta_s)},
     {0},
 };
+static const struct member pace_members[] = {
+    {"rpm", MEMBER_DOUBLE, AT(rpm)},
+    {"lowest_rpm", MEMBER_DOUBLE, AT(lowest_rpm)},
+    {"halved", MEMBER_I64, AT(halved)},
+    {"throttled", MEMBER_I64, AT(throttled)},
+    {0},
+};
 static const struct member record_members[] = {
     {"known", MEMBER_I64, AT(known)},
     {"total", MEMBER_I64, AT(total)},
@@ -114,13 +121,15 @@ static char *read_end(struct str json, const char *name)
 
 bool shown_job_read(struct str json, struct shown_job *out, struct err *err)
 {
-    struct str records;
+    struct str records, pace;
     struct shown_job job = {.total = -1, .eta_s = -1};
     if (!json_check(json, NULL, NULL) || json_type_of(json) != JSON_OBJECT)
         return err_set(err, ERR_INTERNAL, "the server's answer is no job");
     read_members(json, members, &job);
     if (json_find(json, "records", &records) && json_type_of(records) == JSON_OBJECT)
         read_members(records, record_members, &job);
+    if (json_find(json, "pace", &pace) && json_type_of(pace) == JSON_OBJECT)
+        read_members(pace, pace_members, &job);
     job.source = read_end(json, "source");
     job.sink = read_end(json, "sink");
     if (!job.name || !job.state) {

@@ -16,7 +16,10 @@ struct shown_job {
     int64_t skipped, in_flight, waiting;              /* in_flight, waiting: the parts of served */
     int64_t done_before, duplicates, left_out, no_id; /* passed over, see op.h */
     double lease_s, rate_per_s, eta_s;                /* eta_s -1, total -1: not known */
-    double rpm;                                       /* starts a minute at present; 0: no limit */
+    /* Starts a minute at present, 0: no limit; how low that fell, 0: it did not; how often it was
+     * halved, and a service said that it was too much. */
+    double rpm, lowest_rpm;
+    int64_t halved, throttled;
 };
 
 /* From the JSON object. ERR_INTERNAL when it is none of a job. */

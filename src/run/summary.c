@@ -51,6 +51,21 @@ static void line_time(const struct summary *s, FILE *out)
     fputc('\n', out);
 }
 
+/* What an adaptive run found the service to take. */
+static void line_pace(const struct summary *s, FILE *out)
+{
+    char count[COUNT_TEXT_SIZE];
+    if (s->throttled <= 0)
+        return;
+    count_text(s->throttled, count);
+    fprintf(out, "  %-10s%s time%s", "throttled", count, s->throttled == 1 ? "" : "s");
+    if (s->lowest_rpm > 0)
+        fprintf(out, ", down to %.6g starts a minute", s->lowest_rpm);
+    if (s->lowest_rpm > 0 && s->figures.rpm > 0)
+        fprintf(out, ", %.6g at the end", s->figures.rpm);
+    fputc('\n', out);
+}
+
 void summary_print(const struct summary *s, FILE *out)
 {
     const struct progress_figures *f = &s->figures;
@@ -62,10 +77,8 @@ void summary_print(const struct summary *s, FILE *out)
     line_count_if_any(out, "left", s->unread);
     line_count_if_any(out, "doubles", s->duplicates);
     line_count_if_any(out, "repeats", s->repeats);
-    line_count_if_any(out, "retries", s->retries);
     line_count_if_any(out, "deaths", s->deaths);
-    if (s->found_rpm > 0)
-        fprintf(out, "  %-10s%.6g starts a minute\n", "found", s->found_rpm);
+    line_pace(s, out);
     line_time(s, out);
     line_text(out, "output", s->output);
     if (f->failed > 0)
@@ -120,9 +133,10 @@ void summary_json(const struct summary *s, struct buf *out)
         json_out_null(&o);
     add_i64(&o, "duplicates", s->duplicates);
     add_i64(&o, "repeats", s->repeats);
-    add_i64(&o, "retries", s->retries);
     add_i64(&o, "deaths", s->deaths);
-    add_double(&o, "found_rpm", s->found_rpm > 0 ? s->found_rpm : (double)NAN);
+    add_i64(&o, "throttled", s->throttled);
+    add_double(&o, "lowest_rpm", s->lowest_rpm > 0 ? s->lowest_rpm : (double)NAN);
+    add_double(&o, "rpm", f->rpm > 0 ? f->rpm : (double)NAN);
     add_instant(&o, "started_at", s->started_at_us);
     add_instant(&o, "ended_at", s->ended_at_us);
     add_double(&o, "elapsed_s", s->elapsed_s);

@@ -12,8 +12,9 @@ struct summary {
     struct progress_figures figures;
     int64_t unread;     /* known and not settled */
     int64_t duplicates; /* records passed over: an earlier one has their id */
-    int64_t repeats, retries, deaths;
-    double found_rpm; /* what an adaptive run found the service to take; 0: nothing */
+    int64_t repeats, deaths;
+    int64_t throttled; /* how often a service said that it was too much */
+    double lowest_rpm; /* to which the rate fell; 0: it did not */
     int64_t started_at_us, ended_at_us;
     double elapsed_s;
     int exit_status;

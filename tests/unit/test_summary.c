@@ -16,13 +16,19 @@
 static const struct summary whole = {
     .outcome = "failed",
     .reason = "3 records failed; the list is in out.errors.jsonl",
-    .figures = {.done = 1200, .failed = 3, .skipped = 2, .before = 7, .total = 1212, .eta_s = -1},
+    .figures = {.done = 1200,
+                .failed = 3,
+                .skipped = 2,
+                .before = 7,
+                .total = 1212,
+                .eta_s = -1,
+                .rpm = 480},
     .unread = 1,
     .duplicates = 8,
     .repeats = 4,
-    .retries = 5,
     .deaths = 6,
-    .found_rpm = 480,
+    .throttled = 5,
+    .lowest_rpm = 120,
     .started_at_us = 1000000,
     .ended_at_us = 13500000,
     .elapsed_s = 12.5,
@@ -55,9 +61,8 @@ static void people_get_a_table_of_what_there_is(void **state)
                               "  left      1\n"
                               "  doubles   8\n"
                               "  repeats   4\n"
-                              "  retries   5\n"
                               "  deaths    6\n"
-                              "  found     480 starts a minute\n"
+                              "  throttled 5 times, down to 120 starts a minute, 480 at the end\n"
                               "  time      12.50 s (96/s)\n"
                               "  output    out.jsonl\n"
                               "  errors    out.errors.jsonl\n"
@@ -98,20 +103,21 @@ static void programs_get_every_member(void **state)
         out.data,
         "{\"outcome\":\"failed\",\"reason\":\"3 records failed; the list is in out.errors.jsonl\","
         "\"exit_status\":1,\"function\":\"task.py\",\"done\":1200,\"failed\":3,\"skipped\":2,"
-        "\"before\":7,\"left\":1,\"total\":1212,\"duplicates\":8,\"repeats\":4,\"retries\":5,"
+        "\"before\":7,\"left\":1,\"total\":1212,\"duplicates\":8,\"repeats\":4,"
         "\"deaths\":6,"
-        "\"found_rpm\":480,\"started_at\":\"1970-01-01T00:00:01.000Z\","
+        "\"throttled\":5,\"lowest_rpm\":120,\"rpm\":480,\"started_at\":\"1970-01-01T00:00:01."
+        "000Z\","
         "\"ended_at\":\"1970-01-01T00:00:13.500Z\",\"elapsed_s\":12.5,\"output\":\"out.jsonl\","
         "\"errors\":\"out.errors.jsonl\",\"log\":\"run.log\"}\n");
     out.len = 0;
     s.figures.total = -1;
-    s.found_rpm = 0;
+    s.lowest_rpm = 0;
     s.log = NULL;
     summary_json(&s, &out);
     struct str json = str_trim(buf_str(&out)), value;
     assert_true(json_check(json, NULL, NULL));
     assert_true(json_find(json, "total", &value) && str_is(value, "null"));
-    assert_true(json_find(json, "found_rpm", &value) && str_is(value, "null"));
+    assert_true(json_find(json, "lowest_rpm", &value) && str_is(value, "null"));
     assert_true(json_find(json, "log", &value) && str_is(value, "null"));
 }
 
