@@ -293,9 +293,10 @@ static void died(struct child *c, enum child_state before, int status)
     describe_end(status, how, sizeof how);
     s->deaths++;
     c->deaths = c->ready ? 0 : c->deaths + 1;
-    s->plan.hooks->died(s->plan.context, c->number, how, c->lease,
-                        before != CHILD_LEAVING && before != CHILD_ENDED && !s->stopping);
-    if (!s->stopping && (c->deaths >= DEATHS_MAX || (before == CHILD_STARTING && !s->said_hello)))
+    bool leaves = s->stopping || before == CHILD_LEAVING || before == CHILD_ENDED;
+    bool hopeless = c->deaths >= DEATHS_MAX || (before == CHILD_STARTING && !s->said_hello);
+    s->plan.hooks->died(s->plan.context, c->number, how, c->lease, !leaves && !hopeless);
+    if (!leaves && hopeless)
         give_up(c, before, how);
 }
 

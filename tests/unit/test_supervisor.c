@@ -227,7 +227,7 @@ static void who_never_says_hello_ends_the_run(void **state)
     struct world w;
     begin(&w, "echo last words; exit 3");
     until_over(&w);
-    assert_told(&w, "1: last words|died 1 ended with status 3 lease none replaced|");
+    assert_told(&w, "1: last words|died 1 ended with status 3 lease none|");
     assert_int_equal(supervisor_failure(w.supervisor)->code, ERR_IO);
     assert_string_equal(supervisor_failure(w.supervisor)->text,
                         "the worker process ended with status 3 before it said a word: last words");
