@@ -196,9 +196,9 @@ bool line_program_read(struct line_program *p, struct err *err)
 
 bool line_program_line(struct line_program *p, struct str *line)
 {
-    const char *from = p->got.data + p->searched;
-    const char *end =
-        p->searched < p->got.len ? memchr(from, '\n', p->got.len - p->searched) : NULL;
+    if (p->searched == p->got.len)
+        return false;
+    const char *end = memchr(p->got.data + p->searched, '\n', p->got.len - p->searched);
     if (!end) {
         p->searched = p->got.len;
         return false;
@@ -210,7 +210,8 @@ bool line_program_line(struct line_program *p, struct str *line)
 
 struct str line_program_rest(const struct line_program *p)
 {
-    return (struct str){p->got.data + p->at, p->got.len - p->at};
+    size_t left = p->got.len - p->at;
+    return (struct str){left ? p->got.data + p->at : NULL, left};
 }
 
 int64_t line_program_printed(const struct line_program *p)
