@@ -14,6 +14,7 @@ enum {
     AGAIN_FIRST_US = 50000,  /* waits before something is sent again: the first */
     AGAIN_MOST_US = 5000000, /* and the longest */
     PATIENCE_US = 60000000,  /* a server that is away so long is gone */
+    RELEASE_US = 2000000,    /* how long the answer to a release is waited for */
     BODY_MAX_BYTES = 32 << 20
 };
 
@@ -426,21 +427,32 @@ bool work_session_settle(struct work_session *s, struct outcomes *o, struct err 
     return send_settle(s, t, err);
 }
 
+/* Sends the release and waits a moment for its answer; not reached, the lease ends by itself. */
+static bool release(struct work_session *s, struct str body, struct err *err)
+{
+    int64_t until_us = clock_now().mono_us + RELEASE_US, now_us = 0;
+    if (!call_begin(s->extend, "POST", s->release_path, body, err))
+        return false;
+    while (!call_ended(s->extend) && (now_us = clock_now().mono_us) < until_us)
+        if (!client_wait(s->client, NULL, 0, until_us - now_us, err))
+            return false;
+    return true;
+}
+
 void work_session_leave(struct work_session *s)
 {
     struct err ignored;
-    OWNED_BUF struct buf body;
     struct json_out o;
     OWNED_MEM char *lease = TAKE(s->lease);
-    buf_init(&body, BODY_MAX_BYTES);
     lose(s);
     if (!lease)
         return;
-    json_out_init(&o, &body);
+    s->extend_body.len = 0;
+    json_out_init(&o, &s->extend_body);
     json_out_open(&o, '{');
     json_out_name(&o, "lease");
     json_out_text(&o, lease);
     json_out_close(&o, '}');
-    /* Not reached, it ends by itself after LEASE_S. */
-    (void)!client_ask(s->client, "POST", s->release_path, buf_str(&body), NULL, &ignored);
+    (void)!release(s, buf_str(&s->extend_body), &ignored);
+    give_up(&s->extend, s->client);
 }

@@ -57,7 +57,7 @@ size_t work_session_settling(const struct work_session *s);
 /* Sends what is in `o`, which is exchanged for an empty one. */
 MUST_CHECK bool work_session_settle(struct work_session *s, struct outcomes *o, struct err *err);
 /* Gives up what is on its way and releases the lease: what it still holds is served again, unspent.
- * Waits for the answer, which nobody needs. */
+ * Waits a moment for the answer. */
 void work_session_leave(struct work_session *s);
 
 #endif
