@@ -81,7 +81,10 @@ def test_ordered_output(folder: RunFolder) -> None:
 def test_a_csv_file(folder: RunFolder) -> None:
     folder.write("in.csv", "id,name\n1,Ada\n2,Bob\n")
     folder.go("--exec", "cat", "--input", "in.csv", "--output", "out.jsonl")
-    assert sorted(folder.records("out.jsonl")) == [[1, "Ada"], [2, "Bob"]]
+    assert by_id(folder.records("out.jsonl")) == [
+        {"id": 1, "name": "Ada"},
+        {"id": 2, "name": "Bob"},
+    ]
 
 
 def test_failures_and_skips_are_told_apart(folder: RunFolder) -> None:
