@@ -51,7 +51,7 @@ TASK = """
         pass
 
     @retry_with_backoff(retries=2, initial_delay=5)
-    async def process_record(record: Dict[str, Any], context: Dict[str, Any]) -> Dict[str, Any]:
+    async def process_record(record: Dict[str, Any], context: dict) -> Dict[str, Any] | None:
         from utils import of_mine
         await logger.warning("record %s", record["ip"])
         logger.debug("not wanted")

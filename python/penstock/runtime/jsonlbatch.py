@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 from ..outcome import retry
@@ -238,6 +238,12 @@ class _Missing(MetaPathFinder):
         return importlib.util.spec_from_loader(fullname, _Given(module))
 
 
+def compile_leniently(path: Path) -> CodeType:
+    """A file's code; before Python 3.10 without evaluating annotations, such as `str | None`."""
+    flags = 0 if sys.version_info >= (3, 10) else __future__.annotations.compiler_flag
+    return compile(path.read_bytes(), str(path), "exec", flags, dont_inherit=True)
+
+
 class _Config(Loader):
     """Loads config.py and completes its settings. `told` are those that it has itself."""
 
@@ -250,10 +256,7 @@ class _Config(Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         module.__file__ = str(self._path)
-        # `str | None` in a class body is an error before Python 3.10, unless nobody evaluates it.
-        flags = 0 if sys.version_info >= (3, 10) else __future__.annotations.compiler_flag
-        code = compile(self._path.read_bytes(), str(self._path), "exec", flags, dont_inherit=True)
-        exec(code, module.__dict__)
+        exec(compile_leniently(self._path), module.__dict__)
         self.told = _told(module)
         _complete(module)
         level = self.told.get("LOG_LEVEL")

@@ -164,7 +164,13 @@ def _import_file(file: Path) -> ModuleType:
         raise TargetError(f"{file}: is no Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except TypeError as error:
+        # `dict | None` in an annotation is an error before Python 3.10, unless nobody evaluates it.
+        if sys.version_info >= (3, 10) or "|" not in str(error):
+            raise
+        exec(jsonlbatch.compile_leniently(file), module.__dict__)
     return module
 
 
