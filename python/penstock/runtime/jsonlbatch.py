@@ -241,7 +241,8 @@ class _Missing(MetaPathFinder):
 def compile_leniently(path: Path) -> CodeType:
     """A file's code; before Python 3.10 without evaluating annotations, such as `str | None`."""
     flags = 0 if sys.version_info >= (3, 10) else __future__.annotations.compiler_flag
-    return compile(path.read_bytes(), str(path), "exec", flags, dont_inherit=True)
+    code: CodeType = compile(path.read_bytes(), str(path), "exec", flags, dont_inherit=True)
+    return code
 
 
 class _Config(Loader):
