@@ -112,10 +112,18 @@ static void on_log(void *context, int number, struct str body)
     log_end(line);
 }
 
+/* An event that the person is told of in other words: for the file alone, NULL when there is none.
+ */
+static struct log_line *log_to_file(const struct run_session *r, enum log_level level,
+                                    const char *event)
+{
+    return r->log_fd >= 0 ? log_begin(level, event) : NULL;
+}
+
 static void on_died(void *context, int number, const char *how, const char *lease, bool replaced)
 {
     struct run_session *r = context;
-    struct log_line *line = log_begin(LOG_WARN, "worker.died");
+    struct log_line *line = log_to_file(r, LOG_WARN, "worker.died");
     log_value(line, "worker", "%d", number);
     log_value(line, "how", "%s", how);
     log_end(line);
@@ -139,7 +147,7 @@ static void on_recycled(void *context, int number, int64_t ran)
 static void on_failed(void *context, const char *where, const char *text, const char *traceback)
 {
     struct run_session *r = context;
-    struct log_line *line = log_begin(LOG_ERROR, "worker.failed");
+    struct log_line *line = log_to_file(r, LOG_ERROR, "worker.failed");
     log_value(line, "where", "%s", where);
     log_value(line, "reason", "%s", text);
     log_end(line);
