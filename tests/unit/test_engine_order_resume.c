@@ -20,6 +20,13 @@ static void hold_the_last(struct bench *b)
     reopen_engine(b);
 }
 
+static void assert_held(struct bench *b, int64_t count)
+{
+    struct job_view view = view_of(b, "job");
+    assert_int_equal(view.held, count);
+    job_view_release(&view);
+}
+
 static void what_is_held_finds_its_record_under_another_number(void **state)
 {
     struct bench *b = *state;
@@ -37,7 +44,7 @@ static void what_is_held_finds_its_record_under_another_number(void **state)
     SETTLE(b, 3, B);
     assert_text(b, "data/out.jsonl", A "\n" C "\n" D "\n" B "\n");
     assert_over(b);
-    assert_int_equal(view_of(b, "job").held, 0);
+    assert_held(b, 0);
 }
 
 static void many_runs_in_a_row_lose_nothing(void **state)
@@ -93,7 +100,7 @@ static void what_is_in_the_output_already_is_not_written_again(void **state)
             resume(b);
         assert_over(b);
         assert_text(b, "data/out.jsonl", A "\n" B "\n" C "\n");
-        assert_int_equal(view_of(b, "job").held, 0);
+        assert_held(b, 0);
         control(b, "job", CONTROL_DELETE);
         assert_int_equal(unlink(path_of(b, "data/out.jsonl")), 0);
     }
