@@ -99,6 +99,19 @@ def test_a_batch_function_gets_lists_and_gives_lists(case: RuntimeCase, kind: st
     assert sorted([*engine.results, 3, 4]) == list(range(20))
 
 
+def test_batches_are_whole_though_records_come_one_by_one(case: RuntimeCase) -> None:
+    source = """
+        async def process_record(records, context):
+            return [len(records)] * len(records)
+    """
+    case.file("task.py", source)
+    engine = case.engine(RECORDS[:50], starts={"first_s": 0.0, "every_s": 0.001})
+    engine.most = 1
+    assert case.start("task.py", "--batch-size", "10").go(engine.url).end() == 0
+    assert len(engine.results) == 50
+    assert list(engine.results.values()).count(10) >= 30
+
+
 def test_a_batch_of_the_wrong_length_fails_its_records(case: RuntimeCase) -> None:
     source = "def process_record(records, context): return records[1:]"
     engine = case.run(source, RECORDS[:4], "--batch-size", "4")

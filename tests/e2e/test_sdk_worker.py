@@ -440,6 +440,24 @@ def test_shares_may_shrink_and_grow(case: RuntimeCase) -> None:
     assert max(engine.results[n] for n in range(180, 200)) > 2
 
 
+def test_a_worker_without_a_slot_waits_for_one(case: RuntimeCase) -> None:
+    case.file("task.py", "async def process_record(record, context): return record['id']")
+    engine = case.engine(RECORDS[:40], slots=5)
+    engine.most = 10
+    claims: list[Any] = []
+
+    def before(verb: str, body: Any) -> None:
+        if verb == "claim":
+            claims.append(body)
+            # None for a while, and nothing to do meanwhile.
+            engine.answer["slots"] = 0 if 2 <= len(claims) < 8 else 5
+            engine.most = 0 if 2 <= len(claims) < 8 else 10
+
+    engine.before = before
+    assert case.start().go(engine.url).end() == 0
+    assert len(engine.results) == 40 and len(claims) > 8
+
+
 def test_a_record_that_must_run_alone_does(case: RuntimeCase) -> None:
     source = """
         import asyncio

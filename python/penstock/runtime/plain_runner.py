@@ -16,7 +16,7 @@ from collections import deque
 from contextvars import copy_context
 from typing import Any
 
-from .runner import Hand, Runner, batch_results, take_batch
+from .runner import Hand, Runner, batch_results
 from .supply import Pair
 
 Outcome = tuple[Hand, list[Pair], list[Any]]
@@ -38,7 +38,7 @@ class PlainRunner(Runner):
     def kick(self) -> None:
         supply = self._supply
         while supply.startable() > 0:
-            pairs = take_batch(supply, self._size or 1)
+            pairs = supply.take()
             if not pairs:
                 break
             supply.live += 1

@@ -271,10 +271,6 @@ class Runner:
 class BatchRunner(Runner):
     """The same for a coroutine that takes a list of records and gives as many results."""
 
-    def __init__(self, size: int, *args: Any) -> None:
-        super().__init__(*args)
-        self._size = size
-
     async def _drive(self, hand: Hand) -> None:
         supply = self._supply
         clean = copy_context()
@@ -284,7 +280,7 @@ class BatchRunner(Runner):
             while supply.pending and supply.live <= supply.slots:
                 if now > self._turn_ends_s and not self._open_turn(now):
                     break
-                pairs = take_batch(supply, self._size)
+                pairs = supply.take()
                 if not pairs:
                     break
                 hand.pairs, hand.pair, hand.began_s = pairs, pairs[0], now
@@ -305,14 +301,6 @@ class BatchRunner(Runner):
                 now = time.monotonic()
         finally:
             self._ended(hand)
-
-
-def take_batch(supply: Supply, size: int) -> list[Pair]:
-    """Up to `size` records whose time has come."""
-    pairs: list[Pair] = []
-    while supply.pending and len(pairs) < size and (not supply.paced or supply.due()):
-        pairs.append(supply.pending.popleft())
-    return pairs
 
 
 def batch_results(results: Any, count: int) -> list[Any]:

@@ -23,6 +23,8 @@ from .session import Claimed
 CLOSEST = 0.996
 LATE_S = 0.004
 TOO_LATE_S = 0.005
+# A batch waits so long for what it lacks, and for its times, if there is a pace.
+LINGER_S = 0.03
 
 Pair = list[Any]  # [number, record]
 
@@ -30,7 +32,9 @@ Pair = list[Any]  # [number, record]
 class Supply:
     """The records that are held and not started. For the loop's thread."""
 
-    def __init__(self, wake: Callable[[], None], on_late: Callable[[], None]) -> None:
+    def __init__(
+        self, batch_size: int, wake: Callable[[], None], on_late: Callable[[], None]
+    ) -> None:
         #: Pairs [number, record], in the order in which they are to start.
         self.pending: deque[Pair] = deque()
         #: How many may run at once, and how many do.
@@ -39,6 +43,10 @@ class Supply:
         self.paced = False
         #: Whether others work for the job, too.
         self.others = False
+        #: Records a call; 0: one, as it is.
+        self._batch_size = batch_size
+        #: Since when records wait for the rest of their batch.
+        self._since_s = 0.0
         self._wake = wake
         self._on_late = on_late
         self._times: deque[float] = deque()
@@ -48,6 +56,8 @@ class Supply:
 
     def add(self, claimed: Claimed) -> None:
         """Takes what a claim brought. `slots` is the caller's to set."""
+        if not self.pending:
+            self._since_s = time.monotonic()
         if claimed.every_s > 0 and claimed.records:
             if not self.paced:
                 now = time.monotonic()
@@ -74,10 +84,48 @@ class Supply:
 
     def startable(self) -> int:
         """How many records may start now, as far as places and the next one's time allow."""
+        if self._batch_size:
+            batches = -(-len(self.pending) // self._batch_size)
+            count = min(batches, self.slots - self.live)
+            return count if count > 0 and self._batch_ready(time.monotonic()) else 0
         count = min(len(self.pending), self.slots - self.live)
         if count > 0 and self.paced and not self._due(time.monotonic()):
             return 0
         return max(count, 0)
+
+    def take(self) -> list[Pair]:
+        """The records of one call that may start now; none when there is none."""
+        if not self._batch_size:
+            if not self.pending or (self.paced and not self.due()):
+                return []
+            return [self.pending.popleft()]
+        now = time.monotonic()
+        if not self._batch_ready(now):
+            return []
+        self._since_s = now
+        count = min(self._batch_size, len(self.pending))
+        if self.paced:
+            for _ in range(count):
+                self._times.popleft()
+        return [self.pending.popleft() for _ in range(count)]
+
+    def _batch_ready(self, now: float) -> bool:
+        """Whether a call's records are here and their times have come.
+
+        Fewer than a whole batch are enough when no more have come in the time in which they should.
+        """
+        count = min(self._batch_size, len(self.pending))
+        if not count:
+            return False
+        at_s = now
+        if count < self._batch_size:
+            paced_s = 1.5 * self._batch_size * self._every_s if self.paced else 0.0
+            at_s = self._since_s + LINGER_S + paced_s
+        if self.paced:
+            at_s = max(at_s, self._times[count - 1])
+        if at_s > now:
+            self._arm(at_s - now)
+        return at_s <= now
 
     def due(self) -> bool:
         """Whether the next record's time has come. It is then taken as started. Only if paced."""
@@ -100,9 +148,12 @@ class Supply:
         wait_s = self._next_s() - now
         if wait_s <= 0:
             return True
+        self._arm(wait_s)
+        return False
+
+    def _arm(self, wait_s: float) -> None:
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(wait_s, self._fire)
-        return False
 
     def _give_back(self, before_s: float) -> None:
         """Lets go of what should have begun before that; its owner tells the server."""

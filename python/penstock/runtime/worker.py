@@ -48,7 +48,7 @@ class Worker:
         self._session = Session(
             go["server"], go.get("key"), go.get("token"), go["job"], go.get("worker") or "python"
         )
-        self._supply = Supply(self._kick, self._late)
+        self._supply = Supply(target.batch_size, self._kick, self._late)
         self._desk = Desk(self._session, channel, self._change, self._lost)
         self._runner = self._make_runner(float(go.get("timeout_s") or 0))
         self._default_slots = int(go.get("slots_hint") or SLOTS_DEFAULT)
@@ -117,7 +117,7 @@ class Worker:
         rest = (target.function, self._supply, self._desk, timeout_s, self._change)
         if not target.waits:
             return PlainRunner(target.batch_size, *rest)
-        return BatchRunner(target.batch_size, *rest) if target.batch_size else Runner(*rest)
+        return BatchRunner(*rest) if target.batch_size else Runner(*rest)
 
     # ---- claiming
 
@@ -207,7 +207,11 @@ class Worker:
         if self._max_records:
             target = min(target, self._max_records - self._claimed)
         held = len(supply.pending)
-        if held > target // 2 or self._desk.waiting > 4 * max(target, self._last_claim):
+        if target == 0 and supply.live == 0:
+            target = size  # no place at the moment: to wait for one is to claim
+        if (held >= size and held > target // 2) or self._desk.waiting > 4 * max(
+            target, self._last_claim
+        ):
             return 0
         return max(target - held, 0)
 
