@@ -86,6 +86,7 @@ static bool recognise(struct source_bytes *b, struct err *err)
     if (!read_raw(b, first, sizeof first, &got, err))
         return false;
     b->raw_at = 0;
+    b->allowed += (int64_t)got; /* a look is no reading: it is made again until it tells */
     size_t gzip_len = got < 2 ? got : 2;
     if (memcmp(first, gzip_magic, gzip_len) == 0)
         b->kind = COMPRESS_GZIP, b->known = got >= 2;
