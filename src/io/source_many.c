@@ -377,6 +377,50 @@ static bool many_check_inputs(struct source *s, const char *before, struct err *
     return true;
 }
 
+/* One file of the list. */
+struct named {
+    dev_t device;
+    ino_t inode;
+    size_t at;
+};
+
+static int by_file(const void *a, const void *b)
+{
+    const struct named *x = a, *y = b;
+    if (x->device != y->device)
+        return x->device < y->device ? -1 : 1;
+    return (x->inode > y->inode) - (x->inode < y->inode);
+}
+
+/* A file that is named twice, perhaps by a pattern and by itself, would be done twice. */
+static bool check_named_once(const struct source_many *m, struct named *names, struct err *err)
+{
+    qsort(names, m->count, sizeof *names, by_file);
+    for (size_t i = 1; i < m->count; i++)
+        if (by_file(&names[i - 1], &names[i]) == 0)
+            return err_set(err, ERR_INVALID, "%s and %s, two of the inputs, are one file",
+                           data_spec_input(&m->spec, names[i - 1].at),
+                           data_spec_input(&m->spec, names[i].at));
+    return true;
+}
+
+/* Looks at each file once: whether it can be read, and how long it is. */
+static bool look_at_files(struct source_many *m, struct err *err)
+{
+    OWNED_MEM struct named *names = xcalloc(m->count, sizeof *names);
+    for (size_t i = 0; i < m->count; i++) {
+        OWNED(source) struct source *file = NULL;
+        struct stat st;
+        if (!open_file(m, i, &file, err))
+            return false;
+        if (fstat(source_fd(file), &st))
+            return err_errno(err, errno, "%s", source_name(file));
+        m->sizes[i] = st.st_size;
+        names[i] = (struct named){st.st_dev, st.st_ino, i};
+    }
+    return check_named_once(m, names, err);
+}
+
 bool source_many_open(const struct data_spec *spec, const struct folders *folders,
                       struct source **out, struct err *err)
 {
@@ -401,11 +445,8 @@ bool source_many_open(const struct data_spec *spec, const struct folders *folder
     data_spec_copy(&m->spec, spec);
     m->count = data_spec_input_count(spec);
     m->sizes = xcalloc(m->count, sizeof *m->sizes);
-    for (size_t i = 0; i < m->count; i++) {
-        OWNED(source) struct source *file = NULL;
-        if (!open_file(m, i, &file, err) || !size_of(file, &m->sizes[i], err))
-            return false;
-    }
+    if (!look_at_files(m, err))
+        return false;
     *out = TAKE(s);
     return true;
 }

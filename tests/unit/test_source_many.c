@@ -220,6 +220,18 @@ static void one_that_cannot_be_opened_is_named(void **state)
     assert_error(t, ERR_INVALID, "no reader for the format none");
 }
 
+static void a_file_that_is_named_twice_is_refused(void **state)
+{
+    struct temp *t = *state;
+    struct source *s = NULL;
+    temp_write(t, "a", "1\n");
+    temp_write(t, "b", "2\n");
+    OWNED_MEM char *whole = xstrdup(temp_path(t, "a"));
+    INPUTS(t, "a", "b", whole);
+    assert_false(source_open(&t->spec, t->folders, &s, &t->err));
+    assert_error(t, ERR_INVALID, "two of the inputs, are one file");
+}
+
 static void one_that_goes_or_changes_while_it_is_read_fails(void **state)
 {
     struct temp *t = *state;
@@ -365,6 +377,7 @@ int main(void)
         UNIT(pauses_change_nothing),
         UNIT(size_and_progress_are_those_of_all),
         UNIT(one_that_cannot_be_opened_is_named),
+        UNIT(a_file_that_is_named_twice_is_refused),
         UNIT(one_that_goes_or_changes_while_it_is_read_fails),
         UNIT(damage_in_one_is_told_with_its_name),
         UNIT(further_files_and_a_longer_last_one_are_growth),
