@@ -71,9 +71,10 @@ struct run {
 static void run_release(struct run *r)
 {
     shown_job_release(&r->end);
-    run_session_free(r->session);
+    run_session_end(r->session);
     client_free(r->client);
     run_place_free(r->place);
+    run_session_free(r->session);
     run_worker_release(&r->worker);
     run_settings_release(&r->settings);
     if (r->key)

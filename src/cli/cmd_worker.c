@@ -34,8 +34,9 @@ struct worker {
 static void worker_release(struct worker *w)
 {
     shown_job_release(&w->end);
-    run_session_free(w->session);
+    run_session_end(w->session);
     client_free(w->client);
+    run_session_free(w->session);
     run_worker_release(&w->process);
     run_settings_release(&w->settings);
     if (w->key)

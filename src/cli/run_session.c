@@ -84,13 +84,20 @@ bool run_session_open(const struct run_settings *settings, const struct run_work
     return true;
 }
 
+void run_session_end(struct run_session *r)
+{
+    if (!r)
+        return;
+    supervisor_free(TAKE(r->supervisor));
+    call_free(TAKE(r->report));
+    call_free(TAKE(r->release));
+}
+
 void run_session_free(struct run_session *r)
 {
     if (!r)
         return;
-    supervisor_free(r->supervisor);
-    call_free(r->report);
-    call_free(r->release);
+    run_session_end(r);
     progress_free(r->progress);
     log_set_fd(STDERR_FILENO);
     fd_drop(&r->signal_fd);

@@ -19,7 +19,9 @@ struct run_session;
 MUST_CHECK bool run_session_open(const struct run_settings *settings,
                                  const struct run_worker *worker, struct run_session **out,
                                  struct err *err);
-/* Kills what still runs. */
+/* Kills what still runs and asks the server nothing more: before its client goes. */
+void run_session_end(struct run_session *r); /* NULL is fine */
+/* The same, and closes the log: after every other thread that may log. */
 void run_session_free(struct run_session *r);
 DEFINE_OWNED(run_session)
 

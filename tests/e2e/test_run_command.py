@@ -648,9 +648,11 @@ def test_a_function_that_blocks_its_process_is_found(real: RunCommand) -> None:
 
 def test_a_process_that_grows_is_replaced(real: RunCommand) -> None:
     real.task(
+        "import asyncio\n"
         "hoard = []\n"
         "async def process_record(record, context):\n"
         "    hoard.append(b'x' * (8 << 20))\n"
+        "    await asyncio.sleep(0.12)\n"  # longer than it takes until memory is looked at again
         "    return record\n"
     )
     ended = real.run("--max-memory-per-process", "70M", "--concurrency", "1", "--log", "run.log")
