@@ -1,27 +1,30 @@
 /* id_set.c: see id_set.h.
  *
  * A slot is 16 bytes: the hash with its lowest bits given to the flags; four of them fill a cache
- * line and are looked at together. Each table is filled to three quarters and then made a third
- * larger: that keeps the whole within 16 / 0.56 bytes an id, and all tables, being chosen by the
+ * line and are looked at together. Each table is filled to three quarters and then made two fifths
+ * larger: that keeps the whole within 30 bytes an id, and all tables, being chosen by the
  * hash, grow at about the same time, one after the other. */
 #include "core/id_set.h"
 
 #include "base/json.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <xxhash.h>
 
 enum {
-    SHARD_BITS = 10,
+    SHARD_BITS = 5,
     SHARDS = 1 << SHARD_BITS,
     FLAG_BITS = 7,
     FLAG_USED = 64, /* the slot holds an id, even one without any flag left */
     FLAG_MASK = (1 << FLAG_BITS) - 1,
     BUCKET_SLOTS = 4,
-    BUCKETS_MIN = 4
+    BUCKETS_MIN = 4,
+    LARGE_PAGE = 2 << 20
 };
 /* Whole numbers below 10^18 are hashed as such, larger ones by their digits. */
 #define SMALL_DIGITS 18
@@ -147,6 +150,7 @@ struct bucket {
 struct shard {
     struct bucket *buckets; /* within `memory`, at the start of a cache line */
     void *memory;
+    size_t mapped;        /* bytes of it when it is not the heap's, else 0 */
     uint32_t count, used; /* of buckets, of slots */
 };
 
@@ -154,6 +158,45 @@ struct id_set {
     struct shard shards[SHARDS];
     int64_t count;
 };
+
+/* A large table lies in large pages, where the system has them: else most looks at it would first
+ * wait for where it lies. Zeroed. */
+static bool map_large(struct shard *t)
+{
+    size_t bytes = (t->count * sizeof *t->buckets + LARGE_PAGE - 1) & ~(size_t)(LARGE_PAGE - 1);
+    char *all =
+        mmap(NULL, bytes + LARGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (all == MAP_FAILED)
+        return false;
+    size_t before = (LARGE_PAGE - (uintptr_t)all % LARGE_PAGE) % LARGE_PAGE;
+    if (before)
+        munmap(all, before);
+    munmap(all + before + bytes, LARGE_PAGE - before);
+    t->memory = all + before;
+    t->buckets = t->memory;
+    t->mapped = bytes;
+    t->count = (uint32_t)(bytes / sizeof *t->buckets);
+    if (madvise(t->memory, bytes, MADV_HUGEPAGE))
+        errno = 0; /* then they are small ones */
+    return true;
+}
+
+static void make_table(struct shard *t)
+{
+    const size_t line = sizeof *t->buckets;
+    if (t->count * line >= LARGE_PAGE && map_large(t))
+        return;
+    t->memory = xcalloc(t->count + 1, line);
+    t->buckets = (struct bucket *)(((uintptr_t)t->memory + line - 1) & ~(uintptr_t)(line - 1));
+}
+
+static void free_table(struct shard *t)
+{
+    if (t->mapped)
+        munmap(t->memory, t->mapped);
+    else
+        free(t->memory);
+}
 
 struct id_set *id_set_new(void)
 {
@@ -165,7 +208,7 @@ void id_set_free(struct id_set *s)
     if (!s)
         return;
     for (size_t i = 0; i < SHARDS; i++)
-        free(s->shards[i].memory);
+        free_table(&s->shards[i]);
     free(s);
 }
 
@@ -196,18 +239,16 @@ static struct slot *slot_of(const struct shard *t, struct id id)
 
 static void grow(struct shard *t)
 {
-    struct shard wider = {.count = t->count ? t->count + t->count / 3 + 1 : BUCKETS_MIN,
+    struct shard wider = {.count = t->count ? t->count + t->count / 5 * 2 + 1 : BUCKETS_MIN,
                           .used = t->used};
-    wider.memory = xcalloc(wider.count + 1, sizeof *wider.buckets);
-    wider.buckets = (struct bucket *)(((uintptr_t)wider.memory + sizeof *wider.buckets - 1) &
-                                      ~(uintptr_t)(sizeof *wider.buckets - 1));
+    make_table(&wider);
     for (uint32_t i = 0; i < t->count; i++)
         for (size_t k = 0; k < BUCKET_SLOTS; k++) {
             const struct slot *old = &t->buckets[i].slots[k];
             if (old->low & FLAG_USED)
                 *slot_of(&wider, (struct id){old->high, old->low}) = *old;
         }
-    free(t->memory);
+    free_table(t);
     *t = wider;
 }
 

@@ -38,6 +38,7 @@ struct data_job {
     /* Of a job whose records have ids (identity.h): */
     struct id_set *ids; /* NULL: its output was not looked through yet */
     struct id_form id_form;
+    int64_t ahead_bytes;   /* ids of the input are looked ahead for up to here */
     struct resume *resume; /* looks its output through; NULL when nothing does */
     bool untidy;           /* there are lines that may have to leave a file when the run is over */
     struct share share;    /* how much of it this run takes */

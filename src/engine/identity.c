@@ -8,7 +8,7 @@
 #include <endian.h>
 #include <stdlib.h>
 
-enum { DUPLICATES_TOLD = 10, HELD_MIN = 1024 };
+enum { DUPLICATES_TOLD = 10, AHEAD_BYTES = 4096, HELD_MIN = 1024 };
 
 void identity_form(const struct engine *e, struct data_job *job)
 {
@@ -64,6 +64,53 @@ static enum source_got without_id(struct engine *e, struct data_job *job,
     return SOURCE_BAD;
 }
 
+/* --- what is told by a line's beginning --- */
+
+/* Most files have their ids where the line before has it. The raw id that stands there, when it
+ * ends within the line; false: this line has to be read. */
+static bool guess_id(struct str line, struct str before, struct str *raw)
+{
+    if (line.len <= before.len || memcmp(line.ptr, before.ptr, before.len) != 0)
+        return false;
+    const char *value = line.ptr + before.len, *end = line.ptr + line.len, *p = value + 1;
+    if (*value == '"') {
+        p = memchr(p, '"', (size_t)(end - p));
+        if (!p || memchr(value, '\\', (size_t)(p - value)))
+            return false;
+        p++;
+    } else {
+        while (p < end && *p >= '0' && *p <= '9')
+            p++;
+    }
+    *raw = (struct str){value, (size_t)(p - value)};
+    return true;
+}
+
+/* The set is larger than any cache: a look at it waits for memory, unless it is told early. */
+static void look_ahead(struct data_job *job, const struct source_record *record)
+{
+    int64_t at = 0;
+    struct str ahead = source_ahead(job->reader, &at),
+               before = {record->json.ptr, (size_t)(record->id.ptr - record->json.ptr)};
+    if (job->ahead_bytes < at || job->ahead_bytes > at + (int64_t)ahead.len)
+        job->ahead_bytes = at;
+    size_t from = (size_t)(job->ahead_bytes - at);
+    while (from < AHEAD_BYTES && from < ahead.len) {
+        struct id id;
+        struct str raw;
+        const char *line = ahead.ptr + from, *end = memchr(line, '\n', ahead.len - from);
+        if (!end)
+            break;
+        if (guess_id((struct str){line, (size_t)(end - line)}, before, &raw) &&
+            id_of(raw, &job->id_form, &id))
+            id_set_prefetch(job->ids, id);
+        from = (size_t)(end + 1 - ahead.ptr);
+    }
+    job->ahead_bytes = at + (int64_t)from;
+}
+
+/* --- records --- */
+
 /* Most readers find it on their way. */
 static bool record_id(const struct data_job *job, const struct source_record *record,
                       struct id *out)
@@ -78,6 +125,8 @@ enum source_got identity_judge(struct engine *e, struct data_job *job, struct so
     struct id id;
     if (!record_id(job, record, &id))
         return without_id(e, job, record, as);
+    if (record->id.ptr)
+        look_ahead(job, record);
     *known = id_set_mark(job->ids, id, ID_SEEN);
     /* Its result waits for its turn since an earlier run. */
     if (!(*known & (ID_SEEN | ID_IN_OUTPUT)) && order_take_parked(job->order, id, record->number)) {

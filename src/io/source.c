@@ -35,7 +35,7 @@ bool source_open_file(const struct data_spec *spec, const char *path, enum data_
         return false;
     OWNED(source)
     struct source *s = csv ? source_csv_new(spec->chunk_rows, spec->csv_objects || spec->id_key)
-                            : source_jsonl_new();
+                           : source_jsonl_new();
     s->fd = TAKE_FD(fd);
     s->name = xstrdup(path);
     s->id_key = xstrdup_or_null(spec->id_key);
@@ -80,6 +80,14 @@ enum source_got source_next(struct source *s, struct source_record *out, struct 
     if (got == SOURCE_RECORD || got == SOURCE_BAD || got == SOURCE_TAIL)
         out->file = s->name;
     return got;
+}
+
+struct str source_ahead(const struct source *s, int64_t *at_bytes)
+{
+    *at_bytes = s->bytes.offset;
+    if (!s->ops->at_line || !s->ops->at_line(s))
+        return (struct str){NULL, 0};
+    return (struct str){source_bytes_at(&s->bytes), source_bytes_left(&s->bytes)};
 }
 
 struct place source_place(const struct source *s)

@@ -69,6 +69,10 @@ bool source_paused(const struct source *s);
 
 /* The next record. */
 enum source_got source_next(struct source *s, struct source_record *out, struct err *err);
+/* What was read already of the lines that come next, and where in the (decompressed) file they
+ * begin; borrowed until the next call. Empty in the middle of a line, and of formats whose records
+ * are not lines. */
+struct str source_ahead(const struct source *s, int64_t *at_bytes);
 /* Where a reader must start to get, sooner or later, the record that the next call would return. */
 struct place source_place(const struct source *s);
 /* Goes to a place that source_place gave for this input, at any time before. Compressed inputs are

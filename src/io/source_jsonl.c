@@ -194,6 +194,12 @@ static struct place jsonl_place(const struct source *s)
     return (struct place){j->number, bytes, j->number + 1};
 }
 
+static bool jsonl_at_line(const struct source *s)
+{
+    const struct source_jsonl *j = (const struct source_jsonl *)s;
+    return j->mode == LINE_NEW && !j->skip_lf && s->bytes.offset > 0;
+}
+
 static bool jsonl_seek(struct source *s, struct place place, struct err *err)
 {
     struct source_jsonl *j = jsonl_of(s);
@@ -241,6 +247,7 @@ struct source *source_jsonl_new(void)
                                           .seek = jsonl_seek,
                                           .skip_to = jsonl_skip_to,
                                           .number = jsonl_number,
+                                          .at_line = jsonl_at_line,
                                           .free = jsonl_free};
     struct source_jsonl *j = xcalloc(1, sizeof *j);
     j->base.ops = &ops;

@@ -14,6 +14,7 @@ struct source_ops {
     bool (*skip_to)(struct source *s, int64_t record, struct err *err);
     int64_t (*number)(const struct source *s); /* of the record that the next call would return */
     void (*free)(struct source *s);            /* frees `s` itself and what only the format knows */
+    bool (*at_line)(const struct source *s);   /* its bytes begin with a line; NULL: never */
     /* Of several inputs; NULL: of the one file. */
     bool (*fingerprint)(struct source *s, int64_t want_bytes, char print[65], int64_t *bytes,
                         struct err *err);

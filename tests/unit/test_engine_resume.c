@@ -251,6 +251,36 @@ static void a_restarted_engine_knows_its_ids_again(void **state)
     assert_served(b, 9, "[[7,{\"id\":7}]]");
 }
 
+/* Most lines are told by their beginnings; what looks alike and is not is read. */
+static void lines_that_only_begin_like_done_ones_are_read(void **state)
+{
+    struct bench *b = *state;
+    with_ids(b);
+    put(b, "data/out.jsonl",
+        "{\"id\":1}\n{\"id\":2}\n{\"id\":3}\n{\"id\":\"a\"}\n{\"id\":\"b\"}\n{\"id\":10}\n");
+    put(b, "data/in.jsonl",
+        "{\"id\":1}\n"
+        "{\"id\":2,\"x\":{\"id\":7},\"identity\":0,\"y\":\"id\"}\n" /* done */
+        "{\"id\":3,\"id\":20}\n"
+        "{\"id\":3,\"\\u0069d\":21}\n"
+        "{\"id\":10.5}\n"
+        "{\"id\":\"a\"}\n" /* done */
+        "{\"id\":\"a\\\\\"}\n"
+        "{\"id\":\"b\" , \"x\":1}\n" /* done */
+        "{\"id\":1e1}\n"             /* done */
+        "{\"id\":3}\r\n"             /* done */
+        "{\"id\":10,\"z\":1}\n"      /* twice */
+        "{\"id\":3}");               /* twice */
+    resume(b);
+    assert_served(b, 9,
+                  "[[2,{\"id\":3,\"id\":20}],[3,{\"id\":3,\"\\u0069d\":21}],[4,{\"id\":10.5}],"
+                  "[6,{\"id\":\"a\\\\\"}]]");
+    struct job_view v = view_of(b, "job");
+    assert_int_equal(v.done_before, 6);
+    assert_int_equal(v.duplicates, 2);
+    job_view_release(&v);
+}
+
 static void an_output_that_cannot_be_read_fails_the_job(void **state)
 {
     struct bench *b = *state;
@@ -349,6 +379,7 @@ int main(void)
         ENGINE_TEST(a_result_that_was_taken_back_is_not_noted),
         ENGINE_TEST(what_was_written_to_the_output_behind_our_back_counts),
         ENGINE_TEST(a_restarted_engine_knows_its_ids_again),
+        ENGINE_TEST(lines_that_only_begin_like_done_ones_are_read),
         ENGINE_TEST(an_output_that_cannot_be_read_fails_the_job),
         ENGINE_TEST(many_ids_are_looked_through_in_slices),
         ENGINE_TEST(a_job_can_be_stopped_while_its_output_is_looked_through),
