@@ -366,6 +366,31 @@ static void a_group_that_fails_puts_records_back_into_their_session(void **state
     op_release(&s.op);
 }
 
+static void an_error_on_the_way_gives_back_what_was_found_before_it(void **state)
+{
+    enum { LINES = 30000 };
+    struct bench *b = *state;
+    struct session s = {0};
+    struct op op;
+    start_lines(b, LINES);
+    session_claim(b, &s, LINES);
+    assert_int_equal(s.op.claim.count, LINES);
+    session_release(b, &s, false);
+    op_release(&s.op);
+    s.begun = false;
+    /* The last records are gone from the input. */
+    assert_int_equal(truncate(path_of(b, "data/in.jsonl"), INT64_C(12) * LINES * 3 / 4), 0);
+    prepare_session(&s, &op, LINES);
+    ask(b, &op);
+    assert_int_equal(op.err.code, ERR_CONFLICT);
+    assert_non_null(strstr(op.err.text, "it was changed"));
+    struct job_view view = view_of(b, "job");
+    assert_int_equal(view.served, 0);
+    assert_int_equal(view.unread, LINES);
+    job_view_release(&view);
+    op_release(&op);
+}
+
 static void nothing_is_kept_without_a_time_and_nothing_added_to_an_ordinary_lease(void **state)
 {
     struct bench *b = *state;
@@ -398,6 +423,7 @@ int main(void)
         ENGINE_TEST(the_record_that_kills_is_found_and_costs_no_other_an_attempt),
         ENGINE_TEST(a_death_beside_other_records_proves_nothing),
         ENGINE_TEST(a_group_that_fails_puts_records_back_into_their_session),
+        ENGINE_TEST(an_error_on_the_way_gives_back_what_was_found_before_it),
         ENGINE_TEST(nothing_is_kept_without_a_time_and_nothing_added_to_an_ordinary_lease),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
