@@ -161,7 +161,7 @@ bool call_end(struct call *call, long *status, struct buf *answer, struct err *e
 static void note_ended(struct client *c)
 {
     int left = 0;
-    for (const CURLMsg *m; (m = curl_multi_info_read(c->multi, &left));) {
+    for (const CURLMsg *m = NULL; (m = curl_multi_info_read(c->multi, &left));) {
         struct call *call = NULL;
         if (m->msg != CURLMSG_DONE)
             continue;
