@@ -57,7 +57,8 @@ struct exec_life {
     size_t ration;   /* so many of them this life is given */
     struct feed_window window;
     bool proven; /* it answers without being asked to */
-    bool told;   /* that it does not */
+    bool keeps;  /* it seemed to keep answers until its input ends */
+    bool told;   /* so was the person */
     int64_t ran, ever_answered, fruitless, failures_told;
     struct buf why; /* the last failure's reason */
     int64_t again_us, again_wait_us;
@@ -173,10 +174,12 @@ static size_t allowance(struct exec_life *l, int64_t now_us)
 /* Whether this life has got all it is to get. */
 static bool is_full_life(const struct exec_life *l)
 {
+    const struct queued_record *head = record_queue_head(l->plan.queue);
     if (l->begun == 0 || record_queue_is_torn(l->plan.queue))
         return false;
     return l->winding_up || l->retiring || (l->suspects && (size_t)l->begun >= l->ration) ||
-           (l->plan.max_records && l->begun >= l->plan.max_records);
+           (l->plan.max_records && l->begun >= l->plan.max_records) ||
+           (head && head->alone && l->keeps && !l->proven);
 }
 
 static void feed(struct exec_life *l, int64_t now_us)
@@ -474,6 +477,7 @@ static void flush_if_due(struct exec_life *l, int64_t now_us)
                            "that it answers; let it flush its output after every line",
                            exec_life_running(l));
     l->told |= l->supply == SUPPLY_LIMITED;
+    l->keeps = true;
     close_input(l, now_us);
 }
 
@@ -586,8 +590,9 @@ size_t exec_life_fds(const struct exec_life *l, struct pollfd fds[EXEC_LIFE_FDS]
     return count;
 }
 
-int64_t exec_life_next_us(const struct exec_life *l)
+int64_t exec_life_next_us(struct exec_life *l, enum exec_supply supply)
 {
+    l->supply = supply;
     bool wanted = !l->winding_up && record_queue_next(l->plan.queue);
     if (!l->program)
         return wanted ? l->again_us : NEVER_US;

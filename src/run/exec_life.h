@@ -55,7 +55,7 @@ MUST_CHECK bool exec_life_step(struct exec_life *l, int64_t now_us, enum exec_su
 /* What to wait for, and until when (monotonic; NEVER_US). */
 enum { EXEC_LIFE_FDS = 3 };
 size_t exec_life_fds(const struct exec_life *l, struct pollfd fds[EXEC_LIFE_FDS]);
-int64_t exec_life_next_us(const struct exec_life *l);
+int64_t exec_life_next_us(struct exec_life *l, enum exec_supply supply);
 
 /* Starts no further record; the input is closed, so that the program ends when it has answered. */
 void exec_life_wind_up(struct exec_life *l, int64_t now_us);

@@ -249,7 +249,7 @@ static bool wait_for_something(struct exec_worker *w, struct err *err)
     if (w->control.fd >= 0)
         fds[count++] = (struct pollfd){.fd = w->control.fd, .events = POLLIN};
     int64_t times[] = {
-        exec_life_next_us(w->life),
+        exec_life_next_us(w->life, supply(w)),
         work_session_next_us(w->session),
         work_session_may_settle(w->session) ? settle_at_us(w) : NEVER_US,
         wanted(w) > 0 && !work_session_is_claiming(w->session)

@@ -57,6 +57,8 @@ void feed_window_probed(struct feed_window *w, enum program_mood mood, int64_t q
     w->probe_us = now_us + (mood == PROGRAM_READS ? PROBE_US : w->patience_us / 4);
     if (mood == PROGRAM_READS || waits)
         grow(w);
+    if (waits) /* seldom, hence by more */
+        grow(w);
     if (waits && w->patience_us < PATIENCE_MOST_US)
         w->patience_us *= 2;
 }

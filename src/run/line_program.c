@@ -44,14 +44,31 @@ static bool watch(struct line_program *p, int in[2], int out[2], struct err *err
     return true;
 }
 
-/* For the shell. One program alone takes the shell's place, so that how it ends and what memory it
- * has are its own; whatever may be more than that is left to the shell. */
+/* Whether it is one program with arguments: no pipe, no list, no NAME=VALUE before it. What is
+ * quoted does not count. */
+static bool is_one_program(const char *command)
+{
+    char quote = '\0';
+    if (memchr(command, '=', strcspn(command, " \t")))
+        return false;
+    for (const char *c = command; *c; c++) {
+        if (*c == '\\' && quote != '\'' && c[1])
+            c++;
+        else if (quote)
+            quote = *c == quote ? '\0' : quote;
+        else if (*c == '\'' || *c == '"')
+            quote = *c;
+        else if (strchr("|&;(){}!#\n", *c))
+            return false;
+    }
+    return true;
+}
+
+/* For the shell. One program alone takes the shell's place, so that how it ends, what it waits for
+ * and what memory it has are its own. */
 static char *script_of(const char *command)
 {
-    size_t word = strcspn(command, " \t");
-    bool sets = memchr(command, '=', word) != NULL; /* NAME=VALUE program */
-    bool plain = !sets && !strpbrk(command, "|&;(){}!#\n");
-    return xasprintf("%s%s", plain ? "exec " : "", command);
+    return xasprintf("%s%s", is_one_program(command) ? "exec " : "", command);
 }
 
 bool line_program_start(const char *command, struct line_program **out, struct err *err)

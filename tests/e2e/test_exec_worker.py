@@ -334,6 +334,16 @@ def test_a_record_that_is_to_run_alone_does(bench: Bench) -> None:
     assert engine.results == dict.fromkeys(range(6), 1)
 
 
+def test_records_alone_in_a_program_with_a_buffer_cost_no_patience(bench: Bench) -> None:
+    engine = bench.engine(40, alone=True)
+    engine.most = 1
+    process = bench.start(bench.program(ECHO_BUFFERED), engine)
+    assert process.wait_for("bye")["reason"] == "finished"
+    assert engine.results == numbered(40)
+    waits = [b - a for (_, _, a), (_, _, b) in zip(engine.calls, engine.calls[1:], strict=False)]
+    assert sum(wait >= 0.3 for wait in waits) < 20
+
+
 def gate(folder: Path) -> tuple[Path, str]:
     """A file, and a program that answers its first records only when the file is there."""
     path = folder / "gate"

@@ -100,6 +100,19 @@ static void how_it_ends_is_its_own(void **state)
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 127);
 }
 
+static void what_is_quoted_reaches_the_program(void **state)
+{
+    (void)state;
+    OWNED(line_program) struct line_program *p = start("printf '%s\\n' 'a | b' \"c;d\" e\\;f '\"'");
+    assert_line(p, "a | b");
+    assert_line(p, "c;d");
+    assert_line(p, "e;f");
+    assert_line(p, "\"");
+    OWNED(line_program) struct line_program *q = start("A='x y'; echo \"$A\" | cat && echo end");
+    assert_line(q, "x y");
+    assert_line(q, "end");
+}
+
 static void what_it_started_ends_with_it(void **state)
 {
     (void)state;
@@ -170,6 +183,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_go_in_and_come_out),
         cmocka_unit_test(how_it_ends_is_its_own),
+        cmocka_unit_test(what_is_quoted_reaches_the_program),
         cmocka_unit_test(what_it_started_ends_with_it),
         cmocka_unit_test(a_closed_input_is_told),
         cmocka_unit_test(a_full_input_takes_no_more),
