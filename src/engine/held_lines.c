@@ -178,7 +178,12 @@ static void keep_line(struct data_job *job, struct resume *r, const struct line 
     resume_read_line(job, r, line, &said);
     if (!line->ended || !said.has_id)
         return;
-    if (id_set_mark(job->ids, said.id, ID_IN_OUTPUT) & (ID_IN_OUTPUT | ID_NOTED))
+    /* The line is there again, and its record is not done for that: the error file goes on telling
+     * of it. So this is kept apart from what is known of the ids. */
+    if (!r->put_back)
+        r->put_back = id_set_new();
+    if (id_set_get(job->ids, said.id) & (ID_IN_OUTPUT | ID_NOTED) ||
+        id_set_mark(r->put_back, said.id, ID_RERUN))
         return;
     buf_add_str(&r->held, line->text);
     buf_add_char(&r->held, '\n');

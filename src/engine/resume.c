@@ -19,6 +19,7 @@ void resume_free(struct resume *r)
     source_free(r->input);
     sample_free(r->sample);
     attempts_free(r->listed);
+    id_set_free(r->put_back);
     buf_release(&r->held);
     free(r);
 }

@@ -49,6 +49,7 @@ struct resume {
     int64_t orphans;                 /* lines there that tell of no record */
     int64_t since_sync;              /* bytes given to the rewrite */
     struct buf held;                 /* lines on their way to the held file */
+    struct id_set *put_back;         /* ids of held lines that are in the output again; NULL */
     struct attempts *listed;         /* lines of the error file by record */
     int64_t stale;                   /* its lines that may have to leave */
     int64_t line, done, rerun, unreadable, without_id;
