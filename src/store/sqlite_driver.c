@@ -235,8 +235,7 @@ static bool checkpoint(struct engine_link *link, struct err *err)
 static bool still_there(const struct engine_link *link, struct err *err)
 {
     struct stat db, wal;
-    if (fstatat(link->dir_fd, DB_NAME, &db, AT_SYMLINK_NOFOLLOW) == 0 &&
-        db.st_ino == link->inode &&
+    if (fstatat(link->dir_fd, DB_NAME, &db, AT_SYMLINK_NOFOLLOW) == 0 && db.st_ino == link->inode &&
         fstatat(link->dir_fd, DB_NAME "-wal", &wal, AT_SYMLINK_NOFOLLOW) == 0)
         return true;
     return err_set(err, ERR_FATAL, "the store %.150s/" DB_NAME " was removed while it was in use",

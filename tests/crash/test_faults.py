@@ -52,7 +52,7 @@ class Job:
         return self.wire.receive("j", self.wire.serve("j", size).json())
 
     def serve(self, patience: int) -> Any:
-        """Records; a server in trouble may cut the connection instead, for who waits is told no error."""
+        """Records; a server in trouble may cut the connection: who waits is told no error."""
         for left in reversed(range(patience)):
             try:
                 return self.wire.serve("j", 50).json()
