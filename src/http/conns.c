@@ -85,23 +85,38 @@ void conns_set_deadline(struct conns *all, struct conn *c, int64_t deadline_us, 
 void conns_watch(struct conns *all, struct conn *c)
 {
     struct epoll_event event = {.events = EPOLLRDHUP | EPOLLONESHOT, .data.ptr = c};
+    atomic_store(&c->waits, true);
     /* Once is enough: whoever has closed its side does not open it again. */
     if (!atomic_exchange(&c->watched, true) &&
         epoll_ctl(all->gone_fd, EPOLL_CTL_ADD, c->fd, &event) < 0)
         atomic_store(&c->watched, false);
 }
 
+void conns_unwatch(struct conns *all, struct conn *c)
+{
+    atomic_store(&c->waits, false);
+    bool first = !c->waited_before;
+    c->waited_before = true;
+    /* Many clients make a connection for each request: that they close it is no news. Who claims
+     * again stays watched. */
+    if (first && atomic_exchange(&c->watched, false))
+        epoll_ctl(all->gone_fd, EPOLL_CTL_DEL, c->fd, NULL);
+}
+
 bool conns_see_gone(struct conns *all)
 {
+    bool waits = false;
     struct epoll_event events[256];
     pthread_mutex_lock(&all->lock); /* none is removed while we look at it */
     int count = epoll_wait(all->gone_fd, events, sizeof events / sizeof *events, 0);
     for (int i = 0; i < count; i++) {
         struct conn *c = events[i].data.ptr;
+        /* Who begins to wait now sees it by itself: this first, then `waits`, there the reverse. */
         atomic_store(&c->gone, true);
+        waits = waits || atomic_load(&c->waits);
     }
     pthread_mutex_unlock(&all->lock);
-    return count > 0;
+    return waits;
 }
 
 void conns_set_waker(struct conns *all, struct conn *c, struct waker *w)

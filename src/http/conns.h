@@ -22,6 +22,8 @@ struct conn {
     _Atomic int64_t pressed_us;  /* the same while other bodies wait for memory */
     atomic_bool gone;            /* the client has closed its side */
     atomic_bool watched;         /* conns.gone_fd will tell when it does */
+    atomic_bool waits;           /* a claim of it is with the engine */
+    bool waited_before;          /* not its first; its HTTP thread's */
     struct waker *waker;         /* of the stream it sends; guarded by conns.lock; counted */
 };
 
@@ -48,9 +50,13 @@ int64_t conns_remove(struct conns *all, struct conn *c);
 void conns_wake(struct conns *all);
 /* Sets when a connection is cut off unless something else happens; pressed_us as in struct conn. */
 void conns_set_deadline(struct conns *all, struct conn *c, int64_t deadline_us, int64_t pressed_us);
-/* Has it noticed when the client goes: a suspended connection is not read from. Best effort. */
+/* A claim is about to be asked: has it noticed when the client goes, for a suspended connection is
+ * not read from. Best effort. Its HTTP thread. */
 void conns_watch(struct conns *all, struct conn *c);
-/* Marks those that have gone. Whether there were any. The listener, when gone_fd is readable. */
+/* The claim was answered. */
+void conns_unwatch(struct conns *all, struct conn *c);
+/* Marks those that have gone. Whether the engine should know: one of them waits. The listener, when
+ * gone_fd is readable. */
 bool conns_see_gone(struct conns *all);
 /* The stream that a connection sends, NULL: none any more. */
 void conns_set_waker(struct conns *all, struct conn *c, struct waker *w);

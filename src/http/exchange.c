@@ -135,6 +135,8 @@ static enum MHD_Result run(struct request *req, route_finish *finish)
 static enum MHD_Result on_answer(struct request *req)
 {
     struct op *op = &req->op;
+    if (op->kind == OP_CLAIM)
+        conns_unwatch(&req->server->conns, req->conn);
     if (op->kind == OP_KEYS && op->err.code == ERR_NONE)
         auth_set_keys(req->server->auth, op->keys.keys, op->keys.count);
     if (op->err.code != ERR_NONE && !req->sees_failures) {

@@ -73,7 +73,7 @@ static bool read_port(struct server *s, struct err *err)
 }
 
 /* On loopback there is no network to be considerate of: a system's pacing congestion control (BBR)
- * would only cost time, a third of the throughput of large batches. Accepted sockets inherit it. */
+ * would only cost time, a third of the throughput of large batches. */
 static void spare_loopback(int fd)
 {
     if (setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", sizeof "reno" - 1) < 0)
@@ -88,6 +88,10 @@ static bool listen_at(struct server *s, const struct addrinfo *where, struct err
     if (!set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) ||
         (where->ai_family == AF_INET6 && !set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0)))
         return err_errno(err, errno, "socket");
+    /* Accepted sockets inherit these. */
+    set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, PEER_GONE_MS);
+    set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
     if (is_loopback(where->ai_addr))
         spare_loopback(fd);
     if (bind(fd, where->ai_addr, where->ai_addrlen) < 0 || listen(fd, SOMAXCONN) < 0)
@@ -142,11 +146,6 @@ static bool accept_all(struct server *s, int listener, struct MHD_Daemon *daemon
         int fd = accept4(listener, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0)
             return errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM;
-        if (daemon == s->tcp) {
-            set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-            set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, PEER_GONE_MS);
-            set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-        }
         /* It closes the socket itself when it fails. */
         conns_admit(&s->conns, 1);
         if (MHD_add_connection(daemon, fd, (struct sockaddr *)&peer, len) == MHD_YES)

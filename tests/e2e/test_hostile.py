@@ -459,6 +459,36 @@ def test_clients_that_vanish_while_they_wait_leave_room_for_others(
 
 
 @pytest.mark.timeout(60)
+@pytest.mark.parametrize("claims", [1, 2])
+def test_a_client_that_vanishes_on_a_connection_it_has_claimed_on_before_is_noticed(
+    make_server: Callable[..., ServerProcess], claims: int
+) -> None:
+    server = make_server("--max-connections", "20")
+    wire = Wire(server.url)
+    source = write_jsonl(server.data / "in.jsonl", numbered(1000))
+    told = metadata(source, server.data / "out.jsonl")
+    assert wire.scramble("j", told, "JsonlReader", "JsonlWriter").status == 200
+    ask = ("POST", "/v1/jobs/~j/claim", {}, {"max": 1})
+    waiting = []
+    for _ in range(18):
+        waiting.append(wire.connect())
+        for _ in range(claims):
+            assert wire.call(*ask, connection=waiting[-1]).status == 200
+    while wire.serve("j", 500).json():
+        pass
+    body = b'{"wait_s":60}'
+    head = b"POST /v1/jobs/~j/claim HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
+    for connection in waiting:
+        connection.sock.sendall(head % len(body) + body)
+        connection.close()
+    for _ in range(18):  # there is room for them only when the others have left
+        waiting.append(wire.connect())
+        assert wire.call("GET", "/report", {"job_name": "j"}, connection=waiting[-1]).status == 200
+    for connection in waiting:
+        connection.close()
+
+
+@pytest.mark.timeout(60)
 def test_a_burst_of_connections_beyond_the_limit_locks_nothing_up(
     make_server: Callable[..., ServerProcess],
 ) -> None:
