@@ -8,7 +8,8 @@ cancel it cancels this record alone (a hand that was cancelled takes no further 
 variables that a record sets are not seen by the next (such a hand takes no further record either).
 
 A turn is what all hands do in one round of the event loop; when it has lasted TURN_S, hands end and
-others follow in the next round, so that sockets and timers get their due.
+others follow in the next round, so that sockets and timers get their due. A hand whose record has
+waited takes one more all the same: as a task of its own would.
 """
 
 from __future__ import annotations
@@ -69,6 +70,8 @@ class Runner:
         self._looking = False
         self._turn_open = False
         self._turn_ends_s = 0.0
+        #: Counts turns: a hand whose record waited sees another one afterwards.
+        self._round = 0
         self._watch: asyncio.TimerHandle | None = None
 
     # ---- what the worker asks for
@@ -134,10 +137,12 @@ class Runner:
         clean = copy_context()
         task: Any = hand.task
         now = time.monotonic()
+        round_ = -1
         try:
             while pending and supply.live <= supply.slots:
-                if now > self._turn_ends_s and not self._open_turn(now):
+                if now > self._turn_ends_s and not self._open_turn(now) and round_ == self._round:
                     break
+                round_ = self._round
                 if supply.paced and not supply.due():
                     break
                 pair = pending.popleft()
@@ -217,6 +222,7 @@ class Runner:
     def _close_turn(self) -> None:
         self._turn_open = False
         self._turn_ends_s = 0.0
+        self._round += 1
         self._desk.ripen()
         self._on_change()
         self.kick()
@@ -276,10 +282,12 @@ class BatchRunner(Runner):
         clean = copy_context()
         task: Any = hand.task
         now = time.monotonic()
+        round_ = -1
         try:
             while supply.pending and supply.live <= supply.slots:
-                if now > self._turn_ends_s and not self._open_turn(now):
+                if now > self._turn_ends_s and not self._open_turn(now) and round_ == self._round:
                     break
+                round_ = self._round
                 pairs = supply.take()
                 if not pairs:
                     break
