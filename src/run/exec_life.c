@@ -1,70 +1,24 @@
 /* exec_life.c: see exec_life.h. */
-#include "run/exec_life.h"
-
 #include "base/clock.h"
 #include "run/exec_answer.h"
-#include "run/line_program.h"
+#include "run/exec_life_own.h"
 
 #include <assert.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
 
 enum {
     WHY_MAX_BYTES = 64 << 10,
     SECOND_US = 1000000,
-    FLUSH_US = 300000,        /* how long it is silent until we look whether it waits for us */
-    LEAVE_US = 10000000,      /* from the end of its input, or its last answer, to its own end */
-    LAST_WORDS_US = 1000000,  /* from the end of its output to its own end */
-    AGAIN_FIRST_US = 100000,  /* waits before it is started again: the first */
-    AGAIN_MOST_US = 10000000, /* and the longest */
+    FLUSH_US = 300000,       /* how long it is silent until we look whether it waits for us */
+    LEAVE_US = 10000000,     /* from the end of its input, or its last answer, to its own end */
+    LAST_WORDS_US = 1000000, /* from the end of its output to its own end */
     MEMORY_LOOK_US = 1000000,
-    FRUITLESS_MAX = 5, /* so many records failed and never an answer: it does not work at all */
     READS_AT_ONCE = 8,
     FAILURES_TOLD = 1000,
-    BUFFER_LEAST = 4096, /* who keeps answers in a buffer prints so much at once */
-    NOT_RUN = 126,       /* what a shell says of a command: */
-    NOT_FOUND = 127,
-    BY_SIGNAL = 128 /* and this plus the number of the signal */
+    BUFFER_LEAST = 4096 /* who keeps answers in a buffer prints so much at once */
 };
 /* Answers that wait to be settled: above, it is listened to no more. */
 #define UNSETTLED_MAX_BYTES ((size_t)32 << 20)
-
-struct exec_life {
-    struct exec_life_plan plan;
-    struct line_program *program; /* NULL: none runs */
-    int64_t slots;
-    bool winding_up;
-    enum exec_supply supply;
-
-    /* Of this life. */
-    bool input_closed;  /* by us: all it was given was given whole */
-    bool input_refused; /* by the program */
-    bool pipe_full;
-    bool retiring; /* it has grown too large */
-    int64_t begun, answered;
-    int64_t quiet_us;       /* since when it has said nothing, while it had something to say */
-    int64_t fed_us;         /* when it was given something last */
-    int64_t looked_us;      /* when we looked whether it waits for the end of its input */
-    int64_t silent_us;      /* since when its output is closed; 0: it is not */
-    int64_t memory_us;      /* when to look at its memory */
-    const char *killed_for; /* why we killed it; NULL: we did not */
-
-    /* Of all lives. */
-    size_t suspects; /* so many records from the queue's head on may kill it; 0: none is known to */
-    size_t ration;   /* so many of them this life is given */
-    struct feed_window window;
-    bool proven; /* it answers without being asked to */
-    bool keeps;  /* it seemed to keep answers until its input ends */
-    bool told;   /* so was the person */
-    int64_t ran, ever_answered, fruitless, failures_told;
-    struct buf why; /* the last failure's reason */
-    int64_t again_us, again_wait_us;
-    double start_us; /* the last paced start, as it was due */
-    int64_t due_us;  /* the next paced start; NEVER_US */
-};
 
 struct exec_life *exec_life_new(const struct exec_life_plan *plan)
 {
@@ -116,7 +70,7 @@ static void close_input(struct exec_life *l, int64_t now_us)
     l->quiet_us = now_us;
 }
 
-static void end_life(struct exec_life *l)
+void exec_life_end(struct exec_life *l)
 {
     line_program_free(TAKE(l->program));
     record_queue_rewind(l->plan.queue);
@@ -128,7 +82,7 @@ static void end_life(struct exec_life *l)
 
 void exec_life_kill(struct exec_life *l)
 {
-    end_life(l);
+    exec_life_end(l);
 }
 
 /* ---- feeding ---- */
@@ -210,7 +164,7 @@ static void feed(struct exec_life *l, int64_t now_us)
 /* ---- listening ---- */
 
 /* With thousands of failures, the list of them is the place to look. */
-static void tell_failure(struct exec_life *l, int64_t record, struct str why)
+void exec_life_tell(struct exec_life *l, int64_t record, struct str why)
 {
     if (l->failures_told++ < FAILURES_TOLD)
         worker_control_log_record(l->plan.control, record, "error", why);
@@ -226,13 +180,13 @@ static bool too_many(struct exec_life *l, struct str line, struct err *err)
                    (long long)l->answered, shown, line.ptr);
 }
 
-static bool take_answer(struct exec_life *l, struct str line, int64_t now_us, struct err *err)
+bool exec_life_take(struct exec_life *l, struct str line, int64_t now_us, struct err *err)
 {
     if (record_queue_fed(l->plan.queue) == 0)
         return too_many(l, line, err);
     int64_t record = record_queue_head(l->plan.queue)->number;
     if (!exec_answer_take(line, record, l->plan.outcomes, &l->why))
-        tell_failure(l, record, buf_str(&l->why));
+        exec_life_tell(l, record, buf_str(&l->why));
     record_queue_pop(l->plan.queue);
     l->answered++;
     l->ran++;
@@ -248,7 +202,7 @@ static bool take_answers(struct exec_life *l, int64_t now_us, struct err *err)
     struct str line;
     int64_t before = l->answered;
     while (line_program_line(l->program, &line))
-        if (!take_answer(l, line, now_us, err))
+        if (!exec_life_take(l, line, now_us, err))
             return false;
     if (l->answered == before)
         return true;
@@ -287,110 +241,6 @@ static bool listen_to(struct exec_life *l, int64_t now_us, struct err *err)
     return true;
 }
 
-/* ---- ends of lives ---- */
-
-static void fail_head(struct exec_life *l, const char *type, const char *text, bool final)
-{
-    const struct queued_record *head = record_queue_head(l->plan.queue);
-    tell_failure(l, head->number, str_of(text));
-    outcomes_fail(l->plan.outcomes, head->number,
-                  &(struct failure){.message = str_of(text), .type = str_of(type), .final = final});
-    record_queue_pop(l->plan.queue);
-    l->ran++;
-    if (l->suspects)
-        l->suspects--;
-}
-
-/* After a life that ended before it had answered: what the next one is given. */
-static void share_out(struct exec_life *l, size_t running)
-{
-    if (l->suspects < running)
-        l->suspects = running;
-    l->ration = running > 1 ? running / 2 : 1;
-}
-
-static void rest_a_while(struct exec_life *l, int64_t now_us)
-{
-    l->again_us = now_us + l->again_wait_us;
-    l->again_wait_us *= 2;
-    if (l->again_wait_us > AGAIN_MOST_US)
-        l->again_wait_us = AGAIN_MOST_US;
-}
-
-/* How a program has ended, in words. */
-static void describe(int status, char *out, size_t size)
-{
-    int code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
-    /* A shell says so when it was its child. */
-    int number = WIFSIGNALED(status) ? WTERMSIG(status) : code > BY_SIGNAL ? code - BY_SIGNAL : 0;
-    if (number > 0 && number < NSIG)
-        snprintf(out, size, "the program was killed by signal %d (%s) before it answered", number,
-                 strsignal(number));
-    else
-        snprintf(out, size, "the program exited with status %d before it answered", code);
-}
-
-/* It dies whatever it is given. */
-static bool unfit(const char *how, struct err *err)
-{
-    return err_set(err, ERR_INVALID, "%s, again and again, and answers nothing", how);
-}
-
-static bool died(struct exec_life *l, const char *how, int64_t now_us, struct err *err)
-{
-    size_t running = exec_life_running(l);
-    bool alone = l->begun <= 1;
-    end_life(l);
-    if (running > 1 || (running == 1 && !alone)) {
-        worker_control_log(l->plan.control, l->suspects ? "debug" : "warning",
-                           "%s %zu records; they are tried again in smaller groups", how, running);
-        share_out(l, running);
-        return true;
-    }
-    rest_a_while(l, now_us);
-    l->fruitless++;
-    if (running == 0) /* it did not even read */
-        return l->fruitless < FRUITLESS_MAX || unfit(how, err);
-    fail_head(l, "ProgramDied", how, false);
-    l->ration = l->suspects;
-    return l->ever_answered > 0 || l->fruitless < FRUITLESS_MAX || unfit(how, err);
-}
-
-/* It has read all, has ended well, and has not answered all: a filter. Which answers are missing
- * nobody can tell. */
-static bool too_few(struct exec_life *l, struct err *err)
-{
-    return err_set(err, ERR_INVALID,
-                   "the program ended well, but printed %lld lines for %lld records: it must print "
-                   "one line for each (an empty one for nothing), and answers it gave before may "
-                   "stand with the wrong records",
-                   (long long)l->answered, (long long)l->begun);
-}
-
-static bool take_end(struct exec_life *l, int status, int64_t now_us, struct err *err)
-{
-    char how[160];
-    struct str rest = line_program_rest(l->program);
-    bool well = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    int code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
-    if (well && rest.len && !take_answer(l, rest, now_us, err))
-        return false;
-    if (exec_life_running(l) == 0 && (l->answered > 0 || l->input_closed)) {
-        end_life(l);
-        l->ration = l->suspects;
-        return true;
-    }
-    if ((code == NOT_RUN || code == NOT_FOUND) && l->ever_answered == 0)
-        return err_set(err, ERR_INVALID, "the program cannot be run: %s", l->plan.command);
-    if (well && l->input_closed)
-        return too_few(l, err);
-    if (l->killed_for)
-        snprintf(how, sizeof how, "%s", l->killed_for);
-    else
-        describe(status, how, sizeof how);
-    return died(l, how, now_us, err);
-}
-
 /* Everything it printed before it ended. */
 static bool hear_last_words(struct exec_life *l, int64_t now_us, struct err *err)
 {
@@ -403,40 +253,12 @@ static bool hear_last_words(struct exec_life *l, int64_t now_us, struct err *err
     return true;
 }
 
-/* An answer that is too long ends a life: what follows it cannot be found. */
-static bool too_long(struct exec_life *l, struct err *err)
-{
-    if (err->code != ERR_LIMIT || record_queue_fed(l->plan.queue) == 0)
-        return false;
-    end_life(l);
-    fail_head(l, "TooLong", err->text, true);
-    return true;
-}
-
 /* ---- time ---- */
 
 static bool is_late(const struct exec_life *l, int64_t now_us)
 {
     return l->plan.timeout_us && exec_life_running(l) > 0 &&
            now_us - l->quiet_us >= l->plan.timeout_us;
-}
-
-static void time_out(struct exec_life *l)
-{
-    char how[160];
-    size_t running = exec_life_running(l);
-    bool sure = l->proven || running == 1;
-    snprintf(how, sizeof how, "no answer within %.10g s", (double)l->plan.timeout_us / 1e6);
-    end_life(l);
-    if (sure) {
-        fail_head(l, "Timeout", how, false);
-        return;
-    }
-    worker_control_log(l->plan.control, "warning",
-                       "the program: %s, with %zu records; they are tried again one by one", how,
-                       running);
-    share_out(l, running);
-    l->ration = 1;
 }
 
 /* How long it must be silent until its input is closed because it seems to wait for that: by
@@ -539,7 +361,7 @@ static bool start(struct exec_life *l, int64_t now_us, struct err *err)
     if (err->code != ERR_BUSY)
         return false;
     worker_control_log(l->plan.control, "warning", "%s; trying again", err->text);
-    rest_a_while(l, now_us);
+    exec_end_rest(l, now_us);
     return true;
 }
 
@@ -549,11 +371,11 @@ static bool attend(struct exec_life *l, int64_t now_us, struct err *err)
     bool ended = line_program_has_ended(l->program, &status);
     bool good = ended ? hear_last_words(l, now_us, err) : listen_to(l, now_us, err);
     if (!good)
-        return too_long(l, err);
+        return exec_end_too_long(l, err);
     if (ended)
-        return take_end(l, status, now_us, err);
+        return exec_end_take(l, status, now_us, err);
     if (is_late(l, now_us))
-        time_out(l);
+        exec_end_time_out(l);
     else if (overdue_us(l) <= now_us)
         kill_overdue(l);
     else {
