@@ -57,6 +57,7 @@ class Session:
         # An answer to a claim may have been lost.
         self._unsure = False
         self._again = False
+        self._given_back = 0
 
     async def open(self) -> None:
         """Asks what the job is like. NotFoundError, ForbiddenError, ..."""
@@ -88,6 +89,7 @@ class Session:
                 body["lease"] = self.lease
                 if self._unsure:
                     body["holds"] = holds()
+            given_back = self._given_back
             try:
                 # Until it is answered, who cancels this cannot know either what it took.
                 self._unsure = True
@@ -107,7 +109,9 @@ class Session:
                     continue
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, RETRY_MAX_S)
-        self._unsure = self._again = False
+        # What was given back after it was sent is still to be told.
+        self._unsure = self._given_back != given_back
+        self._again = False
         now = time.monotonic()
         told = loads(answer.body)
         lease = told["lease"]
@@ -128,6 +132,7 @@ class Session:
 
     def claim_again(self) -> None:
         """Some of what is held is not wanted: a claim that waits is sent again, and says so."""
+        self._given_back += 1
         self._unsure = self._again = True
         self._claims.close()
 
