@@ -82,7 +82,7 @@ void job_advance(struct engine *e, struct data_job *job)
         return;
     if (job->resume)
         return;
-    if (job->share.ended && !share_left_nothing(job)) {
+    if (job->share.on && (job->share.ended || job->exhausted) && !share_left_nothing(job)) {
         share_advance(e, job);
         return;
     }

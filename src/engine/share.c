@@ -139,8 +139,7 @@ bool share_left_nothing(const struct data_job *job)
 
 void share_advance(struct engine *e, struct data_job *job)
 {
-    struct share *s = &job->share;
-    if (!s->on || !s->ended || job->portion_over || job->touched || job->resume ||
+    if (job->portion_over || job->touched || job->resume ||
         ledger_count(job->ledger, RECORD_SERVED) || share_next_unread(job, 0) >= 0)
         return;
     if (data_job_tidy_up(e, job))
