@@ -9,7 +9,8 @@
 enum {
     WHY_MAX_BYTES = 64 << 10,
     SECOND_US = 1000000,
-    FLUSH_US = 300000,       /* how long it is silent until we look whether it waits for us */
+    FLUSH_LOOK_US = 50000,   /* how long it is silent until we look whether it waits for us, */
+    FLUSH_US = 300000,       /* and until we believe it when that cannot be seen */
     LEAVE_US = 10000000,     /* from the end of its input, or its last answer, to its own end */
     LAST_WORDS_US = 1000000, /* from the end of its output to its own end */
     MEMORY_LOOK_US = 1000000,
@@ -271,7 +272,7 @@ static int64_t flush_wait_us(const struct exec_life *l, enum program_mood mood)
         return limited || !reads ? 60 * SECOND_US : 2 * SECOND_US;
     if (limited)
         return reads ? SECOND_US : 5 * SECOND_US;
-    return FLUSH_US;
+    return reads ? FLUSH_LOOK_US : FLUSH_US;
 }
 
 /* When to look whether its input is to be closed. */
@@ -281,7 +282,7 @@ static int64_t flush_look_us(const struct exec_life *l)
         l->due_us != NEVER_US || exec_life_running(l) == 0)
         return NEVER_US;
     int64_t from_us = l->fed_us > l->quiet_us ? l->fed_us : l->quiet_us;
-    return (l->looked_us > from_us ? l->looked_us : from_us) + FLUSH_US;
+    return (l->looked_us > from_us ? l->looked_us : from_us) + FLUSH_LOOK_US;
 }
 
 static void flush_if_due(struct exec_life *l, int64_t now_us)
