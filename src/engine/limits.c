@@ -109,6 +109,7 @@ void limits_answer(struct engine *e, struct data_job *job, struct op *op)
     if (!session && job->spec.concurrency > 0)
         op->claim.slots = op->claim.count;
     op->claim.paced = pace_is_on(&job->pace);
+    op->claim.clock_us = e->now.mono_us;
     if (!op->claim.paced)
         pace_see(&job->pace, e->now.mono_us, op->claim.count);
     else if (op->claim.count > 0)

@@ -214,8 +214,9 @@ struct op {
             int64_t slots;            /* out: how many the worker may run at once; -1: no limit */
             bool paced; /* out: record i starts at first_us + i * every_us, not earlier */
             double first_us, every_us;
-            bool alone;   /* out: its one record was in the hands of a worker that died */
-            int64_t most; /* the engine's: how many it may get now */
+            int64_t clock_us; /* out, paced: the monotonic moment that first_us counts from */
+            bool alone;       /* out: its one record was in the hands of a worker that died */
+            int64_t most;     /* the engine's: how many it may get now */
             enum {
                 HELD_UP_BY_NOTHING, /* or by what holds up all others, too */
                 HELD_UP_BY_PACE,    /* likewise */

@@ -10,6 +10,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -41,6 +42,7 @@ struct exec_worker {
     bool paced, alone;   /* the last claim's */
     bool finished;       /* nothing will ever come */
     bool ready;          /* work has come */
+    bool same_clock;     /* the server is on this machine */
     int64_t gathered_us; /* since when outcomes wait to be settled */
     bool stopping;
     int64_t kill_us, leave_us; /* after a stop: when the program is killed, when we go anyway */
@@ -84,7 +86,8 @@ static void fit_claims(struct exec_worker *w, size_t came, int64_t now_us)
 static bool take_claimed(struct exec_worker *w, int64_t now_us, struct err *err)
 {
     struct claim_answer answer;
-    if (!record_queue_add(w->queue, work_session_answer(w->session), now_us, &answer, err))
+    if (!record_queue_add(w->queue, work_session_answer(w->session), now_us, w->same_clock, &answer,
+                          err))
         return false;
     OWNED_MEM char *lease = answer.lease;
     bool fresh = lease && !work_session_lease(w->session);
@@ -305,6 +308,7 @@ static bool open_session(struct exec_worker *w, const struct exec_worker_options
     if (!client_new(&target, &w->client, err))
         return false;
     w->session = work_session_new(w->client, o->job, name);
+    w->same_clock = strncmp(o->server, "unix:", strlen("unix:")) == 0;
     w->queue = record_queue_new();
     struct exec_life_plan plan = {.command = options->command,
                                   .timeout_us = (int64_t)(o->timeout_s * 1e6),

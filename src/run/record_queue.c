@@ -85,8 +85,27 @@ static struct queued_record *push(struct record_queue *q)
     return at(q, q->end++);
 }
 
-static bool read_pace(struct str raw, double *first_us, double *every_us)
+struct pace {
+    bool set;
+    double first_us, every_us;
+    double clock_us; /* by the server's clock, when the answer was made; < 0: not told */
+};
+
+static bool read_clock(struct str raw, double *clock_us)
 {
+    struct str clock;
+    *clock_us = -1;
+    if (!json_find(raw, "clock_s", &clock))
+        return true;
+    if (!json_double(clock, clock_us) || !(*clock_us >= 0 && *clock_us <= 1e12))
+        return false;
+    *clock_us *= 1e6;
+    return true;
+}
+
+static bool read_pace(struct str raw, struct pace *out)
+{
+    double *first_us = &out->first_us, *every_us = &out->every_us;
     struct str first, every;
     if (!json_find(raw, "first_s", &first) || !json_find(raw, "every_s", &every) ||
         !json_double(first, first_us) || !json_double(every, every_us) || *first_us < 0 ||
@@ -94,7 +113,7 @@ static bool read_pace(struct str raw, double *first_us, double *every_us)
         return false;
     *first_us *= 1e6;
     *every_us *= 1e6;
-    return true;
+    return out->set = read_clock(raw, &out->clock_us);
 }
 
 /* Moves the record to `to`, as a line: line breaks, which JSON allows between tokens only, become
@@ -133,11 +152,6 @@ static bool read_records(struct record_queue *q, struct json *j)
     return !j->fault;
 }
 
-struct pace {
-    bool set;
-    double first_us, every_us;
-};
-
 static bool read_member(struct record_queue *q, struct json *j, struct str name,
                         struct claim_answer *out, struct pace *pace)
 {
@@ -157,7 +171,7 @@ static bool read_member(struct record_queue *q, struct json *j, struct str name,
     if (json_name_is(name, "slots"))
         return json_i64(raw, 0, INT64_MAX, &out->slots);
     if (json_name_is(name, "starts"))
-        return pace->set = read_pace(raw, &pace->first_us, &pace->every_us);
+        return read_pace(raw, pace);
     return true; /* of a later version */
 }
 
@@ -175,7 +189,7 @@ static bool read_answer(struct record_queue *q, struct str text, struct claim_an
     return json_end(&j);
 }
 
-bool record_queue_add(struct record_queue *q, struct buf *answer, int64_t at_us,
+bool record_queue_add(struct record_queue *q, struct buf *answer, int64_t at_us, bool same_clock,
                       struct claim_answer *out, struct err *err)
 {
     uint64_t before = q->end;
@@ -188,6 +202,8 @@ bool record_queue_add(struct record_queue *q, struct buf *answer, int64_t at_us,
         free(TAKE(out->lease));
         return err_set(err, ERR_INTERNAL, "the server's answer to a claim makes no sense");
     }
+    if (pace.set && same_clock && pace.clock_us >= 0)
+        at_us = llround(pace.clock_us);
     out->paced = pace.set;
     out->count = (size_t)(q->end - before);
     for (uint64_t s = before; s < q->end; s++) {

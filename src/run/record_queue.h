@@ -34,10 +34,12 @@ struct record_queue *record_queue_new(void);
 void record_queue_free(struct record_queue *q);
 DEFINE_OWNED(record_queue)
 
-/* Takes the answer to a claim, received at `at_us`: its records are added. `answer` is exchanged
- * for an empty buf of earlier use. ERR_INTERNAL when it is no such answer (it is dropped then). */
+/* Takes the answer to a claim, received at `at_us`: its records are added. With `same_clock` the
+ * server reads the monotonic clock that we read: starts count from when it answered. `answer` is
+ * exchanged for an empty buf of earlier use. ERR_INTERNAL when it is no such answer (it is dropped
+ * then). */
 MUST_CHECK bool record_queue_add(struct record_queue *q, struct buf *answer, int64_t at_us,
-                                 struct claim_answer *out, struct err *err);
+                                 bool same_clock, struct claim_answer *out, struct err *err);
 
 size_t record_queue_fed(const struct record_queue *q);   /* fed and not answered */
 size_t record_queue_unfed(const struct record_queue *q); /* not fed, or not wholly */

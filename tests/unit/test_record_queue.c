@@ -10,14 +10,20 @@
 
 #include <stdlib.h>
 
-static void add(struct record_queue *q, const char *text, struct claim_answer *out)
+static void add_from(struct record_queue *q, const char *text, bool same_clock,
+                     struct claim_answer *out)
 {
     struct err err = {0};
     OWNED_BUF struct buf answer;
     buf_init(&answer, BUF_NO_CAP);
     buf_add_text(&answer, text);
-    if (!record_queue_add(q, &answer, 1000, out, &err))
+    if (!record_queue_add(q, &answer, 1000, same_clock, out, &err))
         fail_msg("%s", err.text);
+}
+
+static void add(struct record_queue *q, const char *text, struct claim_answer *out)
+{
+    add_from(q, text, false, out);
 }
 
 static void assert_piece(const struct record_queue *q, size_t most, const char *want)
@@ -88,7 +94,7 @@ static void what_is_no_answer_is_refused_and_leaves_nothing(void **state)
         struct err err = {0};
         buf_init(&text, BUF_NO_CAP);
         buf_add_text(&text, rows[i]);
-        assert_false(record_queue_add(q, &text, 0, &answer, &err));
+        assert_false(record_queue_add(q, &text, 0, false, &answer, &err));
         assert_int_equal(err.code, ERR_INTERNAL);
         assert_null(answer.lease);
         assert_null(record_queue_head(q));
@@ -144,6 +150,20 @@ static void starts_and_records_alone_are_pieces_of_their_own(void **state)
     assert_true(record_queue_head(q)->alone);
 }
 
+static void on_one_machine_starts_count_from_when_the_server_answered(void **state)
+{
+    (void)state;
+    static const char paced[] = "{\"records\":[[0,10]],\"starts\":{\"first_s\":0.5,\"every_s\":2,"
+                                "\"clock_s\":0.0004}}";
+    OWNED(record_queue) struct record_queue *q = record_queue_new();
+    struct claim_answer answer;
+    add_from(q, paced, true, &answer);
+    assert_int_equal(record_queue_next(q)->not_before_us, 500400);
+    record_queue_clear(q);
+    add_from(q, paced, false, &answer);
+    assert_int_equal(record_queue_next(q)->not_before_us, 501000);
+}
+
 static void count_up(void *context, int64_t number)
 {
     int64_t *next = context;
@@ -164,7 +184,7 @@ static void many_records_come_and_go(void **state)
         for (int i = 0; i < 500; i++, made++)
             buf_add_format(&text, "%s[%d,\"%d\"]", i ? "," : "", (int)made, (int)made);
         buf_add_text(&text, "]}");
-        assert_true(record_queue_add(q, &text, 0, &answer, &err));
+        assert_true(record_queue_add(q, &text, 0, false, &answer, &err));
         for (int i = 0; i < (round < 20 ? 300 : 700); i++, gone++) {
             OWNED_MEM char *want = xasprintf("\"%d\"\n", (int)gone);
             assert_piece(q, 1, want);
@@ -187,6 +207,7 @@ int main(void)
         cmocka_unit_test(what_is_no_answer_is_refused_and_leaves_nothing),
         cmocka_unit_test(records_are_fed_answered_and_fed_again),
         cmocka_unit_test(starts_and_records_alone_are_pieces_of_their_own),
+        cmocka_unit_test(on_one_machine_starts_count_from_when_the_server_answered),
         cmocka_unit_test(many_records_come_and_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,6 +49,8 @@ class Session:
         self._reports = AsyncConnection(server, key, token, patience_s=PATIENCE_S)
         self._path = f"/v1/jobs/{job}" if isinstance(job, int) else f"/v1/jobs/~{quote(job, '')}"
         self._worker = worker
+        # One machine has one monotonic clock.
+        self._same_clock = server.startswith("unix:")
         # One call at a time: a settle and an extend may meet.
         self._reporting = asyncio.Lock()
         self.lease: str | None = None
@@ -119,11 +121,14 @@ class Session:
             self.lease = lease["token"]
         self._touched_s = now
         starts = told.get("starts") or {}
+        first_s = starts.get("first_s", 0.0)
+        if self._same_clock and "clock_s" in starts:
+            first_s += starts["clock_s"] - now
         return Claimed(
             told["records"],
             told["finished"],
             told.get("slots"),
-            starts.get("first_s", 0.0),
+            first_s,
             starts.get("every_s", 0.0),
             told.get("alone", False),
             now,
