@@ -157,6 +157,7 @@ OUTCOMES = """
         await asyncio.wait_for(asyncio.sleep(60), 0.02)
     async def leave(): raise SystemExit(3)
     async def interrupt(): raise KeyboardInterrupt
+    async def generator(): raise GeneratorExit
     async def cancel(): asyncio.current_task().cancel(); await asyncio.sleep(0)
     async def surrogate(): raise ValueError("\\ud800 luck")
     async def unprintable():
@@ -171,6 +172,7 @@ OUTCOMES = """
 
 def test_every_way_to_end_is_told(case: RuntimeCase) -> None:
     names = "skip nothing fail later key bare timeout leave interrupt cancel surrogate unprintable"
+    names += " generator"
     engine = case.run(OUTCOMES, names.split())
     told = {names.split()[number]: failure for number, failure in engine.failures.items()}
     assert sorted(engine.skipped) == [0, 1]
@@ -187,6 +189,7 @@ def test_every_way_to_end_is_told(case: RuntimeCase) -> None:
     assert told["timeout"]["message"].startswith("timed out after 0.0")
     assert told["leave"] == {"message": "3", "type": "SystemExit"}
     assert told["interrupt"]["type"] == "KeyboardInterrupt"
+    assert told["generator"]["type"] == "GeneratorExit"
     assert told["cancel"]["type"] == "CancelledError"
     assert told["surrogate"]["message"] == "? luck"
     assert "ZeroDivisionError" in told["unprintable"]["message"]
@@ -194,6 +197,18 @@ def test_every_way_to_end_is_told(case: RuntimeCase) -> None:
     assert first["record"] == 4
     assert "task.py:" in first["text"] and 'return {}["missing"]' in first["traceback"]
     assert "penstock/runtime" not in first["traceback"]
+
+
+def test_an_error_with_a_very_long_text_fits_the_control_channel(case: RuntimeCase) -> None:
+    source = """
+        def process_record(record, context):
+            raise ValueError("\\0" * 2_000_000)
+    """
+    engine = case.run(source, [1])
+    assert engine.failures[0]["type"] == "ValueError"
+    logged = [message["log"] for message in case.last.said if "log" in message]
+    assert logged[0]["text"].startswith("ValueError: \0")
+    assert all(len(json.dumps(log)) < 1_000_000 for log in logged)
 
 
 HTTP_ERRORS = """

@@ -19,6 +19,11 @@ from ..failure import clean_text
 
 VARIABLE = "PENSTOCK_CONTROL_FD"
 
+# The supervisor reads lines of less than 1 MiB. In a longer one each text is cut to so many
+# characters: escaped, a few of them still fit.
+LINE_MAX_BYTES = 1_000_000
+TEXT_MAX = 32_768
+
 Message = dict[str, Any]
 
 
@@ -51,6 +56,8 @@ class Channel(asyncio.Protocol):
             line = orjson.dumps(message) + b"\n"
         except TypeError:
             line = orjson.dumps(_cleaned(message)) + b"\n"
+        if len(line) > LINE_MAX_BYTES:
+            line = orjson.dumps(_cleaned(message, TEXT_MAX)) + b"\n"
         if self._loop is None:
             with contextlib.suppress(OSError):
                 self._socket.sendall(line)
@@ -130,14 +137,15 @@ class Channel(asyncio.Protocol):
             self._transport.write(line)
 
 
-def _cleaned(value: Any) -> Any:
-    """The same message, of what JSON can say."""
+def _cleaned(value: Any, text_max: int | None = None) -> Any:
+    """The same message, of what JSON can say, its texts no longer than that."""
     if isinstance(value, dict):
-        return {clean_text(str(name)): _cleaned(member) for name, member in value.items()}
+        return {clean_text(str(name)): _cleaned(member, text_max) for name, member in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_cleaned(member) for member in value]
+        return [_cleaned(member, text_max) for member in value]
     if value is None or isinstance(value, (bool, float)):
         return value
     if isinstance(value, int) and abs(value) < 1 << 63:
         return value
-    return clean_text(str(value))
+    text = clean_text(str(value))
+    return text if text_max is None or len(text) <= text_max else text[:text_max] + "\u2026"

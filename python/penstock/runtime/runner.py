@@ -151,7 +151,7 @@ class Runner:
                 try:
                     result = await function(pair[1], context)
                 except BaseException as error:
-                    if isinstance(error, GeneratorExit):
+                    if _thrown_away(error, hand):
                         raise
                     self._failed(hand, pair, error)
                     if isinstance(error, asyncio.CancelledError):
@@ -295,7 +295,7 @@ class BatchRunner(Runner):
                 try:
                     results = await self._function([pair[1] for pair in pairs], self.context)
                 except BaseException as error:
-                    if isinstance(error, GeneratorExit):
+                    if _thrown_away(error, hand):
                         raise
                     for pair in pairs:
                         self._failed(hand, pair, error)
@@ -309,6 +309,16 @@ class BatchRunner(Runner):
                 now = time.monotonic()
         finally:
             self._ended(hand)
+
+
+def _thrown_away(error: BaseException, hand: Hand) -> bool:
+    """Whether the hand itself is closed; a function that raised GeneratorExit has failed."""
+    if not isinstance(error, GeneratorExit):
+        return False
+    try:
+        return asyncio.current_task() is not hand.task
+    except RuntimeError:  # no loop runs any more
+        return True
 
 
 def batch_results(results: Any, count: int) -> list[Any]:
