@@ -257,12 +257,13 @@ static bool is_closed_off(const struct folders *f, int fd)
 static bool has_entry(int dir_fd, const struct stat *file)
 {
     bool found = false;
-    OWNED_FD int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    if (!dir)
+    if (!dir) {
+        fd_drop(&fd);
         return true; /* what cannot be told is not opened */
-    fd = -1;
-    for (const struct dirent *entry; !found && (entry = readdir(dir));) {
+    }
+    for (const struct dirent *entry = NULL; !found && (entry = readdir(dir));) {
         struct stat st;
         found = entry->d_ino == file->st_ino &&
                 fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&

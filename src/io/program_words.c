@@ -56,7 +56,7 @@ static void keep(struct program_words *w, struct str line)
 static void take_lines(struct program_words *w, bool rest)
 {
     size_t at = 0;
-    for (const char *end; (end = memchr(w->held + at, '\n', w->len - at));) {
+    for (const char *end = NULL; (end = memchr(w->held + at, '\n', w->len - at));) {
         keep(w, (struct str){w->held + at, (size_t)(end - w->held) - at});
         at = (size_t)(end - w->held) + 1;
     }
