@@ -424,7 +424,7 @@ static void job_committed(struct engine *e, struct staged *staged)
     }
     if (job->errors)
         sink_commit(job->errors);
-    order_committed(&staged->order);
+    order_committed(job, &staged->order);
     data_job_note_stored(job, &staged->row);
     leases_sweep(job->leases);
     job->progressed = true;

@@ -2,12 +2,16 @@
  * are: job-N.held, the lines as they stood in the output (resume.h).
  *
  * A line is here before it leaves the output, and in the output before it leaves here. A crash may
- * leave it in both: then it is cut out once more, and of its copies here one is put back. */
+ * leave it in both: then it is cut out once more, and of its copies here one is put back.
+ *
+ * It is put back only when its record has no newer result: none in the output, and none that waits
+ * for its turn in the store (order.h), which will get there. */
 #include "engine/held_lines.h"
 
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "engine/identity.h"
 #include "engine/resume_state.h"
 #include "io/sink_codec.h"
 
@@ -182,7 +186,8 @@ static void keep_line(struct data_job *job, struct resume *r, const struct line 
      * of it. So this is kept apart from what is known of the ids. */
     if (!r->put_back)
         r->put_back = id_set_new();
-    if (id_set_get(job->ids, said.id) & (ID_IN_OUTPUT | ID_NOTED) ||
+    bool done = job->ids && (id_set_get(job->ids, said.id) & (ID_IN_OUTPUT | ID_NOTED));
+    if (done || (r->kind == RESUME_TIDY_UP && order_has_parked(job->order, said.id)) ||
         id_set_mark(r->put_back, said.id, ID_RERUN))
         return;
     buf_add_str(&r->held, line->text);
@@ -214,25 +219,49 @@ bool resume_put_back(struct engine *e, struct data_job *job, struct resume *r, s
     }
 }
 
+/* --- a job that is given up --- */
+
+/* Reads all of an open file. */
+static bool each_line(struct data_job *job, struct resume *r,
+                      void (*each)(struct data_job *job, struct resume *r, const struct line *line),
+                      struct err *err)
+{
+    struct line line;
+    enum line_got got;
+    while ((got = line_reader_next(&r->lines, &line, err)) == LINE_HERE)
+        each(job, r, &line);
+    resume_close_lines(r);
+    return got == LINE_NONE;
+}
+
+/* Whatever the line asks for, its id is not put back beside it. */
+static void note_line(struct data_job *job, struct resume *r, const struct line *line)
+{
+    struct output_line said;
+    resume_read_line(job, r, line, &said);
+    if (said.has_id)
+        id_set_mark(r->put_back, said.id, ID_RERUN);
+}
+
 bool held_lines_restore(struct engine *e, struct data_job *job, struct err *err)
 {
-    OWNED_MEM char *name = held_name(job);
+    bool there = false;
     OWNED(resume) struct resume *r = NULL;
-    struct stat st;
-    if (!job->spec.id_key || !job->out_name || fstatat(e->state_fd, name, &st, 0))
+    if (!job->spec.id_key || !job->out_name)
         return true;
-    OWNED_FD int fd = openat(e->state_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0)
-        return err_errno(err, errno, "%s of the state folder", name);
-    r = xcalloc(1, sizeof *r);
-    r->fd = -1;
-    buf_init(&r->held, BUF_NO_CAP);
-    size_t got = 0;
-    if (!buf_reserve(&r->held, (size_t)st.st_size) ||
-        !file_read_at(fd, 0, r->held.data, (size_t)st.st_size, &got, name, err))
+    identity_form(e, job);
+    r = resume_new(RESUME_FRESH);
+    r->put_back = id_set_new();
+    if (!open_held(e, job, r, &there, err))
         return false;
-    r->held.len = got;
-    if (!put_back(e, job, r, err))
+    if (!there)
+        return true;
+    resume_close_lines(r);
+    if (!resume_open_output(e, job, r, err) || (r->reading && !each_line(job, r, note_line, err)) ||
+        !open_held(e, job, r, &there, err))
+        return false;
+    find_columns(job, r);
+    if (!each_line(job, r, keep_line, err) || !put_back(e, job, r, err))
         return false;
     held_lines_forget(e, job);
     return true;

@@ -130,6 +130,7 @@ enum source_got identity_judge(struct engine *e, struct data_job *job, struct so
     *known = id_set_mark(job->ids, id, ID_SEEN);
     /* Its result waits for its turn since an earlier run. */
     if (!(*known & (ID_SEEN | ID_IN_OUTPUT)) && order_take_parked(job->order, id, record->number)) {
+        id_set_mark(job->ids, id, ID_IN_OUTPUT); /* where it will be: an old line is replaced */
         engine_touch(e, job);
         job->row.progress.done_before++;
         *as = RECORD_DONE;

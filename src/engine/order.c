@@ -238,6 +238,8 @@ static bool put_out(struct engine *e, struct data_job *job, struct row *out, con
         return true;
     if (err->code != ERR_INVALID || h->record < 0)
         return false;
+    if (job->ids && h->has_id)
+        id_set_unmark(job->ids, h->id, ID_IN_OUTPUT);
     job->live.written--;
     data_job_set_attempts(job, h->record, attempts_get(job->attempts, h->record) + 1);
     data_job_set(job, h->record, RECORD_FAILED);
@@ -367,10 +369,14 @@ void order_part_release(struct order_part *part)
     *part = (struct order_part){0};
 }
 
-void order_committed(struct order_part *part)
+void order_committed(struct data_job *job, struct order_part *part)
 {
-    for (size_t i = 0; i < part->out_count; i++)
+    for (size_t i = 0; i < part->out_count; i++) {
+        const struct held *h = &part->out[i];
+        if (h->record < 0 && h->has_id && job->ids)
+            id_set_mark(job->ids, h->id, ID_IN_OUTPUT);
         held_drop(&part->out[i]);
+    }
     part->out_count = 0;
 }
 
@@ -474,30 +480,42 @@ static size_t first_parked(struct order *o, const struct id *id)
     return low;
 }
 
-bool order_take_parked(struct order *o, struct id id, int64_t record)
+static struct held *find_parked(struct order *o, struct id id)
 {
     if (!o || !o->parked_left)
-        return false;
+        return NULL;
     for (size_t i = first_parked(o, &id); i < o->parked.count; i++) {
         struct held *h = &o->parked.items[i];
         if (!id_same(h->id, id))
-            return false;
-        if (!h->has_id || h->key == HELD_NOWHERE)
-            continue;
-        h->record = record;
-        row_add(&o->fresh, h);
-        h->key = HELD_NOWHERE;
-        h->owned = false;
-        o->parked_left--;
-        return true;
+            return NULL;
+        if (h->has_id && h->key != HELD_NOWHERE)
+            return h;
     }
-    return false;
+    return NULL;
+}
+
+bool order_has_parked(struct order *o, struct id id)
+{
+    return find_parked(o, id) != NULL;
+}
+
+bool order_take_parked(struct order *o, struct id id, int64_t record)
+{
+    struct held *h = find_parked(o, id);
+    if (!h)
+        return false;
+    h->record = record;
+    row_add(&o->fresh, h);
+    h->key = HELD_NOWHERE;
+    h->owned = false;
+    o->parked_left--;
+    return true;
 }
 
 static bool is_not_written(void *context, struct held *h)
 {
     struct data_job *job = context;
-    if (!h->has_id || !(id_set_get(job->ids, h->id) & ID_IN_OUTPUT))
+    if (!h->has_id || !(id_set_mark(job->ids, h->id, ID_IN_OUTPUT) & ID_IN_OUTPUT))
         return true;
     /* It goes with the next group: as one that went out with this key. */
     h->record = -1;

@@ -66,7 +66,7 @@ MUST_CHECK bool order_stage(struct engine *e, struct data_job *job, struct order
 MUST_CHECK bool order_store(struct tx *tx, int64_t job_id, const struct order_part *part,
                             struct err *err);
 /* The group is durable, or was taken back. */
-void order_committed(struct order_part *part);
+void order_committed(struct data_job *job, struct order_part *part);
 void order_reverted(struct order *o, struct order_part *part);
 void order_part_release(struct order_part *part);
 
@@ -79,8 +79,10 @@ MUST_CHECK bool order_load(const struct engine *e, struct data_job *job, struct 
 /* A record just read has the id of a result from an earlier run, whose numbers were others: that is
  * its result now, with the next group. False when there is none. */
 bool order_take_parked(struct order *o, struct id id, int64_t record);
+/* Whether such a result still waits for its record. */
+bool order_has_parked(struct order *o, struct id id);
 /* The output was looked through: what is held and in it already was written by a process that was
- * killed before it could say so. */
+ * killed before it could say so. What goes on waiting counts as in the output from now on. */
 void order_drop_written(struct data_job *job);
 
 #endif

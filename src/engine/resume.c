@@ -24,14 +24,20 @@ void resume_free(struct resume *r)
     free(r);
 }
 
-void resume_begin(struct engine *e, struct data_job *job, enum resume_kind kind)
+struct resume *resume_new(enum resume_kind kind)
 {
-    resume_free(TAKE(job->resume));
     struct resume *r = xcalloc(1, sizeof *r);
     r->kind = kind;
     r->fd = -1;
     r->torn_at = r->id_column = r->rerun_column = r->vouched = -1;
     buf_init(&r->held, BUF_NO_CAP);
+    return r;
+}
+
+void resume_begin(struct engine *e, struct data_job *job, enum resume_kind kind)
+{
+    resume_free(TAKE(job->resume));
+    struct resume *r = resume_new(kind);
     if (kind == RESUME_TIDY_UP) {
         r->phase = PHASE_PUT_BACK;
     } else {
@@ -173,7 +179,7 @@ static void tell_end(struct engine *e, const struct data_job *job, const struct 
 static void end_resume(struct engine *e, struct data_job *job)
 {
     OWNED(resume) struct resume *r = TAKE(job->resume);
-    if (job->spec.id_key)
+    if (job->spec.id_key && r->kind != RESUME_TIDY_UP)
         order_drop_written(job);
     /* Whatever is in the output now, what follows is written behind it; a spool is nobody's but
      * ours, and goes on where it was. */

@@ -195,8 +195,7 @@ static void find_path(struct engine *e, const struct data_job *job, struct resum
     data_spec_release(&spec);
 }
 
-/* Without an output nothing is read. */
-static bool open_output(struct engine *e, struct data_job *job, struct resume *r, struct err *err)
+bool resume_open_output(struct engine *e, struct data_job *job, struct resume *r, struct err *err)
 {
     struct err missing = {0};
     int64_t limit = -1;
@@ -241,7 +240,7 @@ static bool end_output(struct data_job *job, struct resume *r, struct err *err)
 
 bool resume_scan_output(struct engine *e, struct data_job *job, struct resume *r, struct err *err)
 {
-    if (!r->reading && !open_output(e, job, r, err))
+    if (!r->reading && !resume_open_output(e, job, r, err))
         return false;
     if (!r->reading)
         return end_output(job, r, err);
@@ -296,7 +295,7 @@ static bool cut_line(struct data_job *job, struct resume *r, const struct line *
 
 static bool begin_cut(struct engine *e, struct data_job *job, struct resume *r, struct err *err)
 {
-    if (!open_output(e, job, r, err))
+    if (!resume_open_output(e, job, r, err))
         return false;
     if (!r->reading)
         return err_set(err, ERR_CONFLICT, "%s has gone", r->path);

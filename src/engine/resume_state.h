@@ -68,11 +68,14 @@ void resume_read_line(struct data_job *job, struct resume *r, const struct line 
                       struct output_line *out);
 void resume_put_id(struct data_job *job, struct resume *r, struct id id, unsigned flags);
 void resume_put_batch(struct data_job *job, struct resume *r);
+struct resume *resume_new(enum resume_kind kind);
 /* Starts reading the file at `fd`, which becomes the resume's. */
 void resume_open_lines(struct resume *r, int fd, const char *name, int64_t limit_bytes, bool csv);
 void resume_close_lines(struct resume *r);
 
 /* resume_output.c */
+/* Starts reading the output, locked, up to where it is whole. Without one nothing is read. */
+bool resume_open_output(struct engine *e, struct data_job *job, struct resume *r, struct err *err);
 bool resume_scan_output(struct engine *e, struct data_job *job, struct resume *r, struct err *err);
 bool resume_cut_output(struct engine *e, struct data_job *job, struct resume *r, struct err *err);
 /* held_lines.c */

@@ -183,6 +183,53 @@ static void a_sample_does_not_wait_for_what_it_leaves_out(void **state)
     assert_int_equal(claim(b, 99), 35);
 }
 
+/* C's old line is held to be replaced, C's new one for its turn; the engine was killed. */
+static void hold_old_and_new(struct bench *b)
+{
+    free(b->spec.id_key);
+    free(b->spec.rerun_key);
+    with_ids(b);
+    b->spec.rerun_key = xstrdup("again");
+    put(b, "data/out.jsonl", "{\"id\":\"c\",\"again\":1}\n");
+    hold_the_last(b);
+}
+
+static void an_old_line_does_not_come_back_beside_one_that_waited(void **state)
+{
+    struct bench *b = *state;
+    static const char *const inputs[] = {A "\n" B "\n" C "\n", A "\n" B "\n", NULL};
+    for (int i = 0; i < 3; i++) {
+        hold_old_and_new(b);
+        if (inputs[i]) {
+            put(b, "data/in.jsonl", inputs[i]);
+            resume(b);
+        }
+        assert_served(b, 9, "[[0," A "],[1," B "]]");
+        SETTLE(b, 0, A, B);
+        assert_finished(b);
+        assert_text(b, "data/out.jsonl", A "\n" B "\n" C "\n");
+        control(b, "job", CONTROL_DELETE);
+        assert_int_equal(unlink(path_of(b, "data/out.jsonl")), 0);
+    }
+}
+
+/* The run ends before the turn of what waits has come. */
+static void an_old_line_goes_when_the_new_one_waits_beyond_a_portion(void **state)
+{
+    struct bench *b = *state;
+    hold_old_and_new(b);
+    resume_portion(b, (struct portion){.limit = 1});
+    assert_served(b, 9, "[[0," A "]]");
+    SETTLE(b, 0, A);
+    assert_finished(b);
+    assert_text(b, "data/out.jsonl", A "\n");
+    resume(b);
+    assert_served(b, 9, "[[1," B "]]");
+    SETTLE(b, 1, B);
+    assert_finished(b);
+    assert_text(b, "data/out.jsonl", A "\n" B "\n" C "\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +240,8 @@ int main(void)
         ENGINE_TEST(a_result_without_its_id_keeps_its_place_too),
         ENGINE_TEST(a_commit_that_fails_loses_nothing_that_was_found),
         ENGINE_TEST(a_sample_does_not_wait_for_what_it_leaves_out),
+        ENGINE_TEST(an_old_line_does_not_come_back_beside_one_that_waited),
+        ENGINE_TEST(an_old_line_goes_when_the_new_one_waits_beyond_a_portion),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

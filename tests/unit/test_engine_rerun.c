@@ -158,6 +158,41 @@ static void a_job_that_starts_clean_or_is_deleted_leaves_its_output_whole(void *
     assert_no_held(b);
 }
 
+/* Only what is not in the output comes back to it. */
+static void a_job_that_is_deleted_doubles_no_line(void **state)
+{
+    struct bench *b = *state;
+    for (int killed = 0; killed < 2; killed++) {
+        put(b, "data/out.jsonl", "{\"id\":1,\"again\":1}\n{\"id\":2,\"again\":1}\n{\"id\":3}");
+        if (!killed)
+            put_three(b);
+        resume(b);
+        assert_served(b, 1, "[[0,{\"id\":1}]]");
+        SETTLE(b, 0, "{\"id\":1}");
+        if (killed)
+            reopen_engine(b);
+        control(b, "job", CONTROL_DELETE);
+        assert_text(b, "data/out.jsonl", "{\"id\":3}\n{\"id\":1}\n{\"id\":2,\"again\":1}\n");
+        assert_no_held(b);
+    }
+}
+
+static void lines_that_had_not_left_the_output_yet_are_not_put_back(void **state)
+{
+    struct bench *b = *state;
+    static const char out[] = "{\"id\":1}\n{\"id\":2,\"again\":1}\n{\"id\":3}\n";
+    put_three(b);
+    put(b, "data/out.jsonl", out);
+    plan_fault("rewrite.rename:1:fail");
+    resume(b);
+    settle_down(b);
+    no_faults();
+    assert_text(b, "state/job-1.held", "{\"id\":2,\"again\":1}\n");
+    reopen_engine(b);
+    control(b, "job", CONTROL_DELETE);
+    assert_text(b, "data/out.jsonl", out);
+}
+
 static void it_works_in_a_csv_and_in_a_compressed_file(void **state)
 {
     struct bench *b = *state;
@@ -207,6 +242,8 @@ int main(void)
         ENGINE_TEST(what_gave_nothing_or_no_id_this_time_is_done),
         ENGINE_TEST(no_line_is_lost_whenever_it_is_killed),
         ENGINE_TEST(a_job_that_starts_clean_or_is_deleted_leaves_its_output_whole),
+        ENGINE_TEST(a_job_that_is_deleted_doubles_no_line),
+        ENGINE_TEST(lines_that_had_not_left_the_output_yet_are_not_put_back),
         ENGINE_TEST(it_works_in_a_csv_and_in_a_compressed_file),
         ENGINE_TEST(a_link_to_the_output_stays_a_link),
     };
