@@ -167,6 +167,11 @@ static bool end_put_back(struct engine *e, struct data_job *job, struct resume *
         return false;
     resume_close_lines(r);
     if (had) {
+        /* First it is known that the output ends elsewhere: what was put back is not cut off. */
+        if (job->spec.sink_format != FORMAT_PROGRAM)
+            job->row.progress.sink_bytes = -1;
+        if (!engine_store(e, job, err))
+            return false;
         held_lines_forget(e, job);
         if (!file_sync_dir(e->state_fd, "held lines", err))
             return false;

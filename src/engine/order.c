@@ -297,6 +297,9 @@ static bool stage_out(struct engine *e, struct data_job *job, size_t *at, struct
     /* The output of a job that has ended is its owner's until it is stored that the job goes on. */
     if (job_state_is_final(job->stored_state))
         return true;
+    /* While files are looked through nothing is written to them: it goes on waiting. */
+    if (job->resume && !job->sink)
+        return true;
     for (struct held *h = NULL; (h = lowest(o, *at)) && is_its_turn(o, job, h->record);) {
         if (!job->sink && !data_job_need_sink(e, job, err))
             return false;
