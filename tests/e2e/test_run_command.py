@@ -672,3 +672,22 @@ def test_hooks_are_called_once_and_only_when_there_is_work(real: RunCommand) -> 
     assert first.stderr.count("hello") == first.stderr.count("goodbye") == 1
     assert "hello" not in again.stderr and "goodbye" not in again.stderr
     assert again.stderr.startswith("nothing to do\n")
+
+
+@pytest.mark.parametrize("log", [[], ["--log", "run.log"]])
+def test_an_output_that_is_removed_meanwhile_ends_the_run(real: RunCommand, log: list[str]) -> None:
+    """No later attempt to write could succeed; a run that begins reads what is there."""
+    real.task(
+        "import os\n"
+        "async def process_record(record, context):\n"
+        "    if os.path.exists('out.jsonl') and not os.path.exists('once'):\n"
+        "        open('once', 'w').close()\n"
+        "        os.unlink('out.jsonl')\n"
+        "    return record\n"
+    )
+    args = ["--concurrency", "1", "--rpm", "600", "--id-key", "id", *log]
+    ended = real.run(*args)
+    assert ended.returncode == 75, ended.stderr
+    assert "out.jsonl was removed while it was being written; the same command" in ended.stderr
+    assert real.run(*args).returncode == 0
+    assert sorted(line["id"] for line in real.read("out.jsonl")) == list(range(10))
