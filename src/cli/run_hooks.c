@@ -3,8 +3,10 @@
 #include "base/json.h"
 #include "cli/run_session_own.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { FAILURES_SHOWN = 3 };
 
@@ -97,7 +99,8 @@ static void stop_when_output_is_gone(struct run_session *r, const char *text)
     if (r->output_gone || strncmp(text, refused, sizeof refused - 1) != 0)
         return;
     text += sizeof refused - 1;
-    if (!strstr(text, "was removed while it was being written") && !strstr(text, " were committed"))
+    if (!strstr(text, "was removed while it was being written") &&
+        !strstr(text, " were committed") && !strstr(text, strerror(ENOENT)))
         return;
     r->output_gone = xstrdup(text);
     supervisor_stop(r->supervisor, 0, clock_now());

@@ -159,7 +159,7 @@ class RunStory:
             self.check_output(whole=False)
             if status == 0 and self.known == self.plan.count:
                 break
-            self.meddle()
+            self.meddle(marks=status != -signal.SIGKILL)
         self.known = self.plan.count
         if self.plan.by_id:
             self.write_input()
@@ -231,13 +231,20 @@ class RunStory:
         except (OSError, ValueError):
             pass  # it has just ended
 
-    def meddle(self) -> None:
-        """What a user does between two runs: more input, in another order, results marked."""
+    def meddle(self, marks: bool) -> None:
+        """What a user does between two runs: more input, in another order, results marked. The last
+        only after a run that ended by itself: in an output that was edited after a kill nobody can
+        tell which results without an id were never acknowledged (docs/run.md)."""
         if not self.plan.by_id:
             return
         self.known = self.rng.randint(self.known, self.plan.count)
         self.write_input()
-        if self.rng.random() < 0.5 and self.plan.sink == "out.jsonl" and self.output.exists():
+        if (
+            marks
+            and self.rng.random() < 0.5
+            and self.plan.sink == "out.jsonl"
+            and self.output.exists()
+        ):
             lines = self.output.read_text().splitlines(keepends=True)
             for at in self.rng.sample(range(len(lines)), min(len(lines), 3)):
                 told = self.parsed(lines[at])

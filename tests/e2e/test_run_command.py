@@ -691,3 +691,17 @@ def test_an_output_that_is_removed_meanwhile_ends_the_run(real: RunCommand, log:
     assert "out.jsonl was removed while it was being written; the same command" in ended.stderr
     assert real.run(*args).returncode == 0
     assert sorted(line["id"] for line in real.read("out.jsonl")) == list(range(10))
+
+
+def test_an_output_that_is_gone_before_a_run_goes_on_ends_it(real: RunCommand) -> None:
+    """Without ids what is done is known by its number: its lines must be there."""
+    real.task("async def process_record(record, context):\n    return record\n")
+    out = real.folder / "out.jsonl"
+    assert real.run("--limit", "4").returncode == 0
+    out.rename(real.folder / "away.jsonl")
+    ended = real.run()
+    assert ended.returncode == 75, ended.stderr
+    assert "put it back" in ended.stderr
+    (real.folder / "away.jsonl").rename(out)
+    assert real.run().returncode == 0
+    assert sorted(line["id"] for line in real.read("out.jsonl")) == list(range(10))
