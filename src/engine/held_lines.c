@@ -232,7 +232,7 @@ static bool each_line(struct data_job *job, struct resume *r,
                       struct err *err)
 {
     struct line line;
-    enum line_got got;
+    enum line_got got = LINE_NONE;
     while ((got = line_reader_next(&r->lines, &line, err)) == LINE_HERE)
         each(job, r, &line);
     resume_close_lines(r);
