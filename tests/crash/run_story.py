@@ -127,6 +127,7 @@ class RunStory:
         self.fault_log = folder / "faults.log"
         self.output = folder / plan.sink
         self.known = plan.count  # how much of the input the file has
+        self.absent: set[int] = set()  # what the user has taken out of the input again
         self.killed = 0
         self.lines: list[str] = []
         if plan.by_id and plan.count > 1:
@@ -141,7 +142,7 @@ class RunStory:
 
     def write_input(self) -> None:
         """The input as far as it is known; with ids in any order, and some of them twice."""
-        numbers = list(range(self.known))
+        numbers = [n for n in range(self.known) if n not in self.absent]
         if self.plan.by_id:
             self.rng.shuffle(numbers)
             numbers += self.rng.sample(numbers, min(3, len(numbers)))
@@ -159,8 +160,9 @@ class RunStory:
             self.check_output(whole=False)
             if status == 0 and self.known == self.plan.count:
                 break
-            self.meddle(marks=status != -signal.SIGKILL)
+            self.meddle(status == -signal.SIGKILL)
         self.known = self.plan.count
+        self.absent.clear()
         if self.plan.by_id:
             self.write_input()
         status = self.live({"STORY_ENDS": "1"}, None)
@@ -231,26 +233,29 @@ class RunStory:
         except (OSError, ValueError):
             pass  # it has just ended
 
-    def meddle(self, marks: bool) -> None:
-        """What a user does between two runs: more input, in another order, results marked. The last
-        only after a run that ended by itself: in an output that was edited after a kill nobody can
-        tell which results without an id were never acknowledged (docs/run.md)."""
+    def meddle(self, was_killed: bool) -> None:
+        """What a user does between two runs: more input, in another order, results marked, some of
+        their records taken out. In an output that was edited after a kill nobody can tell which
+        results without an id were never acknowledged (docs/run.md): then only where there are none.
+        """
         if not self.plan.by_id:
             return
         self.known = self.rng.randint(self.known, self.plan.count)
+        self.absent.clear()
+        telling = not was_killed or "bare" not in self.plan.kinds.values()
+        if telling and self.plan.sink == "out.jsonl" and self.output.exists():
+            self.mark_results()
         self.write_input()
-        if (
-            marks
-            and self.rng.random() < 0.5
-            and self.plan.sink == "out.jsonl"
-            and self.output.exists()
-        ):
-            lines = self.output.read_text().splitlines(keepends=True)
-            for at in self.rng.sample(range(len(lines)), min(len(lines), 3)):
-                told = self.parsed(lines[at])
-                if isinstance(told, dict) and "id" in told:
-                    lines[at] = json.dumps({**told, "again": self.rng.random() < 0.5}) + "\n"
-            self.output.write_text("".join(lines))
+
+    def mark_results(self) -> None:
+        lines = self.output.read_text().splitlines(keepends=True)
+        for at in self.rng.sample(range(len(lines)), min(len(lines), 3)):
+            told = self.parsed(lines[at])
+            if isinstance(told, dict) and "id" in told:
+                lines[at] = json.dumps({**told, "again": self.rng.random() < 0.5}) + "\n"
+                if self.rng.random() < 0.5:
+                    self.absent.add(told["id"])
+        self.output.write_text("".join(lines))
 
     def parsed(self, line: str) -> Any:
         try:
