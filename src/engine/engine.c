@@ -83,6 +83,19 @@ static void apply(struct engine *e, struct op *op)
         [OP_KEYS] = op_keys,
         [OP_STATS] = op_stats,
         [OP_DOCTOR] = op_doctor,
+        [OP_ENQUEUE] = op_enqueue,
+        [OP_TASK_CLAIM] = op_task_claim,
+        [OP_TASK_SETTLE] = op_task_settle,
+        [OP_TASK_EXTEND] = op_task_extend,
+        [OP_TASK_RELEASE] = op_task_release,
+        [OP_TASK_SHOW] = op_task_show,
+        [OP_TASK_LIST] = op_task_list,
+        [OP_TASK_ERRORS] = op_task_errors,
+        [OP_TASK_STATUS] = op_task_status,
+        [OP_TASK_CONTROL] = op_task_control,
+        [OP_GATES] = op_gates,
+        [OP_LIMITS] = op_limits,
+        [OP_WORKERS] = op_workers,
     };
     e->stats.ops++;
     enum op_fate fate = verbs[op->kind](e, op);

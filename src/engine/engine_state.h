@@ -141,6 +141,23 @@ enum op_fate op_doctor(struct engine *e, struct op *op);
 enum op_fate op_keys(struct engine *e, struct op *op);
 enum op_fate op_subscribe(struct engine *e, struct op *op);
 enum op_fate op_unsubscribe(struct engine *e, struct op *op);
+enum op_fate op_enqueue(struct engine *e, struct op *op);
+enum op_fate op_task_claim(struct engine *e, struct op *op);
+enum op_fate op_task_settle(struct engine *e, struct op *op);
+enum op_fate op_task_extend(struct engine *e, struct op *op);
+enum op_fate op_task_release(struct engine *e, struct op *op);
+enum op_fate op_task_show(struct engine *e, struct op *op);
+enum op_fate op_task_list(struct engine *e, struct op *op);
+enum op_fate op_task_errors(struct engine *e, struct op *op);
+enum op_fate op_task_status(struct engine *e, struct op *op);
+enum op_fate op_task_control(struct engine *e, struct op *op);
+enum op_fate op_gates(struct engine *e, struct op *op);
+enum op_fate op_limits(struct engine *e, struct op *op);
+enum op_fate op_workers(struct engine *e, struct op *op);
+
+/* task_op.c: the parts of op_init and op_release about tasks. */
+void task_op_init(struct op *op);
+void task_op_release(struct op *op);
 
 /* Finds the op's job and checks the asker's right; sets op->of, or err and refusal. */
 MUST_CHECK bool op_find_job(struct engine *e, struct op *op);

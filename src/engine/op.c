@@ -16,6 +16,8 @@ void op_init(struct op *op, enum op_kind kind)
     }
     if (kind == OP_DOCTOR)
         buf_init(&op->doctor.findings, BUF_NO_CAP);
+    if (kind >= OP_ENQUEUE)
+        task_op_init(op);
 }
 
 void job_view_release(struct job_view *view)
@@ -61,6 +63,7 @@ void op_release(struct op *op)
         buf_release(&op->doctor.findings);
         break;
     default:
+        task_op_release(op);
         break;
     }
     op_init(op, op->kind);

@@ -17,6 +17,7 @@
 #include "core/job.h"
 #include "core/lease.h"
 #include "core/portion.h"
+#include "engine/task_op.h"
 #include "store/job_store.h"
 
 #include <stdatomic.h>
@@ -35,6 +36,20 @@ enum op_kind {
     OP_KEYS,   /* create, revoke, list API keys */
     OP_STATS,  /* figures for /metrics and /health */
     OP_DOCTOR, /* compare store, ledger and outputs */
+    /* Tasks: task_op.h */
+    OP_ENQUEUE,
+    OP_TASK_CLAIM,
+    OP_TASK_SETTLE,
+    OP_TASK_EXTEND,
+    OP_TASK_RELEASE,
+    OP_TASK_SHOW,
+    OP_TASK_LIST,
+    OP_TASK_ERRORS,
+    OP_TASK_STATUS,
+    OP_TASK_CONTROL,
+    OP_GATES,
+    OP_LIMITS,
+    OP_WORKERS,
     OP_KIND_COUNT
 };
 
@@ -58,7 +73,12 @@ enum op_refusal {
     REFUSED_NO_WRITER,    /* settle with results: no sink */
     REFUSED_NEVER_SERVED, /* settle: refused_record was never handed out */
     REFUSED_ALREADY_DONE, /* settle with failures: refused_record is done */
-    REFUSED_LEASE_ENDED   /* settle, extend, release: no such lease (any more) */
+    REFUSED_LEASE_ENDED,  /* settle, extend, release: no such lease (any more) */
+    REFUSED_TASK_UNKNOWN, /* show: no task of that id */
+    REFUSED_UNIQUE_TAKEN, /* enqueue: a task with that unique key is there; refused_record: its id
+                           */
+    REFUSED_PARENT        /* enqueue: a parent is unknown, or can never end as it should;
+                             refused_record: its id */
 };
 
 /* What the asker may do with the job. Planchet's tokens: a job with a token takes only its token
@@ -288,6 +308,19 @@ struct op {
             struct buf findings; /* out, owned: JSON array of {level, job, check, text} */
             int64_t faults;      /* out: how many of them are errors */
         } doctor;
+        struct op_enqueue enqueue;
+        struct task_claim task_claim;
+        struct op_task_settle task_settle;
+        struct op_task_extend task_extend;
+        struct op_task_release task_release;
+        struct op_task_show task_show;
+        struct op_task_list task_list;
+        struct op_task_errors task_errors;
+        struct op_task_status task_status;
+        struct op_task_control task_control;
+        struct op_gates gates;
+        struct op_limits limits;
+        struct op_workers workers;
     };
 };
 

@@ -1,6 +1,6 @@
 /* task_op.h: what is asked of the engine about tasks, and the answers: members of struct op's union
- * (op.h). Texts and arrays that go in are borrowed until `done`; what comes out is owned and freed by
- * op_release. What each member means is said in docs/queue.md. */
+ * (op.h). Texts and arrays that go in are borrowed until `done`; what comes out is owned and freed
+ * by op_release. What each member means is said in docs/queue.md. */
 #ifndef PENSTOCK_ENGINE_TASK_OP_H
 #define PENSTOCK_ENGINE_TASK_OP_H
 
@@ -18,7 +18,8 @@ enum unique_clash { CLASH_EXISTING, CLASH_REFUSE, CLASH_REPLACE };
 struct task_new {
     struct str function, queue; /* checked by the engine; queue empty: "default" */
     struct str arguments;       /* JSON, valid; empty: {} */
-    struct str options;         /* JSON object of `retry`, `timeout_s`, `keep_s` as given, valid in shape; empty */
+    struct str
+        options; /* JSON object of `retry`, `timeout_s`, `keep_s` as given, valid in shape; empty */
     struct str key, batch, lock; /* empty: none */
     struct str unique;           /* empty: none */
     enum unique_while unique_while;
@@ -57,7 +58,7 @@ struct task_claim {
     struct str *queues, *functions; /* NULL: all */
     size_t queue_count, function_count;
     int64_t max;
-    int64_t max_bytes; /* of arguments: at least one task all the same */
+    int64_t max_bytes;     /* of arguments: at least one task all the same */
     int64_t wait_until_us; /* monotonic, <= now: do not wait */
     bool has_lease;
     uint8_t token[LEASE_TOKEN_BYTES]; /* in with has_lease, out otherwise */
@@ -71,6 +72,8 @@ struct task_claim {
     struct task_handed *tasks; /* texts in `texts` */
     size_t count;
     struct buf texts;
+    struct task_aborted *aborts; /* of the session; not within a settlement, which has its own */
+    size_t abort_count;
     int64_t lease_ends_at_us; /* wall */
     int64_t answer; /* number of the answer, to give it back when it does not get through */
     bool made;      /* this claim made the lease */
@@ -89,7 +92,8 @@ enum task_outcome { TASK_COMPLETED, TASK_FAILED, TASK_ABORTED };
 struct task_settle_entry {
     int64_t id;
     enum task_outcome outcome;
-    struct str value; /* completed: the result as JSON, empty: null. Failed: JSON object of message, type, traceback */
+    struct str value; /* completed: the result as JSON, empty: null. Failed: JSON object of message,
+                         type, traceback */
     struct str type;  /* failed: the error's type, decoded */
     bool final;
     int64_t retry_after_us; /* 0: by the policy */
@@ -102,7 +106,7 @@ struct op_task_settle {
     size_t count;
     struct op_enqueue enqueue; /* stored with the outcomes; count 0: nothing */
     bool claims;
-    struct task_claim claim;      /* with `claims`; its lease is this one, it does not wait */
+    struct task_claim claim;     /* with `claims`; its lease is this one, it does not wait */
     struct task_aborted *aborts; /* out */
     size_t abort_count;
     int64_t completed, retried, failed, cancelled; /* out */
@@ -139,6 +143,9 @@ struct op_task_release {
 
 /* --- showing --- */
 
+/* Frees what they answered; op_release does it for ops. */
+void task_claim_release(struct task_claim *claim);
+
 /* Which tasks; empty texts and no state: any. */
 struct task_filter {
     struct str queue, function, key, batch, lock, error_type;
@@ -158,9 +165,9 @@ struct task_view {
     int64_t created_at_us, run_at_us, started_at_us, ended_at_us;
     char *arguments, *options; /* JSON; NULL in lists */
     char *result;              /* JSON; NULL in lists and when there is none */
-    char *error;               /* the last: JSON object of message, type, traceback, attempt, at, worker */
-    char *worker;              /* who runs it */
-    double progress;           /* -1: not told */
+    char *error;     /* the last: JSON object of message, type, traceback, attempt, at, worker */
+    char *worker;    /* who runs it */
+    double progress; /* -1: not told */
     char *progress_text;
     enum task_abort abort;
     enum task_hold hold; /* why it does not run */
@@ -202,9 +209,9 @@ struct task_tally {
     int64_t first_at_us, last_at_us; /* wall: first enqueued, last moved */
     double rate;                     /* ends a second, of late; 0 */
 };
-struct op_task_status { /* OP_TASK_STATUS */
-    struct str key, batch; /* empty: all */
-    bool active_only;      /* leaves with unfinished tasks */
+struct op_task_status {        /* OP_TASK_STATUS */
+    struct str key, batch;     /* empty: all */
+    bool active_only;          /* leaves with unfinished tasks */
     struct task_tally *leaves; /* out */
     size_t count;
 };
@@ -223,17 +230,17 @@ struct op_task_control { /* OP_TASK_CONTROL */
 /* --- queues, functions, limits, workers --- */
 
 struct gate_view { /* a queue or a function */
-    char *name; /* owned */
+    char *name;    /* owned */
     struct gate gate;
     struct task_counts counts;
     int64_t completed, failed, cancelled; /* kept in the store */
-    int64_t workers; /* sessions that take from it */
+    int64_t workers;                      /* sessions that take from it */
 };
 struct op_gates { /* OP_GATES: lists, or sets one and lists that */
     bool of_functions;
     struct str set; /* the name; empty: list */
     bool sets_paused, sets_concurrency, sets_rpm, sets_fair;
-    struct gate gate;         /* the members that are set */
+    struct gate gate;        /* the members that are set */
     struct gate_view *views; /* out */
     size_t count;
 };
@@ -251,7 +258,7 @@ struct session_view {
     int64_t *tasks; /* owned: what it holds, at most 100 are listed */
     size_t task_count;
 };
-struct op_workers { /* OP_WORKERS */
+struct op_workers {                /* OP_WORKERS */
     struct session_view *sessions; /* out */
     size_t count;
 };
