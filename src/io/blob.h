@@ -14,9 +14,10 @@
  *     blob_store_refer in the transaction of what needs it     and so is that it is needed
  *     blob_pin_free(pin, committed)                            now the row holds it
  *
- * A crash between leaves a mark, by which blobs_sweep finds what nobody knows of. What the store
- * says is unused is removed with blobs_remove after that was committed; a pin that came meanwhile
- * keeps the file, for its row comes next.
+ * The other way round, a blob that nothing needs is marked (blobs_mark) before its row is deleted,
+ * and blobs_sweep removes the file after that was committed. So whatever a crash leaves has a row
+ * or a mark, and the sweep at the next start finds it; a pin that came meanwhile keeps the file,
+ * for its row comes next.
  *
  * Names for people in errors are the digits. Threads: any, but for what is said of blobs_open,
  * blobs_sweep and blobs_free. */
@@ -91,7 +92,7 @@ struct blob_reader;
 MUST_CHECK bool blob_open(const struct blobs *b, const struct blob_hash *hash,
                           struct blob_reader **out, struct err *err);
 int64_t blob_reader_bytes(const struct blob_reader *r); /* its length */
-/* The next up to `max` (> 0) bytes; *got is 0 at the end. The last portion is given only when all
+/* The next up to `max` bytes; *got is 0 at the end. The last portion is given only when all
  * of it was what the name says: else ERR_STORE, then and ever after. */
 MUST_CHECK bool blob_read(struct blob_reader *r, void *out, size_t max, size_t *got,
                           struct err *err);
@@ -100,12 +101,11 @@ DEFINE_OWNED(blob_reader)
 
 /* --- removing: the engine's thread --- */
 
-/* Removes the file of a blob of which the store has no row (any more), durably. One that has a pin
- * stays, and one that is not there is gone already. ERR_IO. */
-MUST_CHECK bool blobs_remove(struct blobs *b, const struct blob_hash *hash, struct err *err);
-/* Looks at the marks without a pin: what was put, and whose row perhaps was never committed.
- * `known` says whether the store has one (1, 0; -1 with err ends the sweep); where it has none the
- * file goes. ERR_IO, or what `known` says. */
+/* The blob's row is about to be deleted: a mark for the next sweep. ERR_IO, ERR_NO_SPACE. */
+MUST_CHECK bool blobs_mark(struct blobs *b, const struct blob_hash *hash, struct err *err);
+/* Looks at the marks of what has no pin. `known` says whether the store has a row of it (1, 0; -1
+ * with err ends the sweep); where it has none the file goes, durably. ERR_IO, or what `known` says.
+ */
 MUST_CHECK bool blobs_sweep(struct blobs *b,
                             int (*known)(void *context, const struct blob_hash *hash,
                                          struct err *err),

@@ -7,7 +7,8 @@
  *   4 KiB page in place, so such pages would spill; in a rowid table three of them fill a leaf and
  *   saving one that exists touches that leaf alone.
  * - Attempts are a few bytes each: there the key is the table.
- * - Pieces of tails are up to 64 KiB, come in order and soon go again. */
+ * - Pieces of tails are up to 64 KiB, come in order and soon go again.
+ * - A blob's row is small and found by its hash alone: there the key is the table. */
 #include "store/sqlite_schema.h"
 
 static const char step_1[] =
@@ -95,6 +96,14 @@ static const char step_5[] = "ALTER TABLE job ADD COLUMN tail_bytes INTEGER NOT 
                              " at_bytes INTEGER NOT NULL,"
                              " bytes BLOB NOT NULL,"
                              " PRIMARY KEY (job_id, at_bytes));";
+/* Blobs and what needs them. */
+static const char step_6[] = "CREATE TABLE blob ("
+                             " hash BLOB NOT NULL PRIMARY KEY,"
+                             " bytes INTEGER NOT NULL,"
+                             " refs INTEGER NOT NULL,"
+                             " created_at_us INTEGER NOT NULL,"
+                             " unused_at_us INTEGER NOT NULL) WITHOUT ROWID;"
+                             "CREATE INDEX blob_unused ON blob (unused_at_us) WHERE refs = 0;";
 
-const char *const sqlite_migrations[SQLITE_SCHEMA_VERSION] = {step_1, step_2, step_3, step_4,
-                                                              step_5};
+const char *const sqlite_migrations[SQLITE_SCHEMA_VERSION] = {step_1, step_2, step_3,
+                                                              step_4, step_5, step_6};
