@@ -1,10 +1,13 @@
-"""Penstock: claims records of files, settles results, each exactly once."""
+"""Penstock: carries records and tasks to functions, and loses nothing."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .app import App, Task, TaskDeferrer
+from .arguments import ArgumentsError
 from .client import Client, Jobs, Key, Keys
+from .context import RunningTask, TaskContext, current_context
 from .errors import (
     BusyError,
     ConflictError,
@@ -26,9 +29,12 @@ from .errors import (
     UnauthorizedError,
 )
 from .event import Event
+from .handle import TaskCancelled, TaskError, TaskFailed, TaskHandle, TaskInfo
 from .job import Counts, Job, RecordError
 from .lease import Lease, Settled
-from .outcome import Fail, RetryAfter, Skip, retry
+from .outcome import Aborted, Fail, Retry, RetryAfter, Skip, retry
+from .queue_calls import Blob, Changed, Fragment
+from .task_call import RetryPolicy, TaskCall, TaskSettings, Unique
 from .worker import work
 
 if TYPE_CHECKING:
@@ -36,10 +42,15 @@ if TYPE_CHECKING:
     from .async_job import AsyncJob, AsyncLease
 
 __all__ = [
+    "Aborted",
+    "App",
+    "ArgumentsError",
     "AsyncClient",
     "AsyncJob",
     "AsyncLease",
+    "Blob",
     "BusyError",
+    "Changed",
     "Client",
     "ConflictError",
     "ConnectionLostError",
@@ -49,6 +60,7 @@ __all__ = [
     "FatalError",
     "FileError",
     "ForbiddenError",
+    "Fragment",
     "InternalError",
     "InvalidError",
     "Job",
@@ -65,11 +77,26 @@ __all__ = [
     "OutputTakenError",
     "PenstockError",
     "RecordError",
+    "Retry",
     "RetryAfter",
+    "RetryPolicy",
+    "RunningTask",
     "Settled",
     "Skip",
     "StoreError",
+    "Task",
+    "TaskCall",
+    "TaskCancelled",
+    "TaskContext",
+    "TaskDeferrer",
+    "TaskError",
+    "TaskFailed",
+    "TaskHandle",
+    "TaskInfo",
+    "TaskSettings",
     "UnauthorizedError",
+    "Unique",
+    "current_context",
     "retry",
     "work",
 ]

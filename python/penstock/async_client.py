@@ -12,11 +12,20 @@ import orjson
 from . import calls
 from .async_connection import AsyncConnection
 from .async_job import AsyncJob
+from .async_queue_client import (
+    AsyncBlobs,
+    AsyncFragments,
+    AsyncLimits,
+    AsyncNamed,
+    AsyncSchedules,
+    AsyncTasks,
+)
 from .calls import Call
 from .client import Key
 from .errors import ConnectionLostError
 from .event import Event, EventReader, resuming
 from .job import job_path
+from .wire import Answer
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -93,6 +102,13 @@ class AsyncClient:
         self._idle = [self.new_connection()]
         self.jobs = AsyncJobs(self)
         self.keys = AsyncKeys(self)
+        self.tasks = AsyncTasks(self)
+        self.queues = AsyncNamed(self, "queues")
+        self.functions = AsyncNamed(self, "functions")
+        self.limits = AsyncLimits(self)
+        self.schedules = AsyncSchedules(self)
+        self.fragments = AsyncFragments(self)
+        self.blobs = AsyncBlobs(self)
 
     def new_connection(self) -> AsyncConnection:
         """Another connection to the same server."""
@@ -113,14 +129,28 @@ class AsyncClient:
 
     async def ask(self, call: Call) -> Any:
         """The same, of a call that is there already."""
+        answer = await self.fetch(call)
+        return orjson.loads(answer.body) if answer.body else None
+
+    async def fetch(self, call: Call) -> Answer:
+        """The same; the answer as it is."""
         connection = self._idle.pop() if self._idle else self.new_connection()
         try:
-            answer = await connection.call(
-                call.method, call.path, call.body, repeatable=call.repeatable, wait_s=call.wait_s
+            return await connection.call(
+                call.method,
+                call.path,
+                call.body,
+                repeatable=call.repeatable,
+                wait_s=call.wait_s,
+                content_type=call.content_type,
             )
         finally:
             self._idle.append(connection)
-        return orjson.loads(answer.body) if answer.body else None
+
+    async def workers(self) -> list[dict[str, Any]]:
+        """As Client.workers."""
+        told: list[dict[str, Any]] = (await self.ask(calls.WORKERS))["workers"]
+        return told
 
     def events(self, after: int | None = None) -> AsyncIterator[Event]:
         """Events as they happen, of all jobs, without end; 0 begins with the whole history."""

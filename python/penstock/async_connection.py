@@ -8,8 +8,9 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+from .embedded import SOCKET_NAME, Starter
 from .errors import BusyError, ConnectionLostError, PenstockError, error_of
-from .wire import Address, Answer, AnswerReader, RequestWriter
+from .wire import JSON, Address, Answer, AnswerReader, RequestWriter
 
 
 class _Peer(asyncio.Protocol):
@@ -135,9 +136,10 @@ class AsyncConnection:
         *,
         repeatable: bool,
         wait_s: float = 0.0,
+        content_type: str = JSON,
     ) -> Answer:
         """As Connection.call. Cancelled, it closes the connection: an answer may be on its way."""
-        message = self._writer.write(method, path, body)
+        message = self._writer.write(method, path, body, content_type=content_type)
         give_up_at = time.monotonic() + self.patience_s
         pause_s = 0.05
         repeated = False
@@ -204,6 +206,8 @@ class AsyncConnection:
         if self._peer is not None and self._peer.usable:
             return self._peer
         where = self.address
+        if where.state is not None:
+            return await self._open_embedded(where.state)
         loop = asyncio.get_running_loop()
         opening: Any
         if where.unix_path is not None:
@@ -214,3 +218,22 @@ class AsyncConnection:
         _, self._peer = await asyncio.wait_for(opening, self.timeout_s)
         assert self._peer is not None
         return self._peer
+
+    async def _open_embedded(self, state: str) -> _Peer:
+        """As Connection._open_embedded."""
+        starter = Starter(state)
+        hello = self._writer.write("GET", "/v1/health", None)
+        loop = asyncio.get_running_loop()
+        pause_s = 0.005
+        while True:
+            try:
+                _, peer = await loop.create_unix_connection(_Peer, f"{state}/{SOCKET_NAME}")
+                answer = await self._exchange(peer, "GET", hello, self.timeout_s)
+                if answer.status < 400 and peer.usable:
+                    self._peer = peer
+                    return peer
+                peer.close()
+            except OSError:
+                starter.step()
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 1.5, 0.2)

@@ -17,6 +17,7 @@ class Call(NamedTuple):
     repeatable: bool = True
     #: How long the server may wait before it answers.
     wait_s: float = 0.0
+    content_type: str = "application/json"
 
 
 def given(**members: Any) -> bytes:
@@ -60,3 +61,4 @@ def revoke_key(name: str) -> Call:
 LIST_KEYS = Call("GET", "/v1/keys")
 HEALTH = Call("GET", "/v1/health")
 DOCTOR = Call("GET", "/v1/doctor")
+WORKERS = Call("GET", "/v1/workers")

@@ -16,6 +16,8 @@ from .calls import Call
 from .connection import Connection
 from .event import Event, follow, instant
 from .job import Job, job_path
+from .queue_client import Blobs, Fragments, Limits, Named, Schedules, Tasks
+from .wire import Answer
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -116,6 +118,13 @@ class Client:
         self._connection = self.new_connection()
         self.jobs = Jobs(self)
         self.keys = Keys(self)
+        self.tasks = Tasks(self)
+        self.queues = Named(self, "queues")
+        self.functions = Named(self, "functions")
+        self.limits = Limits(self)
+        self.schedules = Schedules(self)
+        self.fragments = Fragments(self)
+        self.blobs = Blobs(self)
 
     def new_connection(self) -> Connection:
         """Another connection to the same server, for what keeps one busy."""
@@ -136,10 +145,32 @@ class Client:
 
     def ask(self, call: Call) -> Any:
         """The same, of a call that is there already."""
-        answer = self._connection.call(
-            call.method, call.path, call.body, repeatable=call.repeatable, wait_s=call.wait_s
-        )
+        answer = self.fetch(call)
         return orjson.loads(answer.body) if answer.body else None
+
+    def fetch(self, call: Call) -> Answer:
+        """The same; the answer as it is."""
+        return self._connection.call(
+            call.method,
+            call.path,
+            call.body,
+            repeatable=call.repeatable,
+            wait_s=call.wait_s,
+            content_type=call.content_type,
+        )
+
+    def upload(self, path: str, pieces: Iterator[bytes]) -> Any:
+        """A POST whose body is sent as it comes: once. The answer's JSON."""
+        return orjson.loads(self._connection.upload(path, pieces).body)
+
+    def download(self, path: str) -> Iterator[bytes]:
+        """A GET whose answer is given as it comes."""
+        return self.new_connection().stream(path, {}, self._made_with[3])
+
+    def workers(self) -> list[dict[str, Any]]:
+        """The sessions of workers of tasks: who, which queues, what they hold."""
+        told: list[dict[str, Any]] = self.ask(calls.WORKERS)["workers"]
+        return told
 
     def events(self, after: int | None = None) -> Iterator[Event]:
         """Events as they happen, of all jobs, without end; 0 begins with the whole history."""

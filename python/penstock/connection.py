@@ -13,8 +13,9 @@ import ssl
 import time
 from collections.abc import Iterator
 
+from .embedded import SOCKET_NAME, Starter
 from .errors import BusyError, PenstockError, error_of
-from .wire import RECEIVE_BYTES, Address, Answer, AnswerReader, RequestWriter
+from .wire import JSON, RECEIVE_BYTES, Address, Answer, AnswerReader, RequestWriter
 
 
 class Connection:
@@ -51,13 +52,14 @@ class Connection:
         *,
         repeatable: bool,
         wait_s: float = 0.0,
+        content_type: str = JSON,
     ) -> Answer:
         """One call.
 
         A call that is not repeatable is sent once at most. Others are repeated while the server is
         away or busy, for up to `patience_s`. Raises ConnectionLostError, or what error_of says.
         """
-        message = self._writer.write(method, path, body)
+        message = self._writer.write(method, path, body, content_type=content_type)
         give_up_at = time.monotonic() + self.patience_s
         pause_s = 0.05
         repeated = False
@@ -115,6 +117,30 @@ class Connection:
         finally:
             self.close()
 
+    def upload(self, path: str, pieces: Iterator[bytes]) -> Answer:
+        """A POST whose body is sent piece by piece. Sent once; raises as call does."""
+        try:
+            self._ensure()
+            assert self._socket is not None
+            self._socket.settimeout(self.timeout_s)
+            # A server that refuses a body answers before it has read all of it, then closes.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                self._socket.sendall(self._writer.write_head(path))
+                for piece in pieces:
+                    if piece:
+                        self._socket.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
+                self._socket.sendall(b"0\r\n\r\n")
+            answer = self._exchange("POST", b"", self.timeout_s)
+        except OSError as lost:
+            self.close()
+            raise self.address.lost(lost) from lost
+        except BaseException:
+            self.close()
+            raise
+        if answer.status >= 400:
+            raise error_of(answer.status, answer.body)
+        return answer
+
     def _ensure(self) -> None:
         """Opens the connection unless there is one that the server has not closed meanwhile."""
         if self._socket is not None:
@@ -123,14 +149,11 @@ class Connection:
                 return
             self.close()
         where = self.address
+        if where.state is not None:
+            self._open_embedded(where.state)
+            return
         if where.unix_path is not None:
-            raw = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            try:
-                raw.settimeout(self.timeout_s)
-                raw.connect(where.unix_path)
-            except BaseException:
-                raw.close()
-                raise
+            raw = self._open_unix(where.unix_path)
         else:
             raw = socket.create_connection((where.host, where.port), self.timeout_s)
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -140,6 +163,33 @@ class Connection:
             context = self._tls or ssl.create_default_context()
             raw = context.wrap_socket(raw, server_hostname=where.host)
         self._socket = raw
+
+    def _open_unix(self, path: str) -> socket.socket:
+        raw = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            raw.settimeout(self.timeout_s)
+            raw.connect(path)
+        except BaseException:
+            raw.close()
+            raise
+        return raw
+
+    def _open_embedded(self, state: str) -> None:
+        """Connects to the server of that folder, starting it if need be, and sees that it stays."""
+        starter = Starter(state)
+        hello = self._writer.write("GET", "/v1/health", None)
+        pause_s = 0.005
+        while True:
+            try:
+                self._socket = self._open_unix(f"{state}/{SOCKET_NAME}")
+                if self._exchange("GET", hello, self.timeout_s).status < 400 and self._socket:
+                    return
+            except OSError:
+                self.close()
+                starter.step()
+            # Nothing announces that it listens.
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 1.5, 0.2)
 
     def _exchange(self, method: str, message: bytes, timeout_s: float) -> Answer:
         assert self._socket is not None

@@ -38,6 +38,29 @@ class RetryAfter(Exception):  # noqa: N818
         self.seconds = seconds
 
 
+class Retry(Exception):  # noqa: N818
+    """Raise it when the task is to be run again, so many seconds later, whatever its policy says.
+
+    It counts as an attempt: a task that has none left has failed.
+    """
+
+    def __init__(self, reason: str = "", *, delay_s: float = 1.0) -> None:
+        super().__init__(reason or "to be run again")
+        self.delay_s = delay_s
+
+
+class Aborted(BaseException):
+    """The task that runs is to end: it was cancelled, or its time is over.
+
+    A plain function gets it when it touches its context. No Exception, so that it is not caught by
+    the way; who lets it through ends as it should.
+    """
+
+    def __init__(self, reason: str = "cancelled") -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 class RetryPlan:
     """How often and after which delays a function is to be called again."""
 

@@ -13,6 +13,7 @@ from .errors import ConnectionLostError, LimitError
 
 HEAD_MAX_BYTES = 64 << 10
 RECEIVE_BYTES = 256 << 10
+JSON = "application/json"
 
 
 class Answer(NamedTuple):
@@ -32,6 +33,8 @@ class Address:
     port: int
     tls: bool
     prefix: str
+    #: The folder of an embedded server (embedded.py), which is started when there is none.
+    state: str | None = None
 
     @classmethod
     def of(cls, url: str) -> Address:
@@ -42,6 +45,9 @@ class Address:
             if not path:
                 raise ValueError(f"no path in {url!r}")
             return cls(path, "localhost", 0, False, "")
+        if parts.scheme == "embedded":
+            state = unquote(parts.netloc + parts.path)
+            return cls(f"{state}/penstock.sock", "localhost", 0, False, "", state)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"not an http://, https:// or unix:// address: {url!r}")
         tls = parts.scheme == "https"
@@ -73,16 +79,28 @@ class RequestWriter:
         self._prefix = address.prefix
 
     def write(
-        self, method: str, path: str, body: bytes | None, headers: dict[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: dict[str, str] | None = None,
+        content_type: str = JSON,
     ) -> bytes:
-        """One request, whole. `body` is JSON."""
+        """One request, whole."""
         lines = [f"{method} {self._prefix}{path} HTTP/1.1\r\n".encode("ascii"), self._fixed]
         lines += [f"{name}: {text}\r\n".encode("ascii") for name, text in (headers or {}).items()]
         if body is not None:
-            lines.append(b"Content-Type: application/json\r\nContent-Length: %d\r\n" % len(body))
+            kind = content_type.encode("ascii")
+            lines.append(b"Content-Type: %b\r\nContent-Length: %d\r\n" % (kind, len(body)))
         elif method == "POST":
             lines.append(b"Content-Length: 0\r\n")
         return b"".join([*lines, b"\r\n", body or b""])
+
+    def write_head(self, path: str) -> bytes:
+        """The head of a POST of bytes whose length is not known: chunks follow."""
+        line = f"POST {self._prefix}{path} HTTP/1.1\r\n".encode("ascii")
+        rest = b"Content-Type: application/octet-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+        return line + self._fixed + rest
 
 
 class AnswerReader:
