@@ -116,7 +116,6 @@ void run_session_free(struct run_session *r)
     for (size_t i = 0; i < SHOWN_KEPT; i++)
         free(r->shown[i]);
     free(r->shutdown_failure);
-    free(r->output_gone);
     free(r->path);
     free(r);
 }
@@ -381,11 +380,6 @@ bool run_session_work(struct run_session *r, const struct run_work *work, struct
         if (!talk(r, err) || !turn(r, r->look_us, err))
             return false;
     give_all_back(r);
-    if (r->output_gone && !r->signal)
-        return err_set(err, ERR_BUSY, "%.300s; %s", r->output_gone,
-                       r->settings->id_key
-                           ? "the same command again goes on with what is there"
-                           : "put it back, or remove its .penstock folder to begin anew");
     return true;
 }
 

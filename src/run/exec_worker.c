@@ -357,7 +357,7 @@ bool exec_worker_run(const struct exec_worker_options *options, struct err *err)
     outcomes_init(&w.outcomes);
     bool good = run(&w, options, err);
     if (!good)
-        worker_control_failed(&w.control, "worker", err->text);
+        worker_control_failed(&w.control, err->code == ERR_GONE ? "output" : "worker", err->text);
     worker_release(&w);
     return good;
 }
