@@ -351,6 +351,12 @@ static void give_all_back(struct run_session *r)
     }
 }
 
+/* What each of them has of it, rounded up. */
+static int64_t share_of(int64_t concurrency, int64_t processes)
+{
+    return processes > 0 ? (concurrency + processes - 1) / processes : 0;
+}
+
 bool run_session_work(struct run_session *r, const struct run_work *work, struct err *err)
 {
     r->work = *work;
@@ -368,8 +374,7 @@ bool run_session_work(struct run_session *r, const struct run_work *work, struct
         .timeout_s = r->settings->timeout_s,
         .alive_s = r->settings->timeout_s > 0 ? ALIVE_S : 0,
         .max_memory_bytes = r->settings->max_memory_bytes,
-        .slots_hint =
-            r->settings->processes > 0 ? r->settings->concurrency / r->settings->processes : 0,
+        .slots_hint = share_of(r->settings->concurrency, r->settings->processes),
     };
     r->look_us = work->shows_progress ? progress_next_us(r->progress) : NEVER_US;
     if (r->supervisor)
