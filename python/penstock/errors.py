@@ -75,6 +75,12 @@ class LeaseEndedError(ConflictError):
     code = "lease-ended"
 
 
+class OutputGoneError(ConflictError):
+    """The output was removed, moved away, cut short or exchanged: results cannot be written."""
+
+    code = "output-gone"
+
+
 class LimitError(PenstockError):
     """Larger than the server takes."""
 
@@ -135,6 +141,7 @@ _BY_CODE: dict[str, type[PenstockError]] = {
         NameTakenError,
         OutputTakenError,
         LeaseEndedError,
+        OutputGoneError,
         LimitError,
         BusyError,
         NoSpaceError,

@@ -21,6 +21,7 @@ static const struct {
     [ERR_LIMIT] = {"limit", 1},
     [ERR_BUSY] = {"busy", 75},
     [ERR_NO_SPACE] = {"no-space", 75},
+    [ERR_GONE] = {"output-gone", 75},
     [ERR_IO] = {"io", 1},
     [ERR_STORE] = {"store", 1},
     [ERR_FATAL] = {"fatal", 75},

@@ -19,6 +19,7 @@ enum err_code {
     ERR_LIMIT,        /* larger than a stated cap: 413 */
     ERR_BUSY,         /* try again later: 503; exit 75 */
     ERR_NO_SPACE,     /* disk full: 507; work goes on when space returns */
+    ERR_GONE,         /* an output is not there any more, or is another file: 409; exit 75 */
     ERR_IO,           /* a file could not be read or written: 500 */
     ERR_STORE,        /* the store refused or is damaged: 500 */
     ERR_FATAL,        /* durability is in doubt: nothing more may be acknowledged by this process */

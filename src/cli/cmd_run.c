@@ -241,6 +241,19 @@ static bool conclude(struct run *r, struct err *err)
     return false;
 }
 
+/* Only a run that begins looks at what the output holds now. */
+static bool explain_gone(const struct run *r, struct err *err)
+{
+    char text[sizeof err->text];
+    if (err->code != ERR_GONE)
+        return false;
+    snprintf(text, sizeof text, "%s", err->text);
+    return err_set(err, ERR_GONE, "%.350s; %s", text,
+                   r->settings.id_key
+                       ? "the same command again goes on with what is there"
+                       : "put it back, or remove its .penstock folder to begin anew");
+}
+
 static bool run_run(const struct options *options, struct err *err)
 {
     __attribute__((cleanup(run_release))) struct run r = {.options = options};
@@ -249,7 +262,7 @@ static bool run_run(const struct options *options, struct err *err)
         return false;
     if (r.settings.dry_run)
         return run_dry(&r.settings, r.errors, err);
-    return make_job(&r, err) && work(&r, err) && conclude(&r, err);
+    return (make_job(&r, err) && work(&r, err) && conclude(&r, err)) || explain_gone(&r, err);
 }
 
 const struct command cmd_run = {

@@ -3,7 +3,6 @@
 #include "base/json.h"
 #include "cli/run_session_own.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,21 +90,6 @@ static void show_failure(struct run_session *r, struct str body, const char *tex
                     text, r->failures_shown == FAILURES_SHOWN ? " (more are not shown)" : "");
 }
 
-/* No later attempt succeeds on an output that was removed or cut: only a run that begins reads what
- * is there now. */
-static void stop_when_output_is_gone(struct run_session *r, const char *text)
-{
-    static const char refused[] = "results are not taken: ";
-    if (r->output_gone || strncmp(text, refused, sizeof refused - 1) != 0)
-        return;
-    text += sizeof refused - 1;
-    if (!strstr(text, "was removed while it was being written") &&
-        !strstr(text, " were committed") && !strstr(text, strerror(ENOENT)))
-        return;
-    r->output_gone = xstrdup(text);
-    supervisor_stop(r->supervisor, 0, clock_now());
-}
-
 static void on_log(void *context, int number, struct str body)
 {
     struct run_session *r = context;
@@ -113,8 +97,6 @@ static void on_log(void *context, int number, struct str body)
     OWNED_MEM char *text = worker_message_text(body, "text");
     struct str record;
     bool of_record = json_find(body, "record", &record);
-    if (!of_record && level == LOG_ERROR && text)
-        stop_when_output_is_gone(r, text);
     if (of_record && level <= LOG_WARN)
         show_failure(r, body, text ? text : "");
     /* Without a file what concerns one record is shown above, or not at all. */

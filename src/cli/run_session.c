@@ -116,7 +116,6 @@ void run_session_free(struct run_session *r)
     for (size_t i = 0; i < SHOWN_KEPT; i++)
         free(r->shown[i]);
     free(r->shutdown_failure);
-    free(r->output_gone);
     free(r->path);
     free(r);
 }
@@ -352,6 +351,12 @@ static void give_all_back(struct run_session *r)
     }
 }
 
+/* What each of them has of it, rounded up. */
+static int64_t share_of(int64_t concurrency, int64_t processes)
+{
+    return processes > 0 ? (concurrency + processes - 1) / processes : 0;
+}
+
 bool run_session_work(struct run_session *r, const struct run_work *work, struct err *err)
 {
     r->work = *work;
@@ -369,8 +374,7 @@ bool run_session_work(struct run_session *r, const struct run_work *work, struct
         .timeout_s = r->settings->timeout_s,
         .alive_s = r->settings->timeout_s > 0 ? ALIVE_S : 0,
         .max_memory_bytes = r->settings->max_memory_bytes,
-        .slots_hint =
-            r->settings->processes > 0 ? r->settings->concurrency / r->settings->processes : 0,
+        .slots_hint = share_of(r->settings->concurrency, r->settings->processes),
     };
     r->look_us = work->shows_progress ? progress_next_us(r->progress) : NEVER_US;
     if (r->supervisor)
@@ -381,11 +385,6 @@ bool run_session_work(struct run_session *r, const struct run_work *work, struct
         if (!talk(r, err) || !turn(r, r->look_us, err))
             return false;
     give_all_back(r);
-    if (r->output_gone && !r->signal)
-        return err_set(err, ERR_BUSY, "%.300s; %s", r->output_gone,
-                       r->settings->id_key
-                           ? "the same command again goes on with what is there"
-                           : "put it back, or remove its .penstock folder to begin anew");
     return true;
 }
 

@@ -22,8 +22,6 @@ struct run_session {
     char *shown[SHOWN_KEPT]; /* events that were shown of late, not to be shown again */
     size_t shown_next;
     bool said_full;
-    char
-        *output_gone; /* why nothing more can be written before a run reads the output anew; NULL */
     char *shutdown_failure;
 
     struct run_work work;

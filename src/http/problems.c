@@ -18,6 +18,7 @@ static const struct {
     [ERR_LIMIT] = {413, "Larger than the limit"},
     [ERR_BUSY] = {503, "Try again later"},
     [ERR_NO_SPACE] = {507, "The disk is full"},
+    [ERR_GONE] = {409, "The output is not there any more"},
     [ERR_IO] = {500, "A file could not be read or written"},
     [ERR_STORE] = {500, "The store has failed"},
     [ERR_FATAL] = {500, "The server must stop"},

@@ -120,9 +120,8 @@ static bool settle_length(struct sink *s, int64_t size, struct str tail, bool *m
     bool first = s->committed < 0;
     int64_t sure = s->committed - (int64_t)tail.len;
     if (!first && size < sure)
-        return err_set(err, ERR_CONFLICT,
-                       "%s is shorter than what was committed: %lld bytes, not %lld", s->path,
-                       (long long)size, (long long)sure);
+        return err_set(err, ERR_GONE, "%s is shorter than what was committed: %lld bytes, not %lld",
+                       s->path, (long long)size, (long long)sure);
     int64_t keep = first ? (s->overwrite ? 0 : size) : s->rested ? size : s->committed;
     if (size > keep && !cut_to(s, keep, err))
         return false;
@@ -142,8 +141,11 @@ static bool settle_length(struct sink *s, int64_t size, struct str tail, bool *m
 static bool begin_file(struct sink *s, struct str tail, bool *moved, struct err *err)
 {
     bool first = s->committed < 0;
-    if (!open_file(s, O_RDWR | (s->committed <= 0 ? O_CREAT : 0), err))
+    if (!open_file(s, O_RDWR | (s->committed <= 0 ? O_CREAT : 0), err)) {
+        if (err->code == ERR_NOT_FOUND && s->committed > 0)
+            err->code = ERR_GONE;
         return false;
+    }
     struct stat st;
     bool fine = fstat(s->fd, &st) == 0 ? true : err_errno(err, errno, "%s", s->path);
     if (!fine || !settle_length(s, st.st_size, tail, moved, err) ||
@@ -318,13 +320,13 @@ static bool still_there(struct sink *s, struct err *err)
     if (fstat(s->fd, &st))
         return err_errno(err, errno, "%s", s->path);
     if (st.st_nlink == 0)
-        return err_set(err, ERR_CONFLICT, "%s was removed while it was being written", s->path);
+        return err_set(err, ERR_GONE, "%s was removed while it was being written", s->path);
     struct file_id now, own = {.device = st.st_dev, .inode = st.st_ino};
     if (!folders_file_id(s->folders, s->path, &now) || !file_id_same(&now, &own))
-        return err_set(err, ERR_CONFLICT,
-                       "%s was moved away while it was being written: put it back", s->path);
+        return err_set(err, ERR_GONE, "%s was moved away while it was being written: put it back",
+                       s->path);
     if (st.st_size < s->length)
-        return err_set(err, ERR_CONFLICT,
+        return err_set(err, ERR_GONE,
                        "%s was cut to %lld bytes while it was being written: %lld were committed",
                        s->path, (long long)st.st_size, (long long)s->length);
     return true;

@@ -42,9 +42,9 @@ struct sink_start {
  * writes and syncs the tail: then all that is committed is in the file. A sync that fails here is
  * ERR_IO and not ERR_FATAL, for the store has the bytes still and they are written anew each time.
  * A plain append to an existing file whose last line lacks its line end begins with one.
- * Errors: as folders_open; ERR_CONFLICT when another process writes the file, or when it is shorter
- * than the committed length without the tail. JSONL or CSV only (for a program the engine asks for
- * a JSONL spool). `folders` must outlive the sink. */
+ * Errors: as folders_open; ERR_CONFLICT when another process writes the file, ERR_GONE when it is
+ * not there any more or shorter than the committed length without the tail. JSONL or CSV only (for
+ * a program the engine asks for a JSONL spool). `folders` must outlive the sink. */
 MUST_CHECK bool sink_open(const struct data_spec *spec, const struct folders *folders,
                           const struct sink_start *start, struct sink **out, struct err *err);
 void sink_free(struct sink *s); /* closes; nothing is written */
@@ -70,8 +70,8 @@ void sink_rewind(struct sink *s, size_t mark);
 /* Whether anything was added since the last commit. */
 bool sink_pending(const struct sink *s);
 /* Writes what was added and syncs it, with the tail if there is one. On failure the caller must
- * sink_undo. ERR_CONFLICT when the file was removed or cut, ERR_NO_SPACE, ERR_IO, ERR_FATAL after a
- * failed sync. */
+ * sink_undo. ERR_GONE when the file was removed, moved away or cut, ERR_NO_SPACE, ERR_IO, ERR_FATAL
+ * after a failed sync. */
 MUST_CHECK bool sink_flush(struct sink *s, struct err *err);
 /* Whether what was added may ride: it is small, the output is not compressed, and the tail is not
  * too long already. */

@@ -47,6 +47,11 @@ void exec_life_set_slots(struct exec_life *l, int64_t slots)
     l->slots = slots;
 }
 
+void exec_life_set_settled(struct exec_life *l, bool settled)
+{
+    l->settled = settled;
+}
+
 bool exec_life_is_on(const struct exec_life *l)
 {
     return l->program != NULL;
@@ -98,7 +103,10 @@ static size_t allowance(struct exec_life *l, int64_t now_us)
     l->due_us = NEVER_US;
     if (record_queue_is_torn(l->plan.queue))
         return 1;
-    if (l->winding_up || l->retiring || !next || (running > 0 && (next->alone || head->alone)))
+    if (l->winding_up || l->retiring || !next)
+        return 0;
+    /* What was lost with a worker goes together, and with nothing else. */
+    if (running > 0 ? next->alone != head->alone : next->alone && !l->settled)
         return 0;
     most = l->window.size > running ? l->window.size - running : 0;
     if (!most)
@@ -134,7 +142,8 @@ static bool is_full_life(const struct exec_life *l)
         return false;
     return l->winding_up || l->retiring || (l->suspects && (size_t)l->begun >= l->ration) ||
            (l->plan.max_records && l->begun >= l->plan.max_records) ||
-           (head && head->alone && l->keeps && !l->proven);
+           (head && head->alone && l->keeps && !l->proven &&
+            record_queue_unfed(l->plan.queue) == 0);
 }
 
 static void feed(struct exec_life *l, int64_t now_us)

@@ -41,6 +41,8 @@ DEFINE_OWNED(exec_life)
 
 /* How many records may be in its hands; -1: no limit. */
 void exec_life_set_slots(struct exec_life *l, int64_t slots);
+/* Whether all that was answered is settled: what is to run alone waits for that. */
+void exec_life_set_settled(struct exec_life *l, bool settled);
 
 enum exec_supply {
     SUPPLY_COMING, /* more records may come at any moment */

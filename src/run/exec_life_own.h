@@ -12,6 +12,7 @@ struct exec_life {
     struct exec_life_plan plan;
     struct line_program *program; /* NULL: none runs */
     int64_t slots;
+    bool settled;
     bool winding_up;
     enum exec_supply supply;
 

@@ -83,6 +83,14 @@ static void fit_claims(struct exec_worker *w, size_t came, int64_t now_us)
     w->claimed_us = now_us;
 }
 
+/* With processes beside us we leave them their part from the start: what a program that is stuck
+ * has in its hands nobody can give to another. */
+static int64_t own_slots(const struct exec_worker *w, int64_t told)
+{
+    int64_t hint = w->orders.slots_hint;
+    return told > hint && hint > 0 ? hint : told;
+}
+
 static bool take_claimed(struct exec_worker *w, int64_t now_us, struct err *err)
 {
     struct claim_answer answer;
@@ -100,12 +108,12 @@ static bool take_claimed(struct exec_worker *w, int64_t now_us, struct err *err)
     }
     fit_claims(w, answer.count, now_us);
     w->finished = answer.finished;
-    w->slots = answer.slots;
+    w->slots = own_slots(w, answer.slots);
     w->alone = answer.alone;
     if (answer.paced && !w->paced)
         prctl(PR_SET_TIMERSLACK, 1); /* starts are due to a fraction of a millisecond */
     w->paced = answer.paced;
-    exec_life_set_slots(w->life, answer.slots);
+    exec_life_set_slots(w->life, w->slots);
     return true;
 }
 
@@ -193,12 +201,16 @@ static enum exec_supply supply(const struct exec_worker *w)
     if (limited && !w->finished && !w->alone)
         return claiming || wanted(w) == 0 ? SUPPLY_LIMITED : SUPPLY_COMING;
     bool last = claiming || full || w->finished || w->alone;
-    return record_queue_unfed(w->queue) == 0 && last ? SUPPLY_DRY : SUPPLY_COMING;
+    /* What is to run alone comes only when all before it is answered. */
+    const struct queued_record *next = record_queue_next(w->queue);
+    bool waits = next && next->alone && !record_queue_head(w->queue)->alone;
+    return waits || (!next && last) ? SUPPLY_DRY : SUPPLY_COMING;
 }
 
 static bool step_program(struct exec_worker *w, int64_t now_us, struct err *err)
 {
     size_t before = outcomes_count(&w->outcomes);
+    exec_life_set_settled(w->life, before == 0 && work_session_settling(w->session) == 0);
     bool good = exec_life_step(w->life, now_us, supply(w), err);
     if (before == 0 && outcomes_count(&w->outcomes) > 0)
         w->gathered_us = now_us;
@@ -357,7 +369,7 @@ bool exec_worker_run(const struct exec_worker_options *options, struct err *err)
     outcomes_init(&w.outcomes);
     bool good = run(&w, options, err);
     if (!good)
-        worker_control_failed(&w.control, "worker", err->text);
+        worker_control_failed(&w.control, err->code == ERR_GONE ? "output" : "worker", err->text);
     worker_release(&w);
     return good;
 }

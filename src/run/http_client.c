@@ -150,8 +150,10 @@ size_t client_take_bytes(char *bytes, size_t one, size_t count, void *buf)
     return b->full ? 0 : one * count;
 }
 
-static enum err_code code_of_status(long status)
+/* A problem's type says more than the status where a program must tell one from another. */
+static enum err_code code_of(long status, struct str body)
 {
+    static const char gone[] = "\"urn:penstock:problem:output-gone\"";
     static const struct {
         long status;
         enum err_code code;
@@ -160,6 +162,10 @@ static enum err_code code_of_status(long status)
         {409, ERR_CONFLICT}, {413, ERR_LIMIT},        {422, ERR_INVALID},   {429, ERR_BUSY},
         {502, ERR_BUSY},     {503, ERR_BUSY},         {504, ERR_BUSY},      {507, ERR_NO_SPACE},
     };
+    struct str type;
+    if (status == 409 && json_check(body, NULL, NULL) && json_find(body, "type", &type) &&
+        str_is(type, gone))
+        return ERR_GONE;
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
         if (codes[i].status == status)
             return codes[i].code;
@@ -180,8 +186,8 @@ bool client_refused(const struct client *c, long status, struct str body, struct
         return err_set(err, ERR_UNAUTHORIZED,
                        "%s asks for a key: give one by --key or PENSTOCK_KEY", c->shown);
     if (text)
-        return err_set(err, code_of_status(status), "%s", text);
-    return err_set(err, code_of_status(status), "%s answered %ld", c->shown, status);
+        return err_set(err, code_of(status, body), "%s", text);
+    return err_set(err, code_of(status, body), "%s answered %ld", c->shown, status);
 }
 
 bool client_unreachable(const struct client *c, CURLcode code, const char *why, struct err *err)

@@ -259,13 +259,12 @@ struct str record_queue_piece(const struct record_queue *q, size_t most)
         return (struct str){NULL, 0};
     const struct queued_record *first = at(q, q->fed);
     const char *start = first->line + q->torn, *end = first->line + first->len;
-    if (!first->alone)
-        for (uint64_t s = q->fed + 1; s < q->end && s - q->fed < most; s++) {
-            const struct queued_record *r = at(q, s);
-            if (r->line != end || r->not_before_us || r->alone)
-                break;
-            end += r->len;
-        }
+    for (uint64_t s = q->fed + 1; s < q->end && s - q->fed < most; s++) {
+        const struct queued_record *r = at(q, s);
+        if (r->line != end || r->not_before_us)
+            break;
+        end += r->len;
+    }
     return (struct str){start, (size_t)(end - start)};
 }
 

@@ -16,7 +16,7 @@ struct queued_record {
     size_t len;
     int64_t not_before_us; /* monotonic: it may not start earlier; 0: any time */
     double every_us;       /* nor sooner than nearly so long after the one before it */
-    bool alone;            /* only when no other is in the program's hands */
+    bool alone;            /* only beside others of the same answer, when all else is settled */
 };
 
 /* What the answer to a claim says besides its records. */
@@ -50,8 +50,8 @@ const struct queued_record *record_queue_head(const struct record_queue *q);
 const struct queued_record *record_queue_next(const struct record_queue *q);
 
 /* Up to `most` records (1 or more) that are to be fed next, as one piece of bytes: what is left of
- * the first, and those behind it that stand in the same answer and are neither alone nor bound to a
- * time. Empty when all are fed. */
+ * the first, and those behind it that stand in the same answer and are not bound to a time. Empty
+ * when all are fed. */
 struct str record_queue_piece(const struct record_queue *q, size_t most);
 /* So many bytes of the piece were written; returns how many records were begun by that. */
 size_t record_queue_wrote(struct record_queue *q, size_t bytes);

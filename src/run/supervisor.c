@@ -198,10 +198,15 @@ static void take_failure(struct child *c, enum worker_message_kind kind, struct 
                           traceback ? traceback : "");
     if (at_end)
         return;
-    fail(s, kind == WORKER_ERROR && !s->go ? ERR_INVALID : ERR_IO,
+    /* What others run could not be written either. */
+    bool gone = where && strcmp(where, "output") == 0;
+    fail(s,
+         gone                             ? ERR_GONE
+         : kind == WORKER_ERROR && !s->go ? ERR_INVALID
+                                          : ERR_IO,
          text ? text : "the worker failed");
     happen(c, CHILD_FAILURE);
-    stop_now(s);
+    supervisor_stop(s, gone ? 0 : s->plan.grace_us, (struct instant){.mono_us = s->now_us});
 }
 
 static void take_bye(struct child *c, struct str body)

@@ -53,6 +53,8 @@ static bool read_orders(struct str body, struct worker_orders *o)
         (void)!json_i64(raw, 0, INT64_MAX, &o->max_memory_bytes);
     if (json_find(body, "max_records", &raw))
         (void)!json_i64(raw, 0, INT64_MAX, &o->max_records);
+    if (json_find(body, "slots_hint", &raw))
+        (void)!json_i64(raw, 0, INT64_MAX, &o->slots_hint);
     return o->server && o->job;
 }
 

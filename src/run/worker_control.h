@@ -12,6 +12,7 @@ struct worker_orders {
     double timeout_s; /* of one record; 0: no limit */
     double alive_s;   /* how often it says that it lives; 0: never */
     int64_t max_memory_bytes, max_records;
+    int64_t slots_hint; /* its part when the job's limit is shared evenly; 0: not known */
 };
 void worker_orders_release(struct worker_orders *o);
 

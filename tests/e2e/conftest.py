@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from harness.native import Native
 from harness.planchet_peer import FLAVOURS, PlanchetPeer
+from harness.run_command import RunCommand
 from harness.runtime_case import RuntimeCase
 from harness.server_process import ServerProcess
 from harness.wire import Wire
@@ -67,3 +68,22 @@ def case(tmp_path: Path) -> Iterator[RuntimeCase]:
     made = RuntimeCase(tmp_path)
     yield made
     made.close()
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> RunCommand:
+    """`penstock run` over ten records, with a fake worker where Python would be."""
+    made = RunCommand(tmp_path / "work")
+    made.write("in.jsonl", ({"id": n} for n in range(10)))
+    return made
+
+
+@pytest.fixture
+def real(tmp_path: Path) -> RunCommand:
+    """The same with Python where Python belongs."""
+    made = RunCommand(tmp_path / "real", fake=False)
+    made.write("in.jsonl", ({"id": n} for n in range(10)))
+    made.task(
+        "async def process_record(record, context):\n    return {**record, 'x': 'y' * 9000}\n"
+    )
+    return made

@@ -344,6 +344,43 @@ def test_records_alone_in_a_program_with_a_buffer_cost_no_patience(bench: Bench)
     assert sum(wait >= 0.3 for wait in waits) < 20
 
 
+def test_records_of_a_lost_worker_go_together_and_with_nothing_else(bench: Bench) -> None:
+    """One by one they would take a day when there are many."""
+    engine = bench.engine(48)
+    engine.most = 16
+
+    def before(verb: str, body: Any) -> None:
+        engine.answer["alone"] = sum(call[0] == "claim" for call in engine.calls) > 1
+
+    engine.before = before
+    bench.run(bench.program(COUNT), engine)
+    assert set(engine.results) == set(range(48))
+    assert max(engine.results.values()) > 2
+    settled = [
+        [n for n, _ in body["results"]] for verb, body, _ in engine.calls if verb == "settle"
+    ]
+    assert settled[0] == [0, 1], "what was claimed before is settled first"
+
+
+def test_what_waits_to_run_alone_keeps_no_answer_in_a_buffer(bench: Bench) -> None:
+    engine = bench.engine(20)
+
+    def before(verb: str, body: Any) -> None:
+        engine.answer["alone"] = sum(call[0] == "claim" for call in engine.calls) > 1
+
+    engine.before = before
+    bench.run(bench.program(ECHO_BUFFERED), engine)
+    assert engine.results == numbered(20)
+
+
+def test_beside_other_processes_it_takes_its_part_alone(bench: Bench) -> None:
+    """A process that is stuck must not have everything in its hands."""
+    engine = bench.engine(40, slots=6)
+    bench.run(bench.program(COUNT), engine, slots_hint=2)
+    assert set(engine.results) == set(range(40))
+    assert set(engine.results.values()) <= {1, 2}
+
+
 def gate(folder: Path) -> tuple[Path, str]:
     """A file, and a program that answers its first records only when the file is there."""
     path = folder / "gate"

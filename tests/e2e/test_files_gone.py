@@ -59,10 +59,10 @@ def test_an_output_whose_folder_is_renamed_is_waited_for(native: Native) -> None
     claim = native.claim(max=100)
     moved = native.server.data / "elsewhere"
     output.parent.rename(moved)
-    assert "was moved away" in refused(native, claim, 409, "conflict")
+    assert "was moved away" in refused(native, claim, 409, "output-gone")
     output.parent.mkdir()
     output.write_text("my own\n")
-    assert "was moved away" in refused(native, claim, 409, "conflict")
+    assert "was moved away" in refused(native, claim, 409, "output-gone")
     assert output.read_text() == "my own\n"
     assert len((moved / "out.jsonl").read_text().splitlines()) == RECORDS // 2
     shutil.rmtree(output.parent)
@@ -77,7 +77,7 @@ def test_an_output_that_is_removed_is_told_and_a_clean_start_makes_it_anew(
     output = start(native)
     claim = native.claim(max=100)
     shutil.rmtree(output.parent)
-    assert "was removed" in refused(native, claim, 409, "conflict")
+    assert "was removed" in refused(native, claim, 409, "output-gone")
     assert native.ok("GET", "/health")["status"] == "ok"
     output.parent.mkdir()
     native.server.restart()

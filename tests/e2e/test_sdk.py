@@ -305,7 +305,7 @@ def test_a_key_cannot_break_out_of_its_header() -> None:
 
 def test_every_code_has_an_exception_of_its_own() -> None:
     codes = "invalid unauthorized forbidden not-found conflict limit busy no-space io store fatal"
-    for code in [*codes.split(), "internal", "method-not-allowed", "lease-ended"]:
+    for code in [*codes.split(), "internal", "method-not-allowed", "lease-ended", "output-gone"]:
         body = json.dumps({"type": f"urn:penstock:problem:{code}", "detail": "d"}).encode()
         error = penstock_errors.error_of(400, body)
         assert type(error).code == code

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,14 @@ def environment(plan: dict[str, Any] | None = None) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PENSTOCK_")}
     kept.pop("VIRTUAL_ENV", None)
     return {**kept, "FAKE_WORKER": json.dumps(plan or {}), "NO_COLOR": "1"}
+
+
+def wait_for(path: Path) -> None:
+    """Until the file is there."""
+    ends = time.monotonic() + DEADLINE_S
+    while not path.exists():
+        assert time.monotonic() < ends, f"{path} never came"
+        time.sleep(0.01)
 
 
 class RunCommand:
@@ -75,3 +84,8 @@ class RunCommand:
             stdin=subprocess.DEVNULL,
             **more,
         )
+
+
+def numbers(command: RunCommand) -> list[int]:
+    """Of the records whose results the fake worker has written."""
+    return sorted(line["n"] for line in command.read("out.jsonl"))

@@ -74,7 +74,7 @@ static void after_a_second_the_output_holds_all_by_itself(void **state)
     struct settling s;
     prepare_results(&s, 3, 1);
     ask(b, &s.op);
-    assert_refused(&s.op, REFUSED_OTHERWISE, ERR_CONFLICT, "shorter than what was committed");
+    assert_refused(&s.op, REFUSED_OTHERWISE, ERR_GONE, "shorter than what was committed");
 }
 
 static void a_tail_that_cannot_be_synced_ends_the_process_and_comes_back(void **state)
@@ -308,7 +308,7 @@ static void before_a_stop_all_is_settled(void **state)
     struct settling s;
     prepare_results(&s, 2, 1);
     ask(b, &s.op);
-    assert_refused(&s.op, REFUSED_OTHERWISE, ERR_CONFLICT, "shorter than what was committed");
+    assert_refused(&s.op, REFUSED_OTHERWISE, ERR_GONE, "shorter than what was committed");
 }
 
 static void doctor_compares_the_tail_with_the_output(void **state)

@@ -132,7 +132,7 @@ static void records_are_fed_answered_and_fed_again(void **state)
     assert_piece(q, 9, "14\n");
 }
 
-static void starts_and_records_alone_are_pieces_of_their_own(void **state)
+static void starts_are_pieces_of_their_own_and_records_alone_are_one(void **state)
 {
     (void)state;
     OWNED(record_queue) struct record_queue *q = record_queue_new();
@@ -145,8 +145,9 @@ static void starts_and_records_alone_are_pieces_of_their_own(void **state)
     assert_int_equal(record_queue_next(q)->not_before_us, 2501000);
     assert_true(record_queue_next(q)->every_us > 1999999);
     record_queue_clear(q);
-    add(q, "{\"records\":[[5,1]],\"alone\":true}", &answer);
+    add(q, "{\"records\":[[5,1],[6,2]],\"alone\":true}", &answer);
     assert_true(answer.alone);
+    assert_piece(q, 9, "1\n2\n");
     assert_true(record_queue_head(q)->alone);
 }
 
@@ -206,7 +207,7 @@ int main(void)
         cmocka_unit_test(an_answer_without_records),
         cmocka_unit_test(what_is_no_answer_is_refused_and_leaves_nothing),
         cmocka_unit_test(records_are_fed_answered_and_fed_again),
-        cmocka_unit_test(starts_and_records_alone_are_pieces_of_their_own),
+        cmocka_unit_test(starts_are_pieces_of_their_own_and_records_alone_are_one),
         cmocka_unit_test(on_one_machine_starts_count_from_when_the_server_answered),
         cmocka_unit_test(many_records_come_and_go),
     };

@@ -106,14 +106,14 @@ static void a_file_that_became_shorter_or_vanished_is_refused(void **state)
     struct temp *t = *state;
     temp_write(t, "out", "1\n");
     assert_null(open_at(t, "out", 4, NULL));
-    assert_error(t, ERR_CONFLICT, "shorter");
+    assert_error(t, ERR_GONE, "shorter");
     assert_null(open_at(t, "none", 4, NULL));
-    assert_error(t, ERR_NOT_FOUND, "none");
+    assert_error(t, ERR_GONE, "none");
     OWNED(sink) struct sink *s = open_at(t, "out", 2, NULL);
     unlink(temp_path(t, "out"));
     add(t, s, "2\n");
     assert_false(sink_flush(s, &t->err));
-    assert_error(t, ERR_CONFLICT, "removed");
+    assert_error(t, ERR_GONE, "removed");
     assert_true(sink_undo(s, &t->err));
 }
 
@@ -126,7 +126,7 @@ static void a_file_that_was_cut_while_it_was_open_gets_no_hole(void **state)
     assert_int_equal(truncate(temp_path(t, "out"), 2), 0);
     add(t, s, "3\n");
     assert_false(sink_flush(s, &t->err));
-    assert_error(t, ERR_CONFLICT, "was cut to 2 bytes");
+    assert_error(t, ERR_GONE, "was cut to 2 bytes");
     assert_true(sink_undo(s, &t->err));
     assert_file(t, "out", "1\n");
 }
@@ -144,7 +144,7 @@ static void a_file_that_was_moved_away_takes_nothing_until_it_is_back(void **sta
             temp_write(t, "out", "another\n");
         add(t, s, "lost\n");
         assert_false(sink_flush(s, &t->err));
-        assert_error(t, ERR_CONFLICT, "moved away");
+        assert_error(t, ERR_GONE, "moved away");
         assert_true(sink_undo(s, &t->err));
         assert_file(t, "moved", "1\n");
         if (replaced)

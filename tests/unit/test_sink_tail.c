@@ -117,7 +117,7 @@ static void a_file_that_lacks_more_than_the_tail_is_refused(void **state)
     struct temp *t = *state;
     temp_write(t, "out", "1");
     assert_null(open_with_tail(t, "out", 6, NULL, "2\n3\n"));
-    assert_error(t, ERR_CONFLICT, "shorter");
+    assert_error(t, ERR_GONE, "shorter");
     assert_file(t, "out", "1");
 }
 

@@ -21,6 +21,7 @@ from ..errors import (
     InvalidError,
     LeaseEndedError,
     LimitError,
+    OutputGoneError,
     PenstockError,
 )
 from ..failure import Failure
@@ -47,6 +48,7 @@ class Desk:
         channel: Channel,
         on_sent: Callable[[], None],
         on_lost: Callable[[str | None], None],
+        on_gone: Callable[[str], None],
     ) -> None:
         #: Pairs [number, result]; runners append.
         self.done: list[Pair] = []
@@ -59,6 +61,7 @@ class Desk:
         self._channel = channel
         self._on_sent = on_sent
         self._on_lost = on_lost
+        self._on_gone = on_gone
         self._sending: asyncio.Task[None] | None = None
         self._being_sent = 0
         self._lease: str | None = None
@@ -136,6 +139,11 @@ class Desk:
         except LeaseEndedError:
             self._being_sent = 0
             self._on_lost(self._lease)
+        except OutputGoneError as gone:
+            # No later attempt succeeds: what the output holds must be looked at anew.
+            self._being_sent = 0
+            self.drop()
+            self._on_gone(str(gone))
         finally:
             self._being_sent, self._sent = 0, []
             self._sending = None
@@ -174,7 +182,7 @@ class Desk:
             try:
                 await self._session.settle(self._lease, body, skipped, orjson.dumps(failures))
                 return
-            except LeaseEndedError:
+            except (LeaseEndedError, OutputGoneError):
                 raise
             except (InvalidError, LimitError) as refused:
                 await self._settle_parts(results, skipped, failures, refused)

@@ -49,7 +49,7 @@ class Worker:
             go["server"], go.get("key"), go.get("token"), go["job"], go.get("worker") or "python"
         )
         self._supply = Supply(target.batch_size, self._kick, self._late)
-        self._desk = Desk(self._session, channel, self._change, self._lost)
+        self._desk = Desk(self._session, channel, self._change, self._lost, self._gone)
         self._runner = self._make_runner(float(go.get("timeout_s") or 0))
         self._default_slots = int(go.get("slots_hint") or SLOTS_DEFAULT)
         self._max_memory_bytes = int(go.get("max_memory_bytes") or 0)
@@ -256,6 +256,13 @@ class Worker:
         self._supply.drop()
         self._desk.drop()
         self._runner.lose_all()
+
+    def _gone(self, why: str) -> None:
+        """The output is not there any more: nothing that is done here can be written."""
+        if not self._unfit:
+            self._failed = self._unfit = True
+            self._channel.say(failed={"where": "output", "text": why, "traceback": ""})
+        self._end("stopped", 0)
 
     async def _keep_lease(self) -> None:
         """Moves the lease's deadline on while nothing else does."""
