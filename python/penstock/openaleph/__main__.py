@@ -1,0 +1,7 @@
+"""`python -m penstock.openaleph`, which is `penstock openaleph`."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())
