@@ -7,7 +7,9 @@
 #include "base/buf.h"
 #include "core/job.h"
 
-#define TASK_NAME_MAX_BYTES 512 /* of functions and queues; keys, locks, batches, unique keys too */
+#define TASK_NAME_MAX_BYTES                                                                        \
+    512 /* of functions and queues; keys, locks, batches, unique keys too                          \
+         */
 #define TASK_PRIORITY_MIN INT16_MIN
 #define TASK_PRIORITY_MAX INT16_MAX
 #define TASK_ATTEMPTS_DEFAULT 5
@@ -41,7 +43,7 @@ struct task {
     uint32_t place;         /* dispatch.h's: where it is in the heap that holds it */
     uint32_t attempts;      /* starts so far */
     uint32_t max_attempts;
-    uint32_t fence; /* grows with each start */
+    uint32_t fence;   /* grows with each start */
     uint32_t parents; /* open ones: it is blocked while there are any */
     int16_t priority;
     uint8_t state;     /* enum job_state: blocked, pending or running */

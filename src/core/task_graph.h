@@ -18,9 +18,9 @@ DEFINE_OWNED(task_graph)
 
 /* The child waits for the parent, which has not ended. */
 void task_graph_add(struct task_graph *g, int64_t parent, int64_t child, enum after_when when);
-/* The next child of a parent that has ended so (`completed` or not), taken out of the graph; 0: none left. Children that
- * wait for a completion stay with a parent that did not complete, unless `all`. `*when` (may be
- * NULL). */
+/* The next child of a parent that has ended so (`completed` or not), taken out of the graph; 0:
+ * none left. Children that wait for a completion stay with a parent that did not complete, unless
+ * `all`. `*when` (may be NULL). */
 int64_t task_graph_take(struct task_graph *g, int64_t parent, bool completed, bool all,
                         enum after_when *when);
 bool task_graph_has_children(const struct task_graph *g, int64_t parent);
