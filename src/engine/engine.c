@@ -83,6 +83,12 @@ static void apply(struct engine *e, struct op *op)
         [OP_KEYS] = op_keys,
         [OP_STATS] = op_stats,
         [OP_DOCTOR] = op_doctor,
+        [OP_FRAGMENTS_PUT] = op_store,
+        [OP_FRAGMENTS_READ] = op_fragments_read,
+        [OP_FRAGMENTS_DELETE] = op_store,
+        [OP_DATASETS] = op_datasets,
+        [OP_BLOB_NOTE] = op_store,
+        [OP_BLOB_FORGET] = op_blob_forget,
         [OP_ENQUEUE] = op_enqueue,
         [OP_TASK_CLAIM] = op_task_claim,
         [OP_TASK_SETTLE] = op_task_settle,
@@ -187,6 +193,7 @@ static bool refuse_all(struct engine *e, struct op *ops, struct err *err)
         op->done(op);
     }
     e->building.answers.count = 0;
+    store_ops_end(e, err);
     engine_end_waits(e);
     while (ops) {
         struct op *op = ops;
@@ -205,6 +212,7 @@ bool engine_begin(struct engine *e, struct op *ops, struct instant now, bool *pe
         return refuse_all(e, ops, err);
     engine_retry(e);
     engine_settle_due(e);
+    blobs_collect_due(e);
     look_at_deadlines(e);
     watch_drain(e);
     /* What went on may have flushed, as an op may on its way, and that may be the end. */
@@ -218,6 +226,7 @@ bool engine_begin(struct engine *e, struct op *ops, struct instant now, bool *pe
         if (e->fatal)
             return refuse_all(e, ops, err);
     }
+    store_ops_build(e);
     *pending = stage_next(e);
     return true;
 }
@@ -229,7 +238,7 @@ void engine_commit(struct engine *e)
 
 bool engine_commit_is_large(const struct engine *e)
 {
-    size_t bytes = 0;
+    size_t bytes = e->committing.store_bytes;
     const struct list *answers = &e->committing.answers;
     for (size_t i = 0; i < answers->count && bytes < LARGE_COMMIT; i++) {
         const struct op *op = answers->items[i];
@@ -273,6 +282,10 @@ int64_t engine_next_us(const struct engine *e)
     int64_t next = e->progress_due_us < e->retry_at_us ? e->progress_due_us : e->retry_at_us;
     if (e->settle_due_us < next)
         next = e->settle_due_us;
+    if (e->blobs_due_us < next)
+        next = e->blobs_due_us;
+    if (e->store_ops.count)
+        return 0;
     if (e->building.touched.count) /* decided while the engine was opened */
         return 0;
     for (size_t i = 0; i < e->active.count; i++) {

@@ -19,9 +19,10 @@ struct engine_options {
     const struct programs *readers, *writers; /* outlive the engine; NULL: none */
     void (*wake)(void *context); /* any thread: a program has more; NULL when nobody runs them */
     void *wake_context;
-    int64_t slice_bytes;  /* so much of an input is read in one go for nobody; 0: the usual */
-    int64_t held_records; /* so many results wait at most for their turn; 0: the usual */
-    bool seeded;          /* tokens from `seed` instead of the system (simulation) */
+    int64_t slice_bytes;   /* so much of an input is read in one go for nobody; 0: the usual */
+    int64_t blob_grace_us; /* how long a blob that nothing refers to is kept; 0: the usual, a day */
+    int64_t held_records;  /* so many results wait at most for their turn; 0: the usual */
+    bool seeded;           /* tokens from `seed` instead of the system (simulation) */
     uint64_t seed;
 };
 
@@ -73,6 +74,9 @@ int engine_watch_fd(const struct engine *e);
 void engine_token_hash(const struct engine *e, struct str token, uint8_t out[TOKEN_HASH_BYTES]);
 /* The state folder, as given. */
 const char *engine_state_dir(const struct engine *e);
+/* The blobs of the state folder: whoever puts one holds its pin until the engine has answered
+ * OP_BLOB_NOTE. Threads: any. */
+struct blobs *engine_blobs(const struct engine *e);
 /* Opens the error file of a job, as shown, for reading. Errors: as folders_open. Threads: any. */
 MUST_CHECK bool engine_open_errors(const struct engine *e, const struct job_view *view, int *fd,
                                    struct err *err);

@@ -71,7 +71,8 @@ static bool open_state(struct engine *e, struct err *err)
         return err_errno(err, errno, "open the state folder %s", e->options.state_dir);
     e->state_folders = folders_new();
     return folders_add(e->state_folders, e->state_dir, err) && lock_state(e, err) &&
-           read_secret(e, err) && store_open(e->state_fd, e->state_dir, &e->store, err);
+           read_secret(e, err) && store_open(e->state_fd, e->state_dir, &e->store, err) &&
+           blobs_take_up(e, err);
 }
 
 static bool load_row(void *context, struct job_row *row, struct err *err)
@@ -169,7 +170,7 @@ bool engine_open(const struct engine_options *options, struct instant now, struc
     e->state_fd = e->lock_fd = e->watch_fd = -1;
     e->now = now;
     e->started_at_us = now.wall_us;
-    e->progress_due_us = e->retry_at_us = e->settle_due_us = NEVER_US;
+    e->progress_due_us = e->retry_at_us = e->settle_due_us = e->blobs_due_us = NEVER_US;
     rng_init(&e->rng, options->seed);
     if (!open_state(e, err) || !load_jobs(e, err))
         return false;
@@ -187,6 +188,7 @@ void engine_end_waits(struct engine *e)
         claims_end(e->jobs.jobs[i], &gone);
         settles_end(e->jobs.jobs[i], &gone);
     }
+    store_ops_end(e, &gone);
 }
 
 void engine_free(struct engine *e)
@@ -195,6 +197,7 @@ void engine_free(struct engine *e)
         return;
     engine_end_waits(e);
     job_table_release(&e->jobs);
+    blobs_free(e->blobs);
     store_free(e->store);
     folders_free(e->state_folders);
     fd_drop(&e->lock_fd);
@@ -205,6 +208,7 @@ void engine_free(struct engine *e)
     list_release(&e->active);
     list_release(&e->settled);
     list_release(&e->subscriptions);
+    list_release(&e->store_ops);
     sodium_memzero(e->secret, sizeof e->secret);
     free(e->state_dir);
     free(e);

@@ -45,6 +45,9 @@ struct group {
     struct list touched;  /* struct data_job: their changes go into the commit */
     struct list answers;  /* struct op: to be answered when it is durable */
     struct list ended;    /* struct data_job that may rest after it */
+    struct list stores;   /* struct op: of each a portion is stored with it, see store_op.c: */
+    size_t store_bytes;   /* so much in all, */
+    int64_t stores_at_us; /* at this moment (wall) */
     struct event *events; /* strings owned by `texts` */
     size_t event_count, event_cap;
     struct list texts;
@@ -76,6 +79,9 @@ struct engine {
     int programs;            /* how many jobs have one */
     int watch_fd;            /* inotify, -1 before the first watch */
     struct list subscriptions;
+    struct list store_ops; /* struct op: they wait for their (next) portion; see store_op.c */
+    struct blobs *blobs;   /* any thread; see io/blob.h */
+    int64_t blobs_due_us;  /* when unused blobs are looked for */
     int64_t last_event;
     int64_t progress_due_us; /* when followers are to be shown progress, NEVER_US */
     int64_t settle_due_us;   /* when tails are synced into their outputs, NEVER_US */
@@ -141,6 +147,9 @@ enum op_fate op_doctor(struct engine *e, struct op *op);
 enum op_fate op_keys(struct engine *e, struct op *op);
 enum op_fate op_subscribe(struct engine *e, struct op *op);
 enum op_fate op_unsubscribe(struct engine *e, struct op *op);
+enum op_fate op_fragments_read(struct engine *e, struct op *op);
+enum op_fate op_datasets(struct engine *e, struct op *op);
+enum op_fate op_blob_forget(struct engine *e, struct op *op);
 enum op_fate op_enqueue(struct engine *e, struct op *op);
 enum op_fate op_task_claim(struct engine *e, struct op *op);
 enum op_fate op_task_settle(struct engine *e, struct op *op);
@@ -154,6 +163,30 @@ enum op_fate op_task_control(struct engine *e, struct op *op);
 enum op_fate op_gates(struct engine *e, struct op *op);
 enum op_fate op_limits(struct engine *e, struct op *op);
 enum op_fate op_workers(struct engine *e, struct op *op);
+
+/* store_op.c */
+/* An op that only changes rows: it waits for a place in a group. */
+enum op_fate op_store(struct engine *e, struct op *op);
+/* The group that is built takes portions of them along. */
+void store_ops_build(struct engine *e);
+/* Writes these portions. Thread: the committer's. */
+MUST_CHECK bool store_ops_write(struct tx *tx, const struct group *g, struct err *err);
+/* The group is finished: answers those that are at their end or have failed. */
+void store_ops_finish(struct engine *e, const struct group *g);
+/* Answers all that wait with an error. */
+void store_ops_end(struct engine *e, const struct err *why);
+
+/* blob_keeper.c */
+/* Takes the folder of blobs into use, and removes what no row tells of. */
+MUST_CHECK bool blobs_take_up(struct engine *e, struct err *err);
+/* A group lets go of a blob, or notes one that nothing needs yet: it will be looked at. */
+void blobs_stir(struct engine *e);
+/* Once that is due, removes some that nothing has referred to for long. */
+void blobs_collect_due(struct engine *e);
+
+/* fragments.c: the parts of op_init and op_release about fragments. */
+void fragment_op_init(struct op *op);
+void fragment_op_release(struct op *op);
 
 /* task_op.c: the parts of op_init and op_release about tasks. */
 void task_op_init(struct op *op);

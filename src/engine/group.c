@@ -174,7 +174,8 @@ bool group_stage(struct engine *e)
     struct group *g = &e->building;
     assert(!e->in_commit);
     /* What a failed commit has left over does not count: it would fail again at once. */
-    bool stirs = g->touched.count || g->answers.count || (g->event_count && !e->store_failed);
+    bool stirs = g->touched.count || g->stores.count || g->answers.count ||
+                 (g->event_count && !e->store_failed);
     if (!stirs)
         return false;
     g->staged_count = g->touched.count;
@@ -295,14 +296,15 @@ static bool store_group(struct engine *e, struct group *g, struct err *err)
             !tail_store(tx, staged, err))
             return false;
     }
-    return (g->event_count == 0 || event_store_add(tx, g->events, g->event_count, err)) &&
+    return store_ops_write(tx, g, err) &&
+           (g->event_count == 0 || event_store_add(tx, g->events, g->event_count, err)) &&
            tx_commit(tx, err);
 }
 
 void group_commit(struct engine *e)
 {
     struct group *g = &e->committing;
-    if (g->staged_count == 0 && g->event_count == 0)
+    if (g->staged_count == 0 && g->event_count == 0 && g->stores.count == 0)
         return;
     struct instant before = clock_now();
     for (size_t i = 0; i < g->staged_count; i++) {
@@ -475,6 +477,7 @@ void group_release(struct group *g)
     list_release(&g->touched);
     list_release(&g->answers);
     list_release(&g->ended);
+    list_release(&g->stores);
     *g = (struct group){0};
 }
 
@@ -501,6 +504,7 @@ void group_finish(struct engine *e)
             job_committed(e, staged);
     }
     answer(g);
+    store_ops_finish(e, g);
     if (e->store_failed)
         keep_events(e, g);
     else

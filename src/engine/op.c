@@ -16,6 +16,7 @@ void op_init(struct op *op, enum op_kind kind)
     }
     if (kind == OP_DOCTOR)
         buf_init(&op->doctor.findings, BUF_NO_CAP);
+    fragment_op_init(op);
     if (kind >= OP_ENQUEUE)
         task_op_init(op);
 }
@@ -63,6 +64,7 @@ void op_release(struct op *op)
         buf_release(&op->doctor.findings);
         break;
     default:
+        fragment_op_release(op);
         task_op_release(op);
         break;
     }

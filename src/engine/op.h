@@ -17,6 +17,8 @@
 #include "core/job.h"
 #include "core/lease.h"
 #include "core/portion.h"
+#include "engine/blob_op.h"
+#include "engine/fragment_op.h"
 #include "engine/task_op.h"
 #include "store/job_store.h"
 
@@ -36,6 +38,13 @@ enum op_kind {
     OP_KEYS,   /* create, revoke, list API keys */
     OP_STATS,  /* figures for /metrics and /health */
     OP_DOCTOR, /* compare store, ledger and outputs */
+    /* Fragments and blobs: fragment_op.h, blob_op.h */
+    OP_FRAGMENTS_PUT,
+    OP_FRAGMENTS_READ,
+    OP_FRAGMENTS_DELETE,
+    OP_DATASETS,
+    OP_BLOB_NOTE,
+    OP_BLOB_FORGET,
     /* Tasks: task_op.h */
     OP_ENQUEUE,
     OP_TASK_CLAIM,
@@ -308,6 +317,12 @@ struct op {
             struct buf findings; /* out, owned: JSON array of {level, job, check, text} */
             int64_t faults;      /* out: how many of them are errors */
         } doctor;
+        struct op_fragments_put fragments_put;
+        struct op_fragments_read fragments_read;
+        struct op_fragments_delete fragments_delete;
+        struct op_datasets datasets;
+        struct op_blob_note blob_note;
+        struct op_blob_forget blob_forget;
         struct op_enqueue enqueue;
         struct task_claim task_claim;
         struct op_task_settle task_settle;

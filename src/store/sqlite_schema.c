@@ -8,7 +8,10 @@
  *   saving one that exists touches that leaf alone.
  * - Attempts are a few bytes each: there the key is the table.
  * - Pieces of tails are up to 64 KiB, come in order and soon go again.
- * - A blob's row is small and found by its hash alone: there the key is the table. */
+ * - A blob's row is small and found by its hash alone: there the key is the table.
+ * - Fragments come in the order of nothing and are up to thousands of bytes: in a table by number,
+ *   with the key beside it, they are put three times as fast as in one WITHOUT ROWID, whose pages
+ *   they would fill one by one, and loaded as fast. */
 #include "store/sqlite_schema.h"
 
 static const char step_1[] =
@@ -104,6 +107,22 @@ static const char step_6[] = "CREATE TABLE blob ("
                              " created_at_us INTEGER NOT NULL,"
                              " unused_at_us INTEGER NOT NULL) WITHOUT ROWID;"
                              "CREATE INDEX blob_unused ON blob (unused_at_us) WHERE refs = 0;";
+/* Datasets and the fragments of their entities. */
+static const char step_7[] = "CREATE TABLE dataset ("
+                             " id INTEGER PRIMARY KEY,"
+                             " name TEXT NOT NULL UNIQUE,"
+                             " fragments INTEGER NOT NULL,"
+                             " created_at_us INTEGER NOT NULL,"
+                             " updated_at_us INTEGER NOT NULL);"
+                             "CREATE TABLE fragment ("
+                             " number INTEGER PRIMARY KEY,"
+                             " dataset_id INTEGER NOT NULL,"
+                             " id TEXT NOT NULL,"
+                             " origin TEXT NOT NULL,"
+                             " fragment TEXT NOT NULL,"
+                             " data BLOB NOT NULL,"
+                             " at_us INTEGER NOT NULL,"
+                             " UNIQUE (dataset_id, id, origin, fragment));";
 
-const char *const sqlite_migrations[SQLITE_SCHEMA_VERSION] = {step_1, step_2, step_3,
-                                                              step_4, step_5, step_6};
+const char *const sqlite_migrations[SQLITE_SCHEMA_VERSION] = {step_1, step_2, step_3, step_4,
+                                                              step_5, step_6, step_7};

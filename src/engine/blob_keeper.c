@@ -1,0 +1,140 @@
+/* blob_keeper.c: what becomes of blobs that nothing refers to.
+ *
+ * Their rows are deleted when their grace is over, some a step; the files go after that is durable
+ * (io/blob.h). Nobody can refer to a blob in between: references are rows, which this thread alone
+ * writes, and whoever has put one anew holds a pin. */
+#include "base/log.h"
+#include "engine/engine_state.h"
+#include "store/blob_store.h"
+
+/* So many are removed a step: each costs some syncs of folders. */
+enum { STEP_BLOBS = 16 };
+#define STEP_PAUSE_US INT64_C(20000)
+#define AGAIN_US INT64_C(60000000)
+#define GRACE_DEFAULT_US (INT64_C(24) * 3600 * 1000000)
+
+static int64_t grace_us(const struct engine *e)
+{
+    return e->options.blob_grace_us > 0 ? e->options.blob_grace_us : GRACE_DEFAULT_US;
+}
+
+static int is_known(void *context, const struct blob_hash *hash, struct err *err)
+{
+    struct tx *tx = context;
+    struct blob_row row = {0};
+    bool found = false;
+    return blob_store_find(tx, hash->bytes, &row, &found, err) ? found : -1;
+}
+
+/* Removes the files of what has no row. */
+static bool sweep(struct engine *e, struct err *err)
+{
+    OWNED(tx) struct tx *tx = NULL;
+    return tx_begin(e->store, &tx, err) && blobs_sweep(e->blobs, is_known, tx, err);
+}
+
+/* --- forgetting one --- */
+
+static bool forget(struct engine *e, const struct blob_hash *hash, struct err *err)
+{
+    OWNED(tx) struct tx *tx = NULL;
+    return tx_begin(e->store, &tx, err) && blob_store_forget(tx, hash->bytes, err) &&
+           blobs_mark(e->blobs, hash, err) && tx_commit(tx, err);
+}
+
+enum op_fate op_blob_forget(struct engine *e, struct op *op)
+{
+    struct err err;
+    if (!forget(e, &op->blob_forget.hash, &op->err))
+        return FATE_NOW;
+    /* It is forgotten; its bytes go now or with a later sweep. */
+    if (!sweep(e, &err))
+        LOG1(LOG_WARN, "blob.not-removed", "reason", "%s", err.text);
+    return FATE_NOW;
+}
+
+/* --- collecting --- */
+
+struct collecting {
+    struct engine *engine;
+    int64_t count;
+    bool failed;
+    struct err *err;
+};
+
+static void mark(void *context, const uint8_t hash[BLOB_STORE_HASH_BYTES])
+{
+    struct collecting *c = context;
+    struct blob_hash marked;
+    memcpy(marked.bytes, hash, sizeof marked.bytes);
+    c->count++;
+    c->failed = c->failed || !blobs_mark(c->engine->blobs, &marked, c->err);
+}
+
+/* When the longest unused one may go. */
+static bool set_due(struct engine *e, struct tx *tx, struct err *err)
+{
+    int64_t first_us = 0, now_us = e->now.wall_us;
+    bool found = false;
+    if (!blob_store_first_unused(tx, &first_us, &found, err))
+        return false;
+    /* A wall clock that was set back makes nobody wait longer than the whole grace. */
+    int64_t from_us = first_us < now_us ? first_us : now_us;
+    int64_t wait_us = from_us + grace_us(e) - now_us + 1;
+    if (found)
+        e->blobs_due_us = e->now.mono_us + (wait_us > STEP_PAUSE_US ? wait_us : STEP_PAUSE_US);
+    else
+        e->blobs_due_us = NEVER_US;
+    return true;
+}
+
+/* Forgets some, and sets when to look again. */
+static bool collect(struct engine *e, struct err *err)
+{
+    OWNED(tx) struct tx *tx = NULL;
+    struct collecting c = {.engine = e, .err = err};
+    if (!tx_begin(e->store, &tx, err) ||
+        !blob_store_collect(tx, e->now.wall_us - grace_us(e), STEP_BLOBS, mark, &c, err) ||
+        c.failed || !set_due(e, tx, err))
+        return false;
+    return c.count == 0 || (tx_commit(tx, err) && sweep(e, err));
+}
+
+void blobs_stir(struct engine *e)
+{
+    int64_t due_us = e->now.mono_us + grace_us(e);
+    if (due_us < e->blobs_due_us)
+        e->blobs_due_us = due_us;
+}
+
+void blobs_collect_due(struct engine *e)
+{
+    struct err err;
+    if (e->blobs_due_us > e->now.mono_us)
+        return;
+    e->blobs_due_us = e->now.mono_us + AGAIN_US;
+    if (collect(e, &err))
+        return;
+    LOG1(LOG_WARN, "blob.not-collected", "reason", "%s", err.text);
+    if (err.code == ERR_FATAL) {
+        e->fatal = true;
+        e->failure = err;
+    }
+}
+
+static bool look(struct engine *e, struct err *err)
+{
+    OWNED(tx) struct tx *tx = NULL;
+    return tx_begin(e->store, &tx, err) && blobs_sweep(e->blobs, is_known, tx, err) &&
+           set_due(e, tx, err);
+}
+
+bool blobs_take_up(struct engine *e, struct err *err)
+{
+    return blobs_open(e->state_fd, &e->blobs, err) && (look(e, err) || err_add(err, "blobs"));
+}
+
+struct blobs *engine_blobs(const struct engine *e)
+{
+    return e->blobs;
+}
