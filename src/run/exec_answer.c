@@ -36,6 +36,8 @@ static void bad_word(struct str member, struct buf *why)
 struct word {
     struct failure failure;
     bool fails, skips;
+    bool of_task; /* then these may be said, too: */
+    struct str enqueue, result;
     struct buf *message, type;
 };
 
@@ -43,6 +45,21 @@ static bool read_text(struct str raw, struct buf *out)
 {
     out->len = 0;
     return json_text(raw, out) && !out->full;
+}
+
+/* A list of objects; what must be in them the server knows. */
+static bool read_tasks(struct str raw, struct str *out)
+{
+    struct json j;
+    struct str task;
+    json_open(&j, raw);
+    if (!json_enter(&j, '['))
+        return false;
+    while (json_item(&j))
+        if (!json_value(&j, &task) || json_type_of(task) != JSON_OBJECT)
+            return false;
+    *out = raw;
+    return true;
 }
 
 static bool read_member(struct str name, struct str raw, struct word *w)
@@ -57,6 +74,12 @@ static bool read_member(struct str name, struct str raw, struct word *w)
         return json_bool(raw, &w->failure.final);
     if (json_name_is(name, "throttled"))
         return json_bool(raw, &w->failure.throttled);
+    if (w->of_task && json_name_is(name, "enqueue"))
+        return read_tasks(raw, &w->enqueue);
+    if (w->of_task && json_name_is(name, "result")) {
+        w->result = raw;
+        return true;
+    }
     if (json_name_is(name, "retry_after_s"))
         return json_double(raw, &w->failure.retry_after_s) && w->failure.retry_after_s >= 0 &&
                w->failure.retry_after_s <= retry_after_max_s;
@@ -67,7 +90,7 @@ static bool take_word(struct str raw, int64_t record, struct outcomes *out, stru
 {
     struct json j;
     struct str name = {0}, value;
-    struct word w = {.message = why};
+    struct word w = {.message = why, .of_task = out->kind == WORK_TASKS};
     bool good = true;
     buf_init(&w.type, TEXT_MAX_BYTES);
     json_open(&j, raw);
@@ -76,8 +99,12 @@ static bool take_word(struct str raw, int64_t record, struct outcomes *out, stru
             good = read_member(name, value, &w);
     w.failure.message = buf_str(why);
     w.failure.type = buf_str(&w.type);
-    bool skips = good && w.skips && !w.fails;
-    if (skips)
+    bool done = good && !w.fails && (w.skips || w.result.len || w.enqueue.len);
+    if (done && w.enqueue.len)
+        outcomes_enqueue(out, record, w.enqueue);
+    if (done && w.result.len)
+        outcomes_result(out, record, w.result);
+    else if (done)
         outcomes_skip(out, record);
     else if (good && w.fails)
         outcomes_fail(out, record, &w.failure);
@@ -87,7 +114,7 @@ static bool take_word(struct str raw, int64_t record, struct outcomes *out, stru
         fail(record, "BadAnswer", why, out);
     }
     buf_release(&w.type);
-    return skips;
+    return done;
 }
 
 /* Whether a valid object is {"penstock":{...}} and nothing else; *raw is then what stands in it.

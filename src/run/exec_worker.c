@@ -72,6 +72,36 @@ static void take_lost(struct exec_worker *w)
     w->alone = false;
 }
 
+/* The next task of [[9,"cancelled"],...]; false: there is none. */
+static bool next_abort(struct json *list, int64_t *task)
+{
+    struct json pair;
+    struct str raw;
+    if (!json_item(list) || !json_value(list, &raw))
+        return false;
+    json_open(&pair, raw);
+    return json_enter(&pair, '[') && json_item(&pair) && json_value(&pair, &raw) &&
+           json_i64(raw, 1, INT64_MAX, task);
+}
+
+/* Tasks that are to be stopped: a program can be told so by its end only. The others that it had
+ * are fed to the next one. */
+static void take_aborts(struct exec_worker *w)
+{
+    struct json list;
+    int64_t task = 0;
+    json_open(&list, work_session_aborts(w->session));
+    if (!json_enter(&list, '['))
+        return;
+    while (next_abort(&list, &task)) {
+        if (!record_queue_has(w->queue, task))
+            continue; /* answered in the meantime */
+        exec_life_kill(w->life);
+        record_queue_remove(w->queue, task);
+        outcomes_abort(&w->outcomes, task);
+    }
+}
+
 static void fit_claims(struct exec_worker *w, size_t came, int64_t now_us)
 {
     int64_t took_us = now_us - w->claimed_us;
@@ -107,7 +137,7 @@ static bool take_claimed(struct exec_worker *w, int64_t now_us, struct err *err)
         worker_control_ready(&w->control);
     }
     fit_claims(w, answer.count, now_us);
-    w->finished = answer.finished;
+    w->finished = answer.finished || (w->orders.one_shot && answer.count == 0);
     w->slots = own_slots(w, answer.slots);
     w->alone = answer.alone;
     if (answer.paced && !w->paced)
@@ -124,6 +154,8 @@ static bool step_session(struct exec_worker *w, int64_t now_us, struct err *err)
             return false;
         if (news == SESSION_LOST)
             take_lost(w);
+        if (news == SESSION_ABORTS)
+            take_aborts(w);
         if (news == SESSION_CLAIMED && !take_claimed(w, now_us, err))
             return false;
     }
@@ -319,9 +351,14 @@ static bool open_session(struct exec_worker *w, const struct exec_worker_options
     OWNED_MEM char *name = o->worker ? xstrdup(o->worker) : xasprintf("exec:%d", (int)getpid());
     if (!client_new(&target, &w->client, err))
         return false;
-    w->session = work_session_new(w->client, o->job, name);
+    const struct work_source source = {.job = o->job,
+                                       .queues = str_of(o->queues ? o->queues : ""),
+                                       .functions = str_of(o->functions ? o->functions : ""),
+                                       .one_shot = o->one_shot};
+    w->session = work_session_new(w->client, &source, name);
     w->same_clock = strncmp(o->server, "unix:", strlen("unix:")) == 0;
     w->queue = record_queue_new();
+    outcomes_init(&w->outcomes, o->job ? WORK_RECORDS : WORK_TASKS);
     struct exec_life_plan plan = {.command = options->command,
                                   .timeout_us = (int64_t)(o->timeout_s * 1e6),
                                   .max_memory_bytes = o->max_memory_bytes,
@@ -366,7 +403,6 @@ bool exec_worker_run(const struct exec_worker_options *options, struct err *err)
     /* A program that closes its input must not end us. */
     signal(SIGPIPE, SIG_IGN);
     worker_control_init(&w.control, options->control_fd);
-    outcomes_init(&w.outcomes);
     bool good = run(&w, options, err);
     if (!good)
         worker_control_failed(&w.control, err->code == ERR_GONE ? "output" : "worker", err->text);

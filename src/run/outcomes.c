@@ -1,5 +1,6 @@
-/* outcomes.c: see outcomes.h. Results are spliced in as they come; `{"lease":..,"results":[` is
- * written in front of them at the end, when it is known, into room that was left for it. */
+/* outcomes.c: see outcomes.h. Results are spliced in as they come; `{"lease":..,"results":[` (of
+ * tasks: "completed") is written in front of them at the end, when it is known, into room that was
+ * left for it. */
 #include "run/outcomes.h"
 
 #include "base/json.h"
@@ -10,32 +11,34 @@
 enum { HEAD_ROOM = 256 };
 static const size_t body_max_bytes = (size_t)256 << 20;
 
-void outcomes_init(struct outcomes *o)
+void outcomes_init(struct outcomes *o, enum work_kind kind)
 {
-    *o = (struct outcomes){0};
+    *o = (struct outcomes){.kind = kind};
     buf_init(&o->results, body_max_bytes);
-    buf_init(&o->skipped, body_max_bytes);
+    buf_init(&o->numbers, body_max_bytes);
     buf_init(&o->failures, body_max_bytes);
+    buf_init(&o->enqueue, body_max_bytes);
     outcomes_clear(o);
 }
 
 void outcomes_release(struct outcomes *o)
 {
     buf_release(&o->results);
-    buf_release(&o->skipped);
+    buf_release(&o->numbers);
     buf_release(&o->failures);
+    buf_release(&o->enqueue);
 }
 
 void outcomes_clear(struct outcomes *o)
 {
     static const char room[HEAD_ROOM] = {0};
-    struct buf *all[] = {&o->results, &o->skipped, &o->failures};
+    struct buf *all[] = {&o->results, &o->numbers, &o->failures, &o->enqueue};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         all[i]->len = 0;
         all[i]->full = false;
     }
     buf_add(&o->results, room, HEAD_ROOM);
-    o->result_count = o->skipped_count = o->failed_count = o->results_end = 0;
+    o->result_count = o->number_count = o->failed_count = o->results_end = 0;
 }
 
 /* `[record,`, with a comma before it unless it is the first: by hand, as this is done for every
@@ -64,12 +67,44 @@ void outcomes_result(struct outcomes *o, int64_t record, struct str value)
     o->result_count++;
 }
 
+static void add_number(struct outcomes *o, int64_t number)
+{
+    if (o->numbers.len)
+        buf_add_char(&o->numbers, ',');
+    buf_add_i64(&o->numbers, number);
+    o->number_count++;
+}
+
 void outcomes_skip(struct outcomes *o, int64_t record)
 {
-    if (o->skipped.len)
-        buf_add_char(&o->skipped, ',');
-    buf_add_i64(&o->skipped, record);
-    o->skipped_count++;
+    if (o->kind == WORK_TASKS) {
+        outcomes_result(o, record, STR("null"));
+        return;
+    }
+    add_number(o, record);
+}
+
+void outcomes_abort(struct outcomes *o, int64_t task)
+{
+    assert(o->kind == WORK_TASKS);
+    add_number(o, task);
+}
+
+void outcomes_enqueue(struct outcomes *o, int64_t task, struct str tasks)
+{
+    struct json j;
+    struct str one;
+    assert(o->kind == WORK_TASKS);
+    json_open(&j, tasks);
+    if (json_enter(&j, '['))
+        while (json_item(&j) && json_value(&j, &one)) {
+            struct str rest = str_trim((struct str){one.ptr + 1, one.len - 1});
+            buf_add_text(&o->enqueue, o->enqueue.len ? ",{\"of\":" : "{\"of\":");
+            buf_add_i64(&o->enqueue, task);
+            buf_add_text(&o->enqueue, rest.len > 1 ? "," : "");
+            buf_add_str(&o->enqueue, rest);
+        }
+    assert(!j.fault);
 }
 
 static void add_member(struct json_out *out, const char *name, struct str text)
@@ -108,12 +143,19 @@ void outcomes_fail(struct outcomes *o, int64_t record, const struct failure *why
 
 size_t outcomes_count(const struct outcomes *o)
 {
-    return o->result_count + o->skipped_count + o->failed_count;
+    return o->result_count + o->number_count + o->failed_count;
 }
 
 size_t outcomes_bytes(const struct outcomes *o)
 {
-    return o->results.len + o->skipped.len + o->failures.len;
+    return o->results.len + o->numbers.len + o->failures.len + o->enqueue.len;
+}
+
+static void add_list(struct buf *body, const char *name, const struct buf *items)
+{
+    buf_add_format(body, ",\"%s\":[", name);
+    buf_add_str(body, buf_str(items));
+    buf_add_char(body, ']');
 }
 
 bool outcomes_body(struct outcomes *o, const char *lease, struct str *out, struct err *err)
@@ -125,17 +167,18 @@ bool outcomes_body(struct outcomes *o, const char *lease, struct str *out, struc
     json_out_open(&json, '{');
     json_out_name(&json, "lease");
     json_out_text(&json, lease);
-    json_out_name(&json, "results");
+    json_out_name(&json, o->kind == WORK_TASKS ? "completed" : "results");
     buf_add_char(&head, '[');
     if (!o->results_end)
         o->results_end = o->results.len;
     o->results.len = o->results_end;
-    buf_add_text(&o->results, "],\"skipped\":[");
-    buf_add_str(&o->results, buf_str(&o->skipped));
-    buf_add_text(&o->results, "],\"failures\":[");
-    buf_add_str(&o->results, buf_str(&o->failures));
-    buf_add_text(&o->results, "]}");
-    if (head.full || o->results.full || o->skipped.full || o->failures.full)
+    buf_add_char(&o->results, ']');
+    add_list(&o->results, o->kind == WORK_TASKS ? "aborted" : "skipped", &o->numbers);
+    add_list(&o->results, "failures", &o->failures);
+    if (o->enqueue.len)
+        add_list(&o->results, "enqueue", &o->enqueue);
+    buf_add_char(&o->results, '}');
+    if (head.full || o->results.full || o->numbers.full || o->failures.full || o->enqueue.full)
         return err_set(err, ERR_BUSY, "no memory for the answers of %zu records",
                        outcomes_count(o));
     char *start = o->results.data + HEAD_ROOM - head.len;
@@ -183,23 +226,52 @@ static void take_results(struct outcomes *o, struct buf *out)
 
 struct halves {
     struct outcomes *to[2];
-    size_t left; /* for the first */
+    size_t left;       /* for the first */
+    struct json asked; /* what tasks ask for, in the order of their results: the next is */
+    struct str next;   /* this one; empty: none is left */
 };
+
+static void read_next(struct halves *h)
+{
+    if (!json_item(&h->asked) || !json_value(&h->asked, &h->next))
+        h->next = (struct str){0};
+}
 
 static void give(void *context, int64_t record, struct str value)
 {
     struct halves *h = context;
-    outcomes_result(h->to[h->left ? 0 : 1], record, value);
+    struct outcomes *to = h->to[h->left ? 0 : 1];
+    struct str raw;
+    int64_t of = 0;
+    while (h->next.len && json_find(h->next, "of", &raw) && json_i64(raw, 0, INT64_MAX, &of) &&
+           of == record) {
+        if (to->enqueue.len)
+            buf_add_char(&to->enqueue, ',');
+        buf_add_str(&to->enqueue, h->next);
+        read_next(h);
+    }
+    outcomes_result(to, record, value);
     if (h->left)
         h->left--;
 }
 
+/* What is asked for, taken out as an array. */
+static void take_enqueue(struct outcomes *o, struct buf *out)
+{
+    copy_pairs(&o->enqueue, 0, o->enqueue.len, out);
+    o->enqueue.len = 0;
+}
+
 void outcomes_halve(struct outcomes *o, struct outcomes *other)
 {
-    OWNED_BUF struct buf pairs;
+    OWNED_BUF struct buf pairs, asked;
     struct halves halves = {.to = {o, other}, .left = o->result_count / 2};
     assert(o->result_count > 1 && outcomes_count(other) == 0);
     take_results(o, &pairs);
+    take_enqueue(o, &asked);
+    json_open(&halves.asked, buf_str(&asked));
+    if (json_enter(&halves.asked, '['))
+        read_next(&halves);
     walk(&pairs, give, &halves);
 }
 
@@ -220,6 +292,7 @@ void outcomes_refuse(struct outcomes *o, const struct failure *why)
     OWNED_BUF struct buf pairs;
     struct refusal refusal = {o, why};
     take_results(o, &pairs);
+    o->enqueue.len = 0;
     walk(&pairs, refuse, &refusal);
 }
 
@@ -238,17 +311,17 @@ static void visit(void *context, int64_t record, struct str value)
 void outcomes_each(const struct outcomes *o, void (*each)(void *context, int64_t record),
                    void *context)
 {
-    OWNED_BUF struct buf results, failures, skipped;
+    OWNED_BUF struct buf results, failures, numbers;
     struct visit v = {each, context};
     struct json j;
     struct str raw;
     int64_t record = 0;
     copy_pairs(&o->results, HEAD_ROOM, o->results_end ? o->results_end : o->results.len, &results);
     copy_pairs(&o->failures, 0, o->failures.len, &failures);
-    copy_pairs(&o->skipped, 0, o->skipped.len, &skipped);
+    copy_pairs(&o->numbers, 0, o->numbers.len, &numbers);
     walk(&results, visit, &v);
     walk(&failures, visit, &v);
-    json_open(&j, buf_str(&skipped));
+    json_open(&j, buf_str(&numbers));
     if (json_enter(&j, '['))
         while (json_item(&j) && json_value(&j, &raw) && json_i64(raw, 0, INT64_MAX, &record))
             each(context, record);

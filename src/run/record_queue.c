@@ -152,12 +152,37 @@ static bool read_records(struct record_queue *q, struct json *j)
     return !j->fault;
 }
 
+/* Tasks, likewise: each is a line. Before each stands at least a bracket or a comma. */
+static bool read_tasks(struct record_queue *q, struct json *j)
+{
+    char *to = NULL;
+    struct str raw, task;
+    int64_t id = 0;
+    if (json_peek(j) != JSON_ARRAY)
+        return false;
+    to = (char *)(uintptr_t)j->at;
+    if (!json_enter(j, '['))
+        return false;
+    while (json_item(j)) {
+        if (!json_value(j, &task) || !json_find(task, "id", &raw) ||
+            !json_i64(raw, 1, INT64_MAX, &id))
+            return false;
+        struct queued_record *r = push(q);
+        *r = (struct queued_record){.number = id, .line = to, .len = task.len + 1};
+        to = put_line(to, task);
+        q->bytes += r->len;
+    }
+    return !j->fault;
+}
+
 static bool read_member(struct record_queue *q, struct json *j, struct str name,
                         struct claim_answer *out, struct pace *pace)
 {
     struct str raw, token;
     if (json_name_is(name, "records"))
         return read_records(q, j);
+    if (json_name_is(name, "tasks"))
+        return read_tasks(q, j);
     if (!json_value(j, &raw))
         return false;
     if (json_name_is(name, "finished"))
@@ -307,6 +332,33 @@ void record_queue_rewind(struct record_queue *q)
 {
     q->fed = q->head;
     q->torn = 0;
+}
+
+static uint64_t find(const struct record_queue *q, int64_t number)
+{
+    uint64_t s = q->head;
+    while (s < q->end && at(q, s)->number != number)
+        s++;
+    return s;
+}
+
+bool record_queue_has(const struct record_queue *q, int64_t number)
+{
+    return find(q, number) < q->end;
+}
+
+void record_queue_remove(struct record_queue *q, int64_t number)
+{
+    uint64_t s = find(q, number);
+    assert(q->fed == q->head && !q->torn && s < q->end);
+    q->bytes -= at(q, s)->len;
+    for (struct batch *b = q->first; b; b = b->next)
+        b->end -= b->end > s;
+    for (q->end--; s < q->end; s++)
+        *at(q, s) = *at(q, s + 1);
+    q->fed = q->head;
+    while (q->first && q->first->end <= q->head)
+        drop_first(q);
 }
 
 void record_queue_clear(struct record_queue *q)

@@ -1,4 +1,5 @@
-/* record_queue.h: claimed records on their way through a program, first in, first out.
+/* record_queue.h: claimed records (or tasks of the queue, whole, each known by its id) on their way
+ * through a program, first in, first out.
  *
  *   answered ──head──► fed, not answered ──fed──► not fed ──end──►
  *
@@ -61,6 +62,9 @@ bool record_queue_is_torn(const struct record_queue *q);
 void record_queue_pop(struct record_queue *q);
 /* What was fed and is not answered is to be fed again. */
 void record_queue_rewind(struct record_queue *q);
+bool record_queue_has(const struct record_queue *q, int64_t number);
+/* Takes one out that is here; what was fed must have been rewound. */
+void record_queue_remove(struct record_queue *q, int64_t number);
 /* Drops everything. */
 void record_queue_clear(struct record_queue *q);
 /* Calls `each` with the number of every record that is held. */

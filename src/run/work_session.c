@@ -11,6 +11,9 @@ enum {
     SETTLES = 2,             /* on their way at once: one is written while the next travels */
     LEASE_S = 30,            /* how long the server waits for a sign of us */
     TOUCH_US = 10000000,     /* how long we give none at most */
+    TASK_LEASE_S = 10,       /* with tasks: the server waits for a sign so long, */
+    TASK_EXTEND_S = 3,       /* and an extend at the server that something is to be stopped */
+    ABORTING_US = 1000000,   /* and so long we leave it alone when it has said so */
     AGAIN_FIRST_US = 50000,  /* waits before something is sent again: the first */
     AGAIN_MOST_US = 5000000, /* and the longest */
     PATIENCE_US = 60000000,  /* a server that is away so long is gone */
@@ -28,13 +31,17 @@ struct settle {
 
 struct work_session {
     struct client *client;
+    enum work_kind kind;
     char *claim_path, *settle_path, *extend_path, *release_path, *worker;
+    char *asks; /* of tasks: the claim's members "queues" and "functions" */
+    bool one_shot;
     char *lease;        /* NULL: none */
     int64_t touched_us; /* when the server last heard of us */
 
     struct call *claim, *extend;
     struct buf claim_body, extend_body, answer;
-    int64_t claim_again_us;
+    struct buf aborts; /* [[id,"why"],...] */
+    int64_t claim_again_us, extend_again_us;
     bool must_tell;
 
     struct settle settles[SETTLES];
@@ -44,23 +51,43 @@ struct work_session {
     int64_t away_us;       /* since when the server gives no answer; 0: it does */
 };
 
-struct work_session *work_session_new(struct client *client, const char *job, const char *worker)
+static char *path_of(const struct work_source *source, const char *verb)
+{
+    return source->job ? client_job_path(source->job, verb) : xasprintf("/v1/work%s", verb);
+}
+
+/* What each claim of tasks says besides. */
+static char *asks_of(const struct work_source *source)
+{
+    struct str all = STR("null");
+    struct str queues = source->queues.len ? source->queues : all;
+    struct str functions = source->functions.len ? source->functions : all;
+    return xasprintf("\"queues\":%.*s,\"functions\":%.*s", (int)queues.len, queues.ptr,
+                     (int)functions.len, functions.ptr);
+}
+
+struct work_session *work_session_new(struct client *client, const struct work_source *source,
+                                      const char *worker)
 {
     struct work_session *s = xcalloc(1, sizeof *s);
     s->client = client;
-    s->claim_path = client_job_path(job, "/claim");
-    s->settle_path = client_job_path(job, "/settle");
-    s->extend_path = client_job_path(job, "/extend");
-    s->release_path = client_job_path(job, "/release");
+    s->kind = source->job ? WORK_RECORDS : WORK_TASKS;
+    s->one_shot = source->one_shot;
+    s->claim_path = path_of(source, "/claim");
+    s->settle_path = path_of(source, "/settle");
+    s->extend_path = path_of(source, "/extend");
+    s->release_path = path_of(source, "/release");
+    s->asks = asks_of(source);
     s->worker = xstrdup(worker);
     s->claim = call_new(client);
     s->extend = call_new(client);
     buf_init(&s->claim_body, BODY_MAX_BYTES);
     buf_init(&s->extend_body, BODY_MAX_BYTES);
     buf_init(&s->answer, BODY_MAX_BYTES);
+    buf_init(&s->aborts, BODY_MAX_BYTES);
     for (int i = 0; i < SETTLES; i++) {
         s->settles[i] = (struct settle){.call = call_new(client), .again_us = NEVER_US};
-        outcomes_init(&s->settles[i].outcomes);
+        outcomes_init(&s->settles[i].outcomes, s->kind);
     }
     s->again_wait_us = AGAIN_FIRST_US;
     return s;
@@ -90,11 +117,13 @@ void work_session_free(struct work_session *s)
     buf_release(&s->claim_body);
     buf_release(&s->extend_body);
     buf_release(&s->answer);
+    buf_release(&s->aborts);
     free(s->claim_path);
     free(s->settle_path);
     free(s->extend_path);
     free(s->release_path);
     free(s->worker);
+    free(s->asks);
     free(s->lease);
     free(s);
 }
@@ -159,20 +188,43 @@ static bool send_settle(struct work_session *s, struct settle *t, struct err *er
            call_begin(t->call, "POST", s->settle_path, body, err);
 }
 
-/* The server takes no body of that length: it gets two, or is told that it has no result. */
+/* The server takes no body of that length, or does not take what a task asks for: it gets two, or
+ * is told that there is no result. */
 static void divide(struct work_session *s, struct settle *t, const struct err *why)
 {
     if (t->outcomes.result_count <= 1) {
         outcomes_refuse(
             &t->outcomes,
-            &(struct failure){.message = str_of(why->text), .type = STR("TooLong"), .final = true});
+            &(struct failure){.message = str_of(why->text),
+                              .type = why->code == ERR_LIMIT ? STR("TooLong") : STR("NotEnqueued"),
+                              .final = true});
         return;
     }
     struct settle *half = xcalloc(1, sizeof *half);
-    outcomes_init(&half->outcomes);
+    outcomes_init(&half->outcomes, s->kind);
     outcomes_halve(&t->outcomes, &half->outcomes);
     half->next = s->waiting;
     s->waiting = half;
+}
+
+/* Whether a settle that was refused so may be taken in smaller parts. */
+static bool is_divisible(const struct outcomes *o, const struct err *err)
+{
+    if (o->result_count == 0)
+        return false;
+    return err->code == ERR_LIMIT ||
+           (o->enqueue.len && (err->code == ERR_INVALID || err->code == ERR_NOT_FOUND));
+}
+
+/* Keeps what the answer says is to be stopped. */
+static bool has_aborts(struct work_session *s, const struct buf *answer)
+{
+    struct str raw;
+    s->aborts.len = 0;
+    if (s->kind == WORK_RECORDS || !json_find(buf_str(answer), "aborts", &raw) || raw.len <= 2)
+        return false;
+    buf_add_str(&s->aborts, raw);
+    return true;
 }
 
 static bool take_settled(struct work_session *s, struct settle *t, int64_t now_us,
@@ -192,7 +244,7 @@ static bool take_settled(struct work_session *s, struct settle *t, int64_t now_u
         *news = SESSION_LOST;
         return true;
     }
-    if (err->code == ERR_LIMIT && t->outcomes.result_count > 0) {
+    if (is_divisible(&t->outcomes, err)) {
         divide(s, t, err);
         return send_settle(s, t, err);
     }
@@ -242,9 +294,13 @@ static bool step_claim(struct work_session *s, int64_t now_us, enum session_news
 
 static int64_t next_touch_us(const struct work_session *s)
 {
+    if (!s->lease || call_pending(s->extend))
+        return NEVER_US;
+    /* Always one is at the server, which so can tell us what is to be stopped. */
+    if (s->kind == WORK_TASKS)
+        return s->extend_again_us;
     /* While a claim waits at the server, the server knows that we live. */
-    bool quiet = s->lease && !call_pending(s->claim) && !call_pending(s->extend);
-    return quiet ? s->touched_us + TOUCH_US : NEVER_US;
+    return call_pending(s->claim) ? NEVER_US : s->touched_us + TOUCH_US;
 }
 
 static bool step_extend(struct work_session *s, int64_t now_us, enum session_news *news,
@@ -258,6 +314,12 @@ static bool step_extend(struct work_session *s, int64_t now_us, enum session_new
     if (call_ended(s->extend)) {
         if (call_end(s->extend, &status, &answer, err)) {
             came_through(s, now_us);
+            s->extend_again_us = now_us;
+            if (has_aborts(s, &answer)) {
+                /* It would be told again at once, until it is settled. */
+                s->extend_again_us = now_us + ABORTING_US;
+                *news = SESSION_ABORTS;
+            }
             return true;
         }
         if (err->code == ERR_CONFLICT) {
@@ -268,6 +330,7 @@ static bool step_extend(struct work_session *s, int64_t now_us, enum session_new
         if (!may_try_again(s, now_us, &again_us, err))
             return err_add(err, "keep the lease");
         s->touched_us = again_us - TOUCH_US;
+        s->extend_again_us = again_us;
     }
     if (next_touch_us(s) > now_us)
         return true;
@@ -277,8 +340,8 @@ static bool step_extend(struct work_session *s, int64_t now_us, enum session_new
     json_out_open(&o, '{');
     json_out_name(&o, "lease");
     json_out_text(&o, s->lease);
-    json_out_name(&o, "lease_s");
-    json_out_i64(&o, LEASE_S);
+    json_out_name(&o, s->kind == WORK_TASKS ? "wait_s" : "lease_s");
+    json_out_i64(&o, s->kind == WORK_TASKS ? TASK_EXTEND_S : LEASE_S);
     json_out_close(&o, '}');
     return call_begin(s->extend, "POST", s->extend_path, buf_str(&s->extend_body), err);
 }
@@ -306,6 +369,11 @@ int64_t work_session_next_us(const struct work_session *s)
 int64_t work_session_claim_again_us(const struct work_session *s)
 {
     return s->claim_again_us;
+}
+
+struct str work_session_aborts(const struct work_session *s)
+{
+    return buf_str(&s->aborts);
 }
 
 struct buf *work_session_answer(struct work_session *s)
@@ -370,19 +438,24 @@ bool work_session_claim(struct work_session *s, size_t max, double wait_s, size_
     json_out_name(&o, "max");
     json_out_i64(&o, (int64_t)max);
     json_out_name(&o, "wait_s");
-    json_out_double(&o, wait_s);
+    json_out_double(&o, s->one_shot ? 0 : wait_s);
     json_out_name(&o, "lease_s");
-    json_out_i64(&o, LEASE_S);
+    json_out_i64(&o, s->kind == WORK_TASKS ? TASK_LEASE_S : LEASE_S);
     json_out_name(&o, "worker");
     json_out_text(&o, s->worker);
-    json_out_name(&o, "running");
-    json_out_i64(&o, (int64_t)running);
+    if (s->kind == WORK_TASKS) {
+        buf_add_char(&s->claim_body, ',');
+        buf_add_text(&s->claim_body, s->asks);
+    } else {
+        json_out_name(&o, "running");
+        json_out_i64(&o, (int64_t)running);
+    }
     if (s->lease) {
         json_out_name(&o, "lease");
         json_out_text(&o, s->lease);
         if (s->must_tell)
             write_holds(s, holds, &o);
-    } else {
+    } else if (s->kind == WORK_RECORDS) {
         json_out_name(&o, "keep");
         json_out_bool(&o, true);
     }

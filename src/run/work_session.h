@@ -1,5 +1,5 @@
 /* work_session.h: a worker's session with a server: one lease under which it claims, settles and
- * says that it lives (docs/worker-protocol.md).
+ * says that it lives (docs/worker-protocol.md; for tasks docs/queue.md).
  *
  * Claims and settles go side by side, each on a kept connection, so that none waits for another.
  * What fails for want of a server is tried again, with growing waits, until the server has been
@@ -12,8 +12,16 @@
 
 struct work_session;
 
-/* `client` must outlive it; the strings are copied. `job`: as client_job_path takes it. */
-struct work_session *work_session_new(struct client *client, const char *job, const char *worker);
+/* For what a session works. */
+struct work_source {
+    const char *job; /* its records, as client_job_path takes it; NULL: tasks of the queue: */
+    struct str queues, functions; /* JSON arrays of names; empty: all */
+    bool one_shot;                /* claims do not wait for tasks */
+};
+
+/* `client` must outlive it; the texts are copied. */
+struct work_session *work_session_new(struct client *client, const struct work_source *source,
+                                      const char *worker);
 void work_session_free(struct work_session *s); /* gives nothing back: work_session_leave */
 DEFINE_OWNED(work_session)
 
@@ -21,6 +29,7 @@ enum session_news {
     SESSION_QUIET,   /* nothing (more) has happened */
     SESSION_CLAIMED, /* a claim was answered: take it from work_session_answer */
     SESSION_SETTLED, /* what was sent is durable */
+    SESSION_ABORTS,  /* tasks are to be stopped: work_session_aborts */
     SESSION_LOST     /* the lease is gone, and all that it held: begin again */
 };
 /* Takes one piece of news: call it until it is quiet. Also sends again what is due, and keeps the
@@ -32,6 +41,9 @@ MUST_CHECK bool work_session_step(struct work_session *s, int64_t now_us, enum s
 int64_t work_session_next_us(const struct work_session *s);
 /* The last claim's answer, to be taken over (record_queue_add). */
 struct buf *work_session_answer(struct work_session *s);
+/* The tasks that are to be stopped, as in docs/queue.md: [[9,"cancelled"],...]. Borrowed until the
+ * next step. */
+struct str work_session_aborts(const struct work_session *s);
 /* What it said of the lease; NULL: there is none any more. */
 void work_session_set_lease(struct work_session *s, const char *lease);
 const char *work_session_lease(const struct work_session *s);

@@ -16,7 +16,8 @@ static const double grace_max_s = 1e6;
 
 void worker_orders_release(struct worker_orders *o)
 {
-    char *texts[] = {o->server, o->key, o->ca, o->job, o->token, o->worker};
+    char *texts[] = {o->server, o->key,    o->ca,     o->job,
+                     o->token,  o->worker, o->queues, o->functions};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         free(texts[i]);
     *o = (struct worker_orders){0};
@@ -33,6 +34,14 @@ void worker_control_release(struct worker_control *c)
     buf_release(&c->got);
 }
 
+static char *take_names(struct str body, const char *name)
+{
+    struct str raw;
+    if (!json_find(body, name, &raw) || json_type_of(raw) != JSON_ARRAY)
+        return NULL;
+    return xstrndup(raw.ptr, raw.len);
+}
+
 static bool read_orders(struct str body, struct worker_orders *o)
 {
     const struct {
@@ -45,6 +54,10 @@ static bool read_orders(struct str body, struct worker_orders *o)
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (json_find(body, texts[i].name, &raw))
             *texts[i].text = json_take_text(raw);
+    o->queues = take_names(body, "queues");
+    o->functions = take_names(body, "functions");
+    if (json_find(body, "one_shot", &raw))
+        (void)!json_bool(raw, &o->one_shot);
     if (json_find(body, "timeout_s", &raw))
         (void)!json_double(raw, &o->timeout_s);
     if (json_find(body, "alive_s", &raw))
@@ -55,7 +68,7 @@ static bool read_orders(struct str body, struct worker_orders *o)
         (void)!json_i64(raw, 0, INT64_MAX, &o->max_records);
     if (json_find(body, "slots_hint", &raw))
         (void)!json_i64(raw, 0, INT64_MAX, &o->slots_hint);
-    return o->server && o->job;
+    return o->server != NULL;
 }
 
 static bool read_grace(struct str body, int64_t *grace_us)

@@ -8,9 +8,11 @@
 
 /* What a worker is to do. Strings are owned, NULL where nothing was said. */
 struct worker_orders {
-    char *server, *key, *ca, *job, *token, *worker;
-    double timeout_s; /* of one record; 0: no limit */
-    double alive_s;   /* how often it says that it lives; 0: never */
+    char *server, *key, *ca, *job, *token, *worker; /* no job: tasks of the queue */
+    char *queues, *functions;                       /* of tasks: JSON arrays of names; NULL: all */
+    bool one_shot;                                  /* of tasks: until none is left */
+    double timeout_s;                               /* of one record; 0: no limit */
+    double alive_s;                                 /* how often it says that it lives; 0: never */
     int64_t max_memory_bytes, max_records;
     int64_t slots_hint; /* its part when the job's limit is shared evenly; 0: not known */
 };

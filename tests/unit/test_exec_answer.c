@@ -11,14 +11,14 @@
 #include <stdlib.h>
 
 /* The body that the line makes, between lease and end. */
-static void assert_answer(struct str line, bool good, const char *want)
+static void assert_answer_of(enum work_kind kind, struct str line, bool good, const char *want)
 {
     struct outcomes o;
     struct str body;
     struct err err;
     OWNED_BUF struct buf why;
     buf_init(&why, BUF_NO_CAP);
-    outcomes_init(&o);
+    outcomes_init(&o, kind);
     assert_int_equal(exec_answer_take(line, 5, &o, &why), good);
     assert_int_equal(outcomes_count(&o), 1);
     assert_int_equal(why.len > 0, !good);
@@ -26,6 +26,11 @@ static void assert_answer(struct str line, bool good, const char *want)
     OWNED_MEM char *text = xstrndup(body.ptr + strlen("{\"lease\":\"\","), body.len - 13);
     assert_string_equal(text, want);
     outcomes_release(&o);
+}
+
+static void assert_answer(struct str line, bool good, const char *want)
+{
+    assert_answer_of(WORK_RECORDS, line, good, want);
 }
 
 #define RESULT(value) "\"results\":[[5," value "]],\"skipped\":[],\"failures\":[]"
@@ -92,6 +97,31 @@ static void what_is_no_answer_fails_its_record(void **state)
                          "\\\"fail\\\" nor \\\"skip\\\"\",\"type\":\"BadAnswer\"}"));
 }
 
+#define TASK(value, more) "\"completed\":[[5," value "]],\"aborted\":[],\"failures\":[]" more
+#define TASK_FAILED(type)                                                                          \
+    "\"completed\":[],\"aborted\":[],\"failures\":[[5,{\"message\":\"the program's answer, "       \
+    "\\\"penstock\\\": \\\"enqueue\\\" is unknown or of another type\",\"type\":\"" type "\"}]]"
+
+static void a_task_may_ask_for_others(void **state)
+{
+    (void)state;
+    assert_answer_of(WORK_TASKS, STR("7"), true, TASK("7", ""));
+    assert_answer_of(WORK_TASKS, STR(""), true, TASK("null", ""));
+    assert_answer_of(WORK_TASKS, STR("{\"penstock\":{\"result\":[1]}}"), true, TASK("[1]", ""));
+    assert_answer_of(WORK_TASKS,
+                     STR("{\"penstock\":{\"enqueue\":[{\"function\":\"f\"}],\"result\":1}}"), true,
+                     TASK("1", ",\"enqueue\":[{\"of\":5,\"function\":\"f\"}]"));
+    assert_answer_of(WORK_TASKS, STR("{\"penstock\":{\"enqueue\":[]}}"), true, TASK("null", ""));
+    assert_answer_of(WORK_TASKS, STR("{\"penstock\":{\"enqueue\":{}}}"), false,
+                     TASK_FAILED("BadAnswer"));
+    assert_answer_of(WORK_TASKS, STR("{\"penstock\":{\"enqueue\":[1]}}"), false,
+                     TASK_FAILED("BadAnswer"));
+    assert_answer(
+        STR("{\"penstock\":{\"enqueue\":[]}}"), false,
+        FAILED("{\"message\":\"the program's answer, \\\"penstock\\\": \\\"enqueue\\\" is unknown "
+               "or of another type\",\"type\":\"BadAnswer\"}"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -99,6 +129,7 @@ int main(void)
         cmocka_unit_test(nothing_null_and_skip_write_nothing),
         cmocka_unit_test(failures_say_why),
         cmocka_unit_test(what_is_no_answer_fails_its_record),
+        cmocka_unit_test(a_task_may_ask_for_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -46,7 +46,7 @@ static void all_kinds_of_outcomes_make_one_body(void **state)
 {
     (void)state;
     struct outcomes o;
-    outcomes_init(&o);
+    outcomes_init(&o, WORK_RECORDS);
     assert_body(&o, "t", "{\"lease\":\"t\",\"results\":[],\"skipped\":[],\"failures\":[]}");
     outcomes_clear(&o);
     fill(&o);
@@ -69,8 +69,8 @@ static void a_body_that_is_too_long_is_halved(void **state)
 {
     (void)state;
     struct outcomes o, other;
-    outcomes_init(&o);
-    outcomes_init(&other);
+    outcomes_init(&o, WORK_RECORDS);
+    outcomes_init(&other, WORK_RECORDS);
     fill(&o);
     outcomes_result(&o, 7, STR("\"],[1\""));
     free(body_of(&o, "t"));
@@ -88,7 +88,7 @@ static void refused_results_become_failures(void **state)
 {
     (void)state;
     struct outcomes o;
-    outcomes_init(&o);
+    outcomes_init(&o, WORK_RECORDS);
     outcomes_result(&o, 1, STR("1"));
     outcomes_skip(&o, 2);
     outcomes_refuse(&o, &(struct failure){.message = STR("no")});
@@ -110,7 +110,7 @@ static void every_record_can_be_named(void **state)
     (void)state;
     struct outcomes o;
     int64_t sum = 0;
-    outcomes_init(&o);
+    outcomes_init(&o, WORK_RECORDS);
     outcomes_each(&o, add_up, &sum);
     assert_int_equal(sum, 0);
     outcomes_result(&o, 1, STR("[9]"));
@@ -126,6 +126,47 @@ static void every_record_can_be_named(void **state)
     outcomes_release(&o);
 }
 
+static void of_tasks_the_body_is_the_queues(void **state)
+{
+    (void)state;
+    struct outcomes o, other;
+    outcomes_init(&o, WORK_TASKS);
+    outcomes_init(&other, WORK_TASKS);
+    outcomes_result(&o, 1, STR("\"a\""));
+    outcomes_skip(&o, 2);
+    outcomes_enqueue(&o, 3, STR("[ {\"function\":\"f\"}, { } ]"));
+    outcomes_result(&o, 3, STR("[3]"));
+    outcomes_enqueue(&o, 4, STR("[{\"function\":\"g\"}]"));
+    outcomes_result(&o, 4, STR("4"));
+    outcomes_abort(&o, 9);
+    outcomes_fail(&o, 5, &(struct failure){.message = STR("no")});
+    assert_int_equal(outcomes_count(&o), 6);
+    assert_body(
+        &o, "t",
+        "{\"lease\":\"t\",\"completed\":[[1,\"a\"],[2,null],[3,[3]],[4,4]],\"aborted\":[9],"
+        "\"failures\":[[5,{\"message\":\"no\"}]],\"enqueue\":[{\"of\":3,\"function\":\"f\"},"
+        "{\"of\":3},{\"of\":4,\"function\":\"g\"}]}");
+    outcomes_halve(&o, &other);
+    assert_body(&o, "t",
+                "{\"lease\":\"t\",\"completed\":[[1,\"a\"],[2,null]],\"aborted\":[9],"
+                "\"failures\":[[5,{\"message\":\"no\"}]]}");
+    assert_body(&other, "t",
+                "{\"lease\":\"t\",\"completed\":[[3,[3]],[4,4]],\"aborted\":[],"
+                "\"failures\":[],\"enqueue\":[{\"of\":3,\"function\":\"f\"},"
+                "{\"of\":3},{\"of\":4,\"function\":\"g\"}]}");
+    outcomes_clear(&o);
+    outcomes_halve(&other, &o);
+    assert_body(&other, "t",
+                "{\"lease\":\"t\",\"completed\":[[3,[3]]],\"aborted\":[],\"failures\":[],"
+                "\"enqueue\":[{\"of\":3,\"function\":\"f\"},{\"of\":3}]}");
+    outcomes_refuse(&other, &(struct failure){.message = STR("so")});
+    assert_body(&other, "t",
+                "{\"lease\":\"t\",\"completed\":[],\"aborted\":[],"
+                "\"failures\":[[3,{\"message\":\"so\"}]]}");
+    outcomes_release(&other);
+    outcomes_release(&o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -133,6 +174,7 @@ int main(void)
         cmocka_unit_test(a_body_that_is_too_long_is_halved),
         cmocka_unit_test(refused_results_become_failures),
         cmocka_unit_test(every_record_can_be_named),
+        cmocka_unit_test(of_tasks_the_body_is_the_queues),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

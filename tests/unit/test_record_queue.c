@@ -78,6 +78,10 @@ static void what_is_no_answer_is_refused_and_leaves_nothing(void **state)
         "",
         "[]",
         "{\"records\":{}}",
+        "{\"tasks\":{}}",
+        "{\"tasks\":[{\"id\":0}]}",
+        "{\"tasks\":[{\"id\":1},{\"i\":1}]}",
+        "{\"tasks\":[7]}",
         "{\"records\":[[1,2],[3]]}",
         "{\"records\":[[1,2],[-3,2]]}",
         "{\"records\":[[1,2],[3,4,5]]}",
@@ -200,6 +204,37 @@ static void many_records_come_and_go(void **state)
     assert_int_equal(record_queue_bytes(q), 0);
 }
 
+static void tasks_are_lines_too_and_can_be_taken_out(void **state)
+{
+    (void)state;
+    OWNED(record_queue) struct record_queue *q = record_queue_new();
+    struct claim_answer answer;
+    add(q,
+        "{\"lease\":null,\"tasks\":[{\"id\":3,\"arguments\":{\n}},{\"id\":5}, {\"id\":4}],"
+        "\"aborts\":[],\"slots\":null}",
+        &answer);
+    assert_int_equal(answer.count, 3);
+    add(q, "{\"tasks\":[{\"id\":6}]}", &answer);
+    assert_piece(q, 9, "{\"id\":3,\"arguments\":{ }}\n{\"id\":5}\n{\"id\":4}\n");
+    record_queue_wrote(q, 30);
+    assert_true(record_queue_has(q, 5));
+    assert_false(record_queue_has(q, 7));
+    record_queue_rewind(q);
+    record_queue_remove(q, 5);
+    assert_false(record_queue_has(q, 5));
+    record_queue_remove(q, 3);
+    assert_int_equal(record_queue_bytes(q), 18);
+    assert_int_equal(record_queue_head(q)->number, 4);
+    assert_piece(q, 1, "{\"id\":4}\n");
+    record_queue_remove(q, 4); /* the last of its answer */
+    assert_piece(q, 1, "{\"id\":6}\n");
+    record_queue_remove(q, 6);
+    assert_null(record_queue_head(q));
+    assert_int_equal(record_queue_bytes(q), 0);
+    add(q, "{\"tasks\":[{\"id\":7}]}", &answer);
+    assert_piece(q, 1, "{\"id\":7}\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -210,6 +245,7 @@ int main(void)
         cmocka_unit_test(starts_are_pieces_of_their_own_and_records_alone_are_one),
         cmocka_unit_test(on_one_machine_starts_count_from_when_the_server_answered),
         cmocka_unit_test(many_records_come_and_go),
+        cmocka_unit_test(tasks_are_lines_too_and_can_be_taken_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
