@@ -82,9 +82,20 @@ void conns_set_deadline(struct conns *all, struct conn *c, int64_t deadline_us, 
         conns_wake(all);
 }
 
-void conns_watch(struct conns *all, struct conn *c)
+static void set_tells(struct conns *all, struct conn *c, atomic_bool *tells)
+{
+    pthread_mutex_lock(&all->lock);
+    c->tells = tells;
+    if (tells && atomic_load(&c->gone))
+        atomic_store(tells, true);
+    pthread_mutex_unlock(&all->lock);
+}
+
+void conns_watch(struct conns *all, struct conn *c, atomic_bool *tells)
 {
     struct epoll_event event = {.events = EPOLLRDHUP | EPOLLONESHOT, .data.ptr = c};
+    if (tells)
+        set_tells(all, c, tells);
     atomic_store(&c->waits, true);
     /* Once is enough: whoever has closed its side does not open it again. */
     if (!atomic_exchange(&c->watched, true) &&
@@ -95,6 +106,9 @@ void conns_watch(struct conns *all, struct conn *c)
 void conns_unwatch(struct conns *all, struct conn *c)
 {
     atomic_store(&c->waits, false);
+    /* Only this thread sets it, so it may look without the lock. */
+    if (c->tells)
+        set_tells(all, c, NULL);
     bool first = !c->waited_before;
     c->waited_before = true;
     /* Many clients make a connection for each request: that they close it is no news. Who claims
@@ -113,6 +127,8 @@ bool conns_see_gone(struct conns *all)
         struct conn *c = events[i].data.ptr;
         /* Who begins to wait now sees it by itself: this first, then `waits`, there the reverse. */
         atomic_store(&c->gone, true);
+        if (c->tells)
+            atomic_store(c->tells, true);
         waits = waits || atomic_load(&c->waits);
     }
     pthread_mutex_unlock(&all->lock);

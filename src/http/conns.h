@@ -22,8 +22,10 @@ struct conn {
     _Atomic int64_t pressed_us;  /* the same while other bodies wait for memory */
     atomic_bool gone;            /* the client has closed its side */
     atomic_bool watched;         /* conns.gone_fd will tell when it does */
-    atomic_bool waits;           /* a claim of it is with the engine */
+    atomic_bool waits;           /* what it asked is with the engine, perhaps for long */
     bool waited_before;          /* not its first; its HTTP thread's */
+    atomic_bool *tells;          /* set, too, when the client goes while it waits; NULL: none.
+                                    Guarded by conns.lock */
     struct waker *waker;         /* of the stream it sends; guarded by conns.lock; counted */
 };
 
@@ -50,10 +52,12 @@ int64_t conns_remove(struct conns *all, struct conn *c);
 void conns_wake(struct conns *all);
 /* Sets when a connection is cut off unless something else happens; pressed_us as in struct conn. */
 void conns_set_deadline(struct conns *all, struct conn *c, int64_t deadline_us, int64_t pressed_us);
-/* A claim is about to be asked: has it noticed when the client goes, for a suspended connection is
- * not read from. Best effort. Its HTTP thread. */
-void conns_watch(struct conns *all, struct conn *c);
-/* The claim was answered. */
+/* Something that may wait is about to be asked: has it noticed when the client goes, for a
+ * suspended connection is not read from. `tells` is set then, too, unless NULL. Best effort. Its
+ * HTTP thread.
+ */
+void conns_watch(struct conns *all, struct conn *c, atomic_bool *tells);
+/* It was answered. */
 void conns_unwatch(struct conns *all, struct conn *c);
 /* Marks those that have gone. Whether the engine should know: one of them waits. The listener, when
  * gone_fd is readable. */

@@ -70,11 +70,17 @@ static struct MHD_Response *response_of(struct request *req)
     return MHD_create_response_from_iovec(parts, count, NULL, NULL);
 }
 
+/* Whether the op's answer gives somebody work. */
+static bool hands_out(const struct op *op)
+{
+    return op->kind == OP_CLAIM || op->kind == OP_TASK_CLAIM;
+}
+
 static enum MHD_Result send_reply(struct request *req)
 {
     struct reply *r = &req->reply;
     req->stage = STAGE_ANSWERED;
-    bool nobody = req->op_used && req->op.kind == OP_CLAIM && atomic_load(&req->conn->gone);
+    bool nobody = req->op_used && hands_out(&req->op) && atomic_load(&req->conn->gone);
     if (r->cut || nobody || (req->holds_claim && client_has_gone(req)))
         return MHD_NO; /* the end of the request gives the claim back */
     struct MHD_Response *response = response_of(req);
@@ -102,6 +108,33 @@ static void engine_has_answered(struct op *op)
     MHD_resume_connection(req->connection);
 }
 
+/* Where an op about tasks that waits wants to be told that nobody waits for it; NULL: it does not
+ * wait. */
+static atomic_bool *given_up_of(struct op *op)
+{
+    switch (op->kind) {
+    case OP_TASK_CLAIM:
+        return op->task_claim.wait_until_us > 0 ? &op->task_claim.given_up : NULL;
+    case OP_TASK_EXTEND:
+        return op->task_extend.wait_until_us > 0 ? &op->task_extend.given_up : NULL;
+    case OP_TASK_SHOW:
+        return op->task_show.wait_until_us > 0 ? &op->task_show.given_up : NULL;
+    default:
+        return NULL;
+    }
+}
+
+/* Whoever may wait long is watched meanwhile. */
+static void watch_client(struct request *req)
+{
+    atomic_bool *tells = given_up_of(&req->op);
+    req->watched = req->op.kind == OP_CLAIM || tells;
+    if (req->op.kind == OP_CLAIM)
+        req->op.claim.given_up = &req->conn->gone;
+    if (req->watched)
+        conns_watch(&req->server->conns, req->conn, tells);
+}
+
 static enum MHD_Result ask_engine(struct request *req)
 {
     req->asked_again = false;
@@ -109,10 +142,7 @@ static enum MHD_Result ask_engine(struct request *req)
     req->op.done = engine_has_answered;
     req->op.context = req;
     expect_nothing(req);
-    if (req->op.kind == OP_CLAIM) {
-        req->op.claim.given_up = &req->conn->gone;
-        conns_watch(&req->server->conns, req->conn);
-    }
+    watch_client(req);
     /* First to sleep, then the question: the answer may come before intake_post returns. */
     MHD_suspend_connection(req->connection);
     intake_post(req->server->options.intake, &req->op);
@@ -135,7 +165,7 @@ static enum MHD_Result run(struct request *req, route_finish *finish)
 static enum MHD_Result on_answer(struct request *req)
 {
     struct op *op = &req->op;
-    if (op->kind == OP_CLAIM)
+    if (req->watched)
         conns_unwatch(&req->server->conns, req->conn);
     if (op->kind == OP_KEYS && op->err.code == ERR_NONE)
         auth_set_keys(req->server->auth, op->keys.keys, op->keys.count);

@@ -196,13 +196,25 @@ bool request_ask(struct request *req, route_finish *finish)
     return ask(req, finish, true);
 }
 
-void request_claims(struct request *req)
+/* The tasks that an op hands out, NULL when it is about none. */
+static const struct task_claim *claimed_tasks(const struct op *op)
 {
-    assert(req->op_used && req->op.kind == OP_CLAIM);
-    req->holds_claim = req->op.claim.count > 0 || req->op.claim.made;
+    if (op->kind == OP_TASK_CLAIM)
+        return &op->task_claim;
+    return op->kind == OP_TASK_SETTLE ? &op->task_settle.claim : NULL;
 }
 
-/* A claim's records on their way back. */
+void request_claims(struct request *req)
+{
+    const struct op *op = &req->op;
+    assert(req->op_used);
+    const struct task_claim *tasks = claimed_tasks(op);
+    assert(tasks || op->kind == OP_CLAIM);
+    req->holds_claim =
+        tasks ? tasks->count > 0 || tasks->made : op->claim.count > 0 || op->claim.made;
+}
+
+/* A claim's records or tasks on their way back. */
 struct giving_back {
     struct op op;
     struct buf records;
@@ -220,16 +232,21 @@ static void given_back(struct op *op)
     free(g);
 }
 
-void request_release_claim(struct request *req)
+/* Tasks need only be named by the answer that they were in. */
+static void return_tasks(const struct op *op, struct giving_back *g)
 {
-    if (!req->holds_claim)
-        return;
-    req->holds_claim = false;
-    struct giving_back *g = xcalloc(1, sizeof *g);
+    const struct task_claim *claim = claimed_tasks(op);
+    op_init(&g->op, OP_TASK_RELEASE);
+    bool within = op->kind == OP_TASK_SETTLE;
+    memcpy(g->op.task_release.token, within ? op->task_settle.token : claim->token,
+           LEASE_TOKEN_BYTES);
+    g->op.task_release.answer = claim->answer;
+    g->op.task_release.made = claim->made;
+}
+
+static void return_records(struct request *req, struct giving_back *g)
+{
     op_init(&g->op, OP_RELEASE);
-    g->op.done = given_back;
-    g->op.context = g;
-    g->op.right.trusted = true;
     g->name = xstrndup(req->op.job.name.ptr ? req->op.job.name.ptr : "", req->op.job.name.len);
     g->op.job = (struct job_ref){req->op.job.id, {g->name, req->op.job.name.len}};
     g->records = req->op.claim.records;
@@ -239,6 +256,22 @@ void request_release_claim(struct request *req)
     memcpy(g->op.lease.token, req->op.claim.token, LEASE_TOKEN_BYTES);
     g->op.lease.stays = req->op.claim.add && !req->op.claim.made;
     g->op.lease.answer = req->op.claim.answer;
+}
+
+void request_release_claim(struct request *req)
+{
+    if (!req->holds_claim)
+        return;
+    req->holds_claim = false;
+    struct giving_back *g = xcalloc(1, sizeof *g);
+    buf_init(&g->records, 0);
+    if (req->op.kind == OP_CLAIM)
+        return_records(req, g);
+    else
+        return_tasks(&req->op, g);
+    g->op.done = given_back;
+    g->op.context = g;
+    g->op.right.trusted = true;
     intake_post(req->server->options.intake, &g->op);
 }
 

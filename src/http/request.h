@@ -59,8 +59,9 @@ struct op *request_op(struct request *req, enum op_kind kind);
 bool request_call(struct request *req, route_finish *finish);
 /* The same, `finish` sees failures too (op->err). */
 bool request_ask(struct request *req, route_finish *finish);
-/* The request's op is a claim whose records are in the reply: when the reply cannot be sent to its
- * end, or the client is gone already, the records are given back (OP_RELEASE). */
+/* The request's op is a claim whose records or tasks are in the reply (for tasks, perhaps within a
+ * settlement): when the reply cannot be sent to its end, or the client is gone already, they are
+ * given back (OP_RELEASE, OP_TASK_RELEASE). */
 void request_claims(struct request *req);
 
 /* Memory that lives as long as the request; zeroed. For what ops borrow. Limited by the body's

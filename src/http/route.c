@@ -41,6 +41,13 @@ static struct str without_end_slashes(struct str path)
     return path;
 }
 
+/* Whether a route stands for many paths. A path that another route names as it is, before this one
+ * in the table, is not among them. */
+static bool is_pattern(const struct route *route)
+{
+    return strchr(route->path, '{') != NULL;
+}
+
 static void look_in(const struct surface *surface, const char *method, struct str path,
                     struct route_match *out)
 {
@@ -48,9 +55,13 @@ static void look_in(const struct surface *surface, const char *method, struct st
         method = "GET";
     bool ends_in_slash = path.len > 1 && path.ptr[path.len - 1] == '/';
     struct str stripped = without_end_slashes(path), params[ROUTE_PARAMS_MAX];
+    bool named = false;
     for (size_t i = 0; i < surface->route_count; i++) {
         const struct route *route = &surface->routes[i];
+        if (named && is_pattern(route))
+            continue;
         if (path_matches(route->path, path, params)) {
+            named = named || !is_pattern(route);
             out->path_known = true;
             out->surface = surface;
             if (strcmp(route->method, method) == 0) {
@@ -93,11 +104,14 @@ void route_find(const struct surface *const *surfaces, size_t count, const char 
 void route_allowed(const struct surface *surface, struct str path, struct buf *out)
 {
     struct str params[ROUTE_PARAMS_MAX];
+    bool named = false;
     for (size_t i = 0; i < surface->route_count; i++) {
-        if (!path_matches(surface->routes[i].path, path, params))
+        const struct route *route = &surface->routes[i];
+        if ((named && is_pattern(route)) || !path_matches(route->path, path, params))
             continue;
+        named = named || !is_pattern(route);
         buf_add_text(out, out->len > 0 ? ", " : "");
-        buf_add_text(out, surface->routes[i].method);
+        buf_add_text(out, route->method);
     }
     buf_add_char(out, '\0');
 }

@@ -34,10 +34,11 @@ typedef bool route_handler(struct request *req, struct reply *reply, struct err 
 typedef bool route_finish(struct request *req, struct op *op, struct reply *reply, struct err *err);
 
 struct route {
-    const char *method;     /* "GET", "POST", ... HEAD is answered by GET's route */
-    const char *path;       /* "/v1/jobs/{job}/claims": {name} stands for one segment, not empty */
-    enum scope scope;       /* what the asker's key must allow before the handler is called */
-    enum route_body body;   /* BODY_TAKEN: request_body() */
+    const char *method;   /* "GET", "POST", ... HEAD is answered by GET's route */
+    const char *path;     /* "/v1/jobs/{job}/claims": {name} stands for one segment, not empty; rows
+                             without     stand before those that would take their paths, too */
+    enum scope scope;     /* what the asker's key must allow before the handler is called */
+    enum route_body body; /* BODY_TAKEN: request_body() */
     int64_t max_body_bytes; /* 0: the server's limit; never more than that */
     route_handler *handle;
 };

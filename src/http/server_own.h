@@ -98,7 +98,7 @@ struct request {
     bool asked_again; /* the handler has called request_call */
     route_finish *finish;
     void *state; /* the handler's */
-    bool holds_claim;
+    bool holds_claim, watched;
 
     struct reply reply;
     struct waker *waker;

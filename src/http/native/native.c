@@ -4,6 +4,8 @@
 
 /* Small control messages. */
 #define BODY_SMALL_BYTES (64 << 10)
+/* Those that may hold a list of many ids. */
+#define BODY_IDS_BYTES (2 << 20)
 
 /* Routes of one job ask for no scope of a key: the engine looks at the asker's right, which may
  * also come from the job's own token (request_right). */
@@ -23,6 +25,28 @@ static const struct route routes[] = {
     {"POST", "/v1/jobs/{job}/settle", SCOPE_NONE, BODY_TAKEN, 0, native_settle},
     {"POST", "/v1/jobs/{job}/extend", SCOPE_NONE, BODY_TAKEN, BODY_SMALL_BYTES, native_extend},
     {"POST", "/v1/jobs/{job}/release", SCOPE_NONE, BODY_TAKEN, BODY_SMALL_BYTES, native_release},
+    {"POST", "/v1/tasks", SCOPE_WORK, BODY_TAKEN, 0, native_tasks_enqueue},
+    {"GET", "/v1/tasks", SCOPE_READ, BODY_NONE, 0, native_tasks_list},
+    {"POST", "/v1/tasks/cancel", SCOPE_ADMIN, BODY_TAKEN, BODY_IDS_BYTES, native_tasks_cancel},
+    {"POST", "/v1/tasks/retry", SCOPE_ADMIN, BODY_TAKEN, BODY_IDS_BYTES, native_tasks_retry},
+    {"POST", "/v1/tasks/delete", SCOPE_ADMIN, BODY_TAKEN, BODY_IDS_BYTES, native_tasks_delete},
+    {"GET", "/v1/tasks/errors", SCOPE_READ, BODY_NONE, 0, native_task_errors},
+    {"GET", "/v1/tasks/status", SCOPE_READ, BODY_NONE, 0, native_task_status},
+    {"GET", "/v1/tasks/{task}", SCOPE_READ, BODY_NONE, 0, native_task_show},
+    {"GET", "/v1/tasks/{task}/result", SCOPE_READ, BODY_NONE, 0, native_task_result},
+    {"POST", "/v1/work/claim", SCOPE_WORK, BODY_TAKEN, BODY_IDS_BYTES, native_task_claim},
+    {"POST", "/v1/work/settle", SCOPE_WORK, BODY_TAKEN, 0, native_task_settle},
+    {"POST", "/v1/work/extend", SCOPE_WORK, BODY_TAKEN, BODY_IDS_BYTES, native_task_extend},
+    {"POST", "/v1/work/release", SCOPE_WORK, BODY_TAKEN, BODY_SMALL_BYTES, native_task_release},
+    {"GET", "/v1/queues", SCOPE_READ, BODY_NONE, 0, native_queues_list},
+    {"PATCH", "/v1/queues/{name}", SCOPE_ADMIN, BODY_TAKEN, BODY_SMALL_BYTES, native_queue_change},
+    {"GET", "/v1/functions", SCOPE_READ, BODY_NONE, 0, native_functions_list},
+    {"PATCH", "/v1/functions/{name}", SCOPE_ADMIN, BODY_TAKEN, BODY_SMALL_BYTES,
+     native_function_change},
+    {"GET", "/v1/limits", SCOPE_READ, BODY_NONE, 0, native_limits_list},
+    {"PUT", "/v1/limits/{name}", SCOPE_ADMIN, BODY_TAKEN, BODY_SMALL_BYTES, native_limit_put},
+    {"DELETE", "/v1/limits/{name}", SCOPE_ADMIN, BODY_NONE, 0, native_limit_delete},
+    {"GET", "/v1/workers", SCOPE_READ, BODY_NONE, 0, native_workers},
     {"GET", "/v1/events", SCOPE_READ, BODY_NONE, 0, native_events},
     {"GET", "/v1/keys", SCOPE_ADMIN, BODY_NONE, 0, native_keys_list},
     {"POST", "/v1/keys", SCOPE_ADMIN, BODY_TAKEN, BODY_SMALL_BYTES, native_keys_create},
@@ -46,6 +70,8 @@ static const struct {
     {REFUSED_NAME_TAKEN, "name-taken", "The name is taken"},
     {REFUSED_OUTPUT_TAKEN, "output-taken", "The output belongs to another job"},
     {REFUSED_LEASE_ENDED, "lease-ended", "The lease has ended"},
+    {REFUSED_UNIQUE_TAKEN, "unique-taken", "There is a task with this unique key"},
+    {REFUSED_PARENT, "parent", "A task to wait for is unknown or cannot end as it should"},
 };
 
 /* The job is closed to an asker without a token: who showed no key either is asked for one. */

@@ -23,6 +23,14 @@ void native_reply_begin(struct json_out *o, struct buf *b);
 /* Ends it; ERR_LIMIT when it grew too long. `b` is empty afterwards. */
 MUST_CHECK bool native_reply_end(struct reply *reply, struct buf *b, struct err *err);
 
+/* A task as JSON; `whole`: with arguments and result. */
+void native_task_write(const struct task_view *view, bool whole, struct json_out *o);
+/* What became of tasks that were enqueued: [{"id":..,"existing":..},..], null for one that was left
+ * out. */
+void native_enqueued_write(const struct op_enqueue *enqueue, struct json_out *o);
+/* Puts the place of the task that was refused in front of what the engine said. Always false. */
+bool native_enqueue_refused(const struct op_enqueue *enqueue, const char *list, struct err *err);
+
 /* native_jobs.c */
 bool native_jobs_create(struct request *req, struct reply *reply, struct err *err);
 bool native_jobs_list(struct request *req, struct reply *reply, struct err *err);
@@ -41,6 +49,33 @@ bool native_extend(struct request *req, struct reply *reply, struct err *err);
 bool native_release(struct request *req, struct reply *reply, struct err *err);
 /* native_settle.c */
 bool native_settle(struct request *req, struct reply *reply, struct err *err);
+/* native_tasks.c */
+bool native_tasks_enqueue(struct request *req, struct reply *reply, struct err *err);
+bool native_tasks_list(struct request *req, struct reply *reply, struct err *err);
+bool native_task_show(struct request *req, struct reply *reply, struct err *err);
+bool native_task_result(struct request *req, struct reply *reply, struct err *err);
+/* native_task_bulk.c */
+bool native_tasks_cancel(struct request *req, struct reply *reply, struct err *err);
+bool native_tasks_retry(struct request *req, struct reply *reply, struct err *err);
+bool native_tasks_delete(struct request *req, struct reply *reply, struct err *err);
+/* native_task_status.c */
+bool native_task_errors(struct request *req, struct reply *reply, struct err *err);
+bool native_task_status(struct request *req, struct reply *reply, struct err *err);
+/* native_work_tasks.c */
+bool native_task_claim(struct request *req, struct reply *reply, struct err *err);
+bool native_task_settle(struct request *req, struct reply *reply, struct err *err);
+bool native_task_extend(struct request *req, struct reply *reply, struct err *err);
+bool native_task_release(struct request *req, struct reply *reply, struct err *err);
+/* native_queues.c */
+bool native_queues_list(struct request *req, struct reply *reply, struct err *err);
+bool native_queue_change(struct request *req, struct reply *reply, struct err *err);
+bool native_functions_list(struct request *req, struct reply *reply, struct err *err);
+bool native_function_change(struct request *req, struct reply *reply, struct err *err);
+bool native_limits_list(struct request *req, struct reply *reply, struct err *err);
+bool native_limit_put(struct request *req, struct reply *reply, struct err *err);
+bool native_limit_delete(struct request *req, struct reply *reply, struct err *err);
+/* native_workers.c */
+bool native_workers(struct request *req, struct reply *reply, struct err *err);
 /* native_events.c */
 bool native_events(struct request *req, struct reply *reply, struct err *err);
 bool native_job_events(struct request *req, struct reply *reply, struct err *err);

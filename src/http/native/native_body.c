@@ -3,48 +3,15 @@
 
 #include "base/json.h"
 #include "base/parse.h"
+#include "http/native/native_value.h"
 
-#include <math.h>
 #include <stdlib.h>
-
-enum { SHOWN_BYTES = 60 };
-
-/* How much of a text from outside an error shows. */
-static int shown(struct str text)
-{
-    return text.len > SHOWN_BYTES ? SHOWN_BYTES : (int)text.len;
-}
-
-static bool wrong(struct err *err, const struct member *m, const char *expected, struct str raw)
-{
-    return err_set(err, ERR_INVALID, "%s: expected %s, not %.*s", m->name, expected, shown(raw),
-                   raw.ptr);
-}
-
-static bool read_i64(const struct member *m, struct str raw, struct err *err)
-{
-    if (json_i64(raw, m->min, m->max, m->out))
-        return true;
-    return err_set(err, ERR_INVALID, "%s: expected a whole number from %lld to %lld, not %.*s",
-                   m->name, (long long)m->min, (long long)m->max, shown(raw), raw.ptr);
-}
-
-static bool read_seconds(const struct member *m, struct str raw, struct err *err)
-{
-    double seconds = NAN;
-    if (!json_double(raw, &seconds) ||
-        !(seconds * 1e6 >= (double)m->min && seconds * 1e6 <= (double)m->max))
-        return err_set(err, ERR_INVALID, "%s: expected seconds from %g to %g, not %.*s", m->name,
-                       (double)m->min / 1e6, (double)m->max / 1e6, shown(raw), raw.ptr);
-    *(int64_t *)m->out = (int64_t)(seconds * 1e6);
-    return true;
-}
 
 static bool read_text(struct request *req, const struct member *m, struct str raw, struct err *err)
 {
     OWNED_MEM char *text = json_take_text(raw);
     if (!text || !*text)
-        return wrong(err, m, "a text that is not empty", raw);
+        return value_wrong(err, m->name, "a text that is not empty", raw);
     char *kept = request_strdup(req, str_of(text));
     if (!kept)
         return err_set(err, ERR_BUSY, "%s: memory is out", m->name);
@@ -56,11 +23,11 @@ static bool read_value(struct request *req, const struct member *m, struct str r
 {
     switch (m->type) {
     case MEMBER_I64:
-        return read_i64(m, raw, err);
+        return value_i64(m->name, raw, m->min, m->max, m->out, err);
     case MEMBER_SECONDS:
-        return read_seconds(m, raw, err);
+        return value_seconds(m->name, raw, m->min, m->max, m->out, err);
     case MEMBER_BOOL:
-        return json_bool(raw, m->out) || wrong(err, m, "true or false", raw);
+        return value_bool(m->name, raw, m->out, err);
     case MEMBER_TEXT:
         return read_text(req, m, raw, err);
     case MEMBER_RAW:
@@ -116,10 +83,10 @@ bool native_body_read(struct request *req, const struct member *members, size_t 
             if (!native_member_read(req, name, raw, members, count, &known, err))
                 return false;
             if (!known)
-                return err_set(err, ERR_INVALID, "unknown member %.*s", shown(name), name.ptr);
+                return value_unknown(err, name);
         }
     if (!json_end(&j))
-        return err_set(err, ERR_INVALID, "body: byte %zu: %s", json_fault_at(&j), j.fault);
+        return value_fault(err, &j);
     return check_required(body, members, count, err);
 }
 
@@ -128,6 +95,8 @@ static bool read_parameter(struct request *req, const struct member *m, struct s
 {
     if (m->type == MEMBER_I64)
         return parse_i64(text, m->min, m->max, m->out, err) || err_add(err, "%s", m->name);
+    if (m->type == MEMBER_SECONDS)
+        return parse_seconds(text, m->min, m->max, m->out, err) || err_add(err, "%s", m->name);
     char *kept = request_strdup(req, text);
     if (!kept)
         return err_set(err, ERR_BUSY, "%s: memory is out", m->name);
@@ -146,7 +115,7 @@ bool native_query_read(struct request *req, const struct member *members, size_t
             if (str_is(name, members[k].name))
                 m = &members[k];
         if (!m)
-            return err_set(err, ERR_INVALID, "unknown parameter %.*s", shown(name), name.ptr);
+            return err_set(err, ERR_INVALID, "unknown parameter %.*s", value_shown(name), name.ptr);
         if (!read_parameter(req, m, text, err))
             return false;
     }

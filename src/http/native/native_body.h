@@ -31,7 +31,7 @@ MUST_CHECK bool native_body_read(struct request *req, const struct member *membe
 MUST_CHECK bool native_member_read(struct request *req, struct str raw_name, struct str raw,
                                    const struct member *members, size_t count, bool *known,
                                    struct err *err);
-/* The same for the query (MEMBER_I64, MEMBER_TEXT). */
+/* The same for the query (MEMBER_I64, MEMBER_SECONDS, MEMBER_TEXT). */
 MUST_CHECK bool native_query_read(struct request *req, const struct member *members, size_t count,
                                   struct err *err);
 
