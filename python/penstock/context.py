@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import threading
 from collections.abc import Callable
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +76,8 @@ class TaskContext:
         self._task: RunningTask | None = None
         self._on_progress = on_progress
         self._abort_reason: str | None = None
-        self._aborted = threading.Event()
+        # For those who sleep; most tasks never do.
+        self._aborted: threading.Event | None = None
         #: What was said last: a fraction and a text.
         self.reported: tuple[float, str | None] | None = None
 
@@ -102,7 +103,7 @@ class TaskContext:
 
     def should_abort(self) -> bool:
         """Whether it is to end: it was cancelled, its time is over, the worker stops."""
-        return self._aborted.is_set()
+        return self._abort_reason is not None
 
     @property
     def abort_reason(self) -> str | None:
@@ -111,21 +112,37 @@ class TaskContext:
 
     def wait_for_abort(self, timeout: float | None = None) -> bool:
         """Sleeps so long, or until it is to end; whether it is. For plain functions."""
+        if self._aborted is None:
+            self._aborted = threading.Event()
+        # Looked at after the event is there: who aborts does it the other way round.
+        if self._abort_reason is not None:
+            return True
         return self._aborted.wait(timeout)
 
     def check(self) -> None:
         """Aborted when it is to end."""
-        if self._aborted.is_set():
-            raise Aborted(self._abort_reason or "cancelled")
+        if self._abort_reason is not None:
+            raise Aborted(self._abort_reason)
 
     def abort(self, reason: str) -> None:
         """Tells it to end. For the runtime and for tests."""
         if self._abort_reason is None:
             self._abort_reason = reason
-        self._aborted.set()
+        if self._aborted is not None:
+            self._aborted.set()
 
 
 _current: ContextVar[TaskContext | None] = ContextVar("penstock_task", default=None)
+
+
+def enter(context: TaskContext | None) -> Token[TaskContext | None]:
+    """Makes it the current one; the token is for leave. For what runs tasks."""
+    return _current.set(context)
+
+
+def leave(token: Token[TaskContext | None]) -> None:
+    """The other way."""
+    _current.reset(token)
 
 
 def current_context() -> TaskContext | None:

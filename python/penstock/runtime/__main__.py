@@ -13,7 +13,8 @@ import traceback
 
 from .channel import VARIABLE, Channel, Message
 from .fine_selector import FineSelector
-from .target import Target, TargetError, load
+from .target import AppTarget, Target, TargetError, load
+from .task_worker import TaskWorker
 from .worker import Worker
 
 USAGE = 2
@@ -23,7 +24,9 @@ END_WITHIN_S = 5.0
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m penstock.runtime", description=__doc__)
-    parser.add_argument("target", metavar="TARGET", help="task.py, a folder or module:function")
+    parser.add_argument(
+        "target", metavar="TARGET", help="task.py, a folder, module:function or module:app"
+    )
     parser.add_argument("--config", metavar="FILE", help="its settings, as JsonlBatch's config.py")
     parser.add_argument("--batch-size", metavar="N", type=int, default=0, help="records a call")
     args = parser.parse_args()
@@ -48,14 +51,17 @@ def main() -> int:
     message = channel.listen()
     if message is None or "go" not in message:
         return 0  # nothing more was wanted than to know what it is
-    return _run(channel, target, message["go"])
+    return _run(channel, target, args.target, message["go"])
 
 
-def _run(channel: Channel, target: Target, go: Message) -> int:
-    worker: list[Worker] = []
+def _run(channel: Channel, target: Target | AppTarget, name: str, go: Message) -> int:
+    worker: list[Worker | TaskWorker] = []
 
     async def work() -> int:
-        worker.append(Worker(channel, target, go))
+        if isinstance(target, AppTarget):
+            worker.append(TaskWorker(channel, target, name, go))
+        else:
+            worker.append(Worker(channel, target, go))
         return await worker[0].run()
 
     loop = asyncio.SelectorEventLoop(FineSelector())

@@ -57,7 +57,7 @@ class Desk:
         #: How many outcomes were settled.
         self.settled = 0
         self._session = session
-        self._log = _FailureLog(channel)
+        self._log = FailureLog(channel)
         self._channel = channel
         self._on_sent = on_sent
         self._on_lost = on_lost
@@ -216,7 +216,7 @@ class Desk:
             raise refused
 
 
-class _FailureLog:
+class FailureLog:
     """Tells failures to the supervisor: each kind once with its traceback, none in floods."""
 
     def __init__(self, channel: Channel) -> None:
@@ -227,6 +227,18 @@ class _FailureLog:
         self._untold = 0
 
     def tell(self, number: int, failure: Failure, error: BaseException | None) -> None:
+        """Of a record."""
+        self._tell(failure, error, "", {"record": number})
+
+    def tell_task(
+        self, id: int, function: str, failure: Failure, error: BaseException | None
+    ) -> None:
+        """Of a task."""
+        self._tell(failure, error, f"task {id} ({function}): " if function else f"task {id}: ", {})
+
+    def _tell(
+        self, failure: Failure, error: BaseException | None, front: str, about: dict[str, int]
+    ) -> None:
         second = int(time.monotonic())
         if second != self._second:
             if self._untold:
@@ -238,8 +250,8 @@ class _FailureLog:
             return
         self._told += 1
         where, trace = _trace(error)
-        text = f"{failure['type']}: {failure['message']}{where}"
-        log: dict[str, Any] = {"level": "warning", "text": text, "record": number}
+        text = f"{front}{failure['type']}: {failure['message']}{where}"
+        log: dict[str, Any] = {"level": "warning", "text": text, **about}
         kind = (failure["type"], where)
         if trace and kind not in self._seen and len(self._seen) < TRACEBACKS_MAX:
             self._seen.add(kind)

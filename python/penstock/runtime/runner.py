@@ -151,7 +151,7 @@ class Runner:
                 try:
                     result = await function(pair[1], context)
                 except BaseException as error:
-                    if _thrown_away(error, hand):
+                    if thrown_away(error, hand):
                         raise
                     self._failed(hand, pair, error)
                     if isinstance(error, asyncio.CancelledError):
@@ -295,7 +295,7 @@ class BatchRunner(Runner):
                 try:
                     results = await self._function([pair[1] for pair in pairs], self.context)
                 except BaseException as error:
-                    if _thrown_away(error, hand):
+                    if thrown_away(error, hand):
                         raise
                     for pair in pairs:
                         self._failed(hand, pair, error)
@@ -311,7 +311,7 @@ class BatchRunner(Runner):
             self._ended(hand)
 
 
-def _thrown_away(error: BaseException, hand: Hand) -> bool:
+def thrown_away(error: BaseException, hand: Hand) -> bool:
     """Whether the hand itself is closed; a function that raised GeneratorExit has failed."""
     if not isinstance(error, GeneratorExit):
         return False

@@ -35,8 +35,8 @@ class Supply:
     def __init__(
         self, batch_size: int, wake: Callable[[], None], on_late: Callable[[], None]
     ) -> None:
-        #: Pairs [number, record], in the order in which they are to start.
-        self.pending: deque[Pair] = deque()
+        #: Pairs [number, record] (tasks, as they were claimed), in the order of their starts.
+        self.pending: deque[Any] = deque()
         #: How many may run at once, and how many do.
         self.slots = 0
         self.live = 0

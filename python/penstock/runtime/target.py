@@ -4,6 +4,7 @@ task.py            process_record(record, context), and on_startup, on_shutdown 
 task.py:function   another function of that file
 folder             its task.py and config.py, as a JsonlBatch folder has them
 module:function    anything that can be imported from here
+module:app         an App, whose tasks are to be run; task.py:app likewise
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ..app import App
 from ..outcome import RetryPlan, retry_plan_of
 from . import jsonlbatch
 
@@ -89,7 +91,26 @@ class Target:
         return False
 
 
-def load(target: str, config: str | None, batch_size: int) -> Target:
+class AppTarget:
+    """An app, whose tasks are to be run."""
+
+    def __init__(self, app: App, where: str) -> None:
+        self.what = where
+        self.app = app
+
+    def hello(self) -> dict[str, Any]:
+        """What the supervisor is told."""
+        return {
+            "pid": os.getpid(),
+            "what": self.what,
+            "kind": "app",
+            "batch_size": 1,
+            "retry": None,
+            "settings": None,
+        }
+
+
+def load(target: str, config: str | None, batch_size: int) -> Target | AppTarget:
     """Imports what TARGET names. TargetError, or whatever the import raises."""
     path, name = _split(target)
     if path is None:
@@ -109,7 +130,10 @@ def load(target: str, config: str | None, batch_size: int) -> Target:
         # As JsonlBatch is started: its paths, and those of the task, begin here.
         os.chdir(folder)
     settings = jsonlbatch.install(folder, config_path)
-    return Target(_import_file(file), name, file.name, folder, settings, batch_size)
+    loaded = _import_file(file)
+    return _app(loaded, name, file.name) or Target(
+        loaded, name, file.name, folder, settings, batch_size
+    )
 
 
 def is_coroutine(function: Any) -> bool:
@@ -140,7 +164,17 @@ def _config_of(config: str | None, folder: Path | None) -> Path | None:
     return own if own is not None and own.is_file() else None
 
 
-def _load_module(module: str, name: str, config: str | None, batch_size: int) -> Target:
+def _app(module: ModuleType, name: str, where: str) -> AppTarget | None:
+    """The app that is meant, if it is one: a file's own is called app."""
+    found: Any = module
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if found is None and name == DEFAULT_FUNCTION:
+        name, found = "app", getattr(module, "app", None)
+    return AppTarget(found, f"{where}:{name}") if isinstance(found, App) else None
+
+
+def _load_module(module: str, name: str, config: str | None, batch_size: int) -> Target | AppTarget:
     here = Path.cwd()
     sys.path.insert(0, str(here))
     settings = jsonlbatch.install(here, _config_of(config, None))
@@ -150,7 +184,7 @@ def _load_module(module: str, name: str, config: str | None, batch_size: int) ->
         if error.name and (module == error.name or module.startswith(error.name + ".")):
             raise TargetError(f"no module {error.name!r} can be found from {here}") from error
         raise
-    return Target(loaded, name, module, here, settings, batch_size)
+    return _app(loaded, name, module) or Target(loaded, name, module, here, settings, batch_size)
 
 
 def _import_file(file: Path) -> ModuleType:

@@ -1,0 +1,376 @@
+"""The worker of an app's tasks: claims, keeps the runner supplied, stops when told to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ..context import TaskContext
+from ..embedded import default_state, embedded_url
+from ..errors import LeaseEndedError, NotFoundError, PenstockError
+from . import jsonlbatch
+from .channel import Channel, Message
+from .supply import Supply
+from .target import AppTarget
+from .task_desk import TaskDesk
+from .task_runner import TaskRunner
+from .task_session import CLAIM_WAIT_S, Abort, Beat, TaskSession, Told
+from .worker import resident_bytes
+
+# Tasks are claimed ahead for so long, as fast as they end; slow ones are not claimed ahead at all.
+AHEAD_S = 0.02
+CLAIM_MAX = 2000
+# What waits here longer than that has better chances elsewhere.
+HELD_MAX_S = 0.5
+CONCURRENCY_DEFAULT = 10
+EMPTY_PAUSE_S = 0.01
+PROGRESS_S = 0.25
+# What was told to end gets so long.
+CANCEL_WAIT_S = 5.0
+MEMORY_LOOK_S = 0.5
+
+
+class TaskWorker:
+    """Runs the tasks of one app, from `go` to `bye`."""
+
+    def __init__(self, channel: Channel, target: AppTarget, name: str, go: Message) -> None:
+        self._channel = channel
+        self._app = target.app
+        server = go.get("server") or embedded_url(default_state())
+        key = go.get("key")
+        queues = go.get("queues") or None
+        # Who is told its queues answers for all that is in them.
+        functions = None if queues else sorted(self._app.tasks)
+        worker = go.get("worker") or "python"
+        self._session = TaskSession(server, key, worker, queues, functions)
+        loop = asyncio.get_running_loop()
+        self._beat = Beat(server, key, loop, self._abort, self._lost)
+        self._supply = Supply(0, self._kick, _nothing)
+        self._supply.slots = int(go.get("concurrency") or CONCURRENCY_DEFAULT)
+        self._desk = TaskDesk(
+            self._session, channel, self._wanted_now, self._take, self._sent, self._lost
+        )
+        self._runner = TaskRunner(
+            self._app, name, self._supply, self._desk, self._change, self._on_progress
+        )
+        self._one_shot = bool(go.get("one_shot"))
+        self._max_memory_bytes = int(go.get("max_memory_bytes") or 0)
+        self._max_tasks = int(go.get("max_records") or 0)
+        self._changed = asyncio.Event()
+        self._awaited: Callable[[], bool] | None = None
+        self._stopping = asyncio.Event()
+        self._grace_ends_s = float("inf")
+        #: Why it ends: "finished", "stopped", "recycle".
+        self._reason = "finished"
+        self._failed = False
+        self._forced = False
+        self._said_lease: str | None = None
+        self._claimed = 0
+        self._last_claim = 1
+        self._arrived_s = 0.0
+        self._rate = 0.0
+        self._rate_from = (time.monotonic(), 0)
+        self._memory_looked_s = 0.0
+        self._reported: dict[int, TaskContext] = {}
+
+    @property
+    def stuck(self) -> bool:
+        """Something goes on that cannot be stopped: only the end of the process ends it."""
+        return self._runner.stuck or self._forced
+
+    async def run(self) -> int:
+        """All of it; the process's exit status."""
+        await self._channel.attach(self._on_message, self._on_end)
+        jsonlbatch.log_to(
+            lambda told: self._channel.say(log=told),
+            self._channel.room,
+            self._runner.current_record,
+        )
+        # What is there now stays: the collector need not look at it again and again.
+        gc.freeze()
+        self._channel.say(ready={})
+        self._beat.start()
+        keeper = asyncio.get_running_loop().create_task(self._keep_house())
+        try:
+            await self._work()
+            await self._drain()
+        except PenstockError as error:
+            self._failed = True
+            self._channel.say(error={"text": f"{error.code}: {error}", "traceback": ""})
+        finally:
+            keeper.cancel()
+            self._beat.end()
+            with contextlib.suppress(PenstockError, asyncio.TimeoutError):
+                await asyncio.wait_for(self._session.release(), CANCEL_WAIT_S)
+            self._runner.close()
+            self._session.close()
+        if not self._failed:
+            self._channel.say(bye={"ran": self._desk.settled, "reason": self._reason})
+        await self._channel.close()
+        return 1 if self._failed else 0
+
+    # ---- claiming
+
+    async def _work(self) -> None:
+        """Claims until something stops it, or with one_shot until nothing is left."""
+        claiming = asyncio.get_running_loop().create_task(self._claim_all())
+        stopping = asyncio.get_running_loop().create_task(self._stopping.wait())
+        await asyncio.wait({claiming, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (claiming, stopping):
+            task.cancel()
+        await asyncio.wait({claiming, stopping})
+        if not claiming.cancelled():
+            claiming.result()
+
+    async def _claim_all(self) -> None:
+        while True:
+            await self._until(self._hungry)
+            asked_s = time.monotonic()
+            lease = self._session.lease
+            wait_s = 0.0 if self._one_shot else CLAIM_WAIT_S
+            try:
+                tasks = await self._session.claim(self._wanted(), wait_s, self._holds)
+            except (LeaseEndedError, NotFoundError):
+                self._lost(lease)
+                continue
+            self._take(tasks)
+            self._abort(self._session.aborts)
+            if not tasks and self._one_shot:
+                if self._quiet():
+                    return
+                # What runs may enqueue more.
+                await self._until_settled(self._desk.settled)
+            elif not tasks and time.monotonic() - asked_s < EMPTY_PAUSE_S:
+                await asyncio.sleep(EMPTY_PAUSE_S)
+
+    async def _until_settled(self, before: int) -> None:
+        """More than that was settled, or nothing is left to be."""
+        await self._until(lambda: self._desk.settled > before or self._quiet())
+
+    def _take(self, tasks: list[Told]) -> None:
+        """Tasks were handed out to us."""
+        self._keep(self._session.lease)
+        if not tasks:
+            return
+        self._claimed += len(tasks)
+        self._last_claim = len(tasks)
+        if not self._supply.pending:
+            self._arrived_s = time.monotonic()
+        if self._stopping.is_set():
+            return  # given back with the rest
+        self._supply.pending.extend(tasks)
+        self._kick()
+        if self._max_tasks and self._claimed >= self._max_tasks:
+            self._end("recycle", float("inf"), keep=True)
+
+    def _keep(self, lease: str | None) -> None:
+        if lease != self._said_lease:
+            self._said_lease = lease
+            self._channel.say(lease=lease)
+            self._beat.keep(lease)
+
+    def _hungry(self) -> bool:
+        """Whether to claim; while outcomes are waiting, their settlement does so."""
+        desk = self._desk
+        return not self._session.claiming and not desk.waiting and self._wanted() > 0
+
+    def _wanted_now(self) -> int:
+        """How many tasks a settlement is to claim."""
+        return 0 if self._stopping.is_set() else self._wanted()
+
+    def _wanted(self) -> int:
+        """How many tasks to claim; 0: there are enough."""
+        supply = self._supply
+        self._measure()
+        ahead = min(int(self._rate * AHEAD_S), 4 * self._last_claim)
+        target = min(supply.slots - supply.live + ahead, CLAIM_MAX)
+        if self._max_tasks:
+            target = min(target, len(supply.pending) + self._max_tasks - self._claimed)
+        held = len(supply.pending)
+        return 0 if held > target // 2 else target - held
+
+    def _measure(self) -> None:
+        """How many tasks end in a second, of late."""
+        now = time.monotonic()
+        then, before = self._rate_from
+        ended = self._desk.settled + self._desk.waiting
+        if now - then >= 0.005:
+            rate = (ended - before) / (now - then)
+            self._rate = rate if rate > self._rate else (self._rate * 3 + rate) / 4
+            self._rate_from = (now, ended)
+
+    def _holds(self) -> list[int]:
+        """The ids of all tasks that are here."""
+        waiting = [told["id"] for told in self._supply.pending]
+        return [*waiting, *self._runner.numbers(), *self._desk.numbers()]
+
+    def _lost(self, lease: str | None) -> None:
+        """That lease is gone: all that it held is in other hands."""
+        if lease is None or self._session.lease != lease:
+            return  # known, and there may be a new one
+        self._session.lease = None
+        self._said_lease = None
+        self._beat.keep(None)
+        text = "the lease has ended: what was being worked on runs elsewhere"
+        self._channel.say(log={"level": "warning", "text": text})
+        self._supply.drop()
+        self._desk.drop()
+        self._runner.lose_all()
+        self._session.close_claims()
+        self._changed.set()
+
+    def _abort(self, aborts: list[Abort]) -> None:
+        """The server wants these to end."""
+        for id, why in aborts:
+            self._runner.abort(id, why)
+        dropped = {id for id, _ in aborts}
+        if dropped and self._supply.pending:
+            for told in list(self._supply.pending):
+                if told["id"] in dropped:
+                    self._supply.pending.remove(told)
+                    self._desk.abort_unstarted(told["id"])
+            self._desk.ripen()
+        if aborts is self._session.aborts:
+            aborts.clear()
+
+    # ---- what goes on beside
+
+    def _on_progress(self, context: TaskContext) -> None:
+        """From any thread."""
+        self._reported[context.task.id] = context
+
+    async def _keep_house(self) -> None:
+        """Tells progress, and gives back what waits here too long."""
+        while True:
+            await asyncio.sleep(PROGRESS_S)
+            lease = self._session.lease
+            with contextlib.suppress(PenstockError):
+                try:
+                    await self._tell_progress()
+                    await self._give_back()
+                except (LeaseEndedError, NotFoundError):
+                    self._lost(lease)
+                self._abort(self._session.aborts)
+
+    async def _tell_progress(self) -> None:
+        if not self._reported:
+            return
+        contexts, self._reported = self._reported, {}
+        here = set(self._runner.numbers())
+        told = [[id, *(one.reported or (0.0, None))] for id, one in contexts.items() if id in here]
+        if told:
+            await self._session.extend(progress=told)
+
+    async def _give_back(self) -> None:
+        """Something blocks: what was claimed ahead is for others."""
+        supply = self._supply
+        free = supply.slots - supply.live
+        late = time.monotonic() - self._arrived_s > HELD_MAX_S
+        if not late or len(supply.pending) <= max(free, 0) or self._session.claiming:
+            return
+        if self._desk.waiting:
+            return  # a settlement may bring more at any moment
+        self._rate = 0.0
+        for _ in range(len(supply.pending) - max(free, 0)):
+            supply.pending.pop()
+        self._session.claiming = True
+        try:
+            await self._session.extend(holds=self._holds())
+        finally:
+            self._session.claiming = False
+
+    # ---- ending
+
+    def _on_message(self, message: Message) -> None:
+        stop = message.get("stop")
+        if stop is None:
+            return
+        grace_s = float(stop.get("grace_s") or 0)
+        text = f"stopping: {self._supply.live} are running and have {grace_s:g} s"
+        self._channel.say(log={"level": "info", "text": text})
+        self._end("stopped", grace_s)
+
+    def _on_end(self) -> None:
+        """The supervisor is gone."""
+        self._end("stopped", 0)
+
+    def _end(self, reason: str, grace_s: float, keep: bool = False) -> None:
+        """`keep`: what is here still runs."""
+        self._reason = reason
+        self._grace_ends_s = min(self._grace_ends_s, time.monotonic() + grace_s)
+        self._stopping.set()
+        if not keep:
+            # At once: what ends now must not be followed by what waits.
+            self._supply.drop()
+        self._changed.set()
+
+    def _grown(self) -> bool:
+        now = time.monotonic()
+        if not self._max_memory_bytes or now - self._memory_looked_s < MEMORY_LOOK_S:
+            return False
+        self._memory_looked_s = now
+        return resident_bytes() > self._max_memory_bytes
+
+    async def _drain(self) -> None:
+        """Lets what runs end, as long as the grace lasts, and settles it."""
+        if self._stopping.is_set():
+            self._session.close_claims()
+            with contextlib.suppress(PenstockError):
+                # What waits here, and what a claim may just have brought, is for others.
+                await self._session.extend(holds=self._holds())
+        while not self._quiet():
+            left_s = self._grace_ends_s - time.monotonic()
+            if left_s <= 0:
+                break
+            await self._until(lambda: self._quiet() or self._grace_over(), left_s)
+        if not self._quiet():
+            self._forced = True
+            self._runner.cancel_all("stop")
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._until(self._quiet), CANCEL_WAIT_S)
+            # All have let go: then the end is an end like any other.
+            self._forced = not self._quiet()
+
+    def _grace_over(self) -> bool:
+        return time.monotonic() >= self._grace_ends_s
+
+    def _quiet(self) -> bool:
+        """Nothing is held, nothing runs, all is settled."""
+        return not self._supply.pending and self._supply.live == 0 and self._desk.waiting == 0
+
+    # ---- waking up
+
+    def _kick(self) -> None:
+        self._runner.kick()
+
+    def _sent(self) -> None:
+        self._abort(self._session.aborts)
+        self._change()
+
+    def _change(self) -> None:
+        """Something has ended. Also the moment to see whether a fresh process should go on."""
+        # Asked here, since this comes for every few tasks: a task that wakes to ask costs more.
+        if self._awaited is None or self._awaited():
+            self._changed.set()
+        if not self._stopping.is_set() and (self._runner.stuck or self._grown()):
+            self._end("recycle", float("inf"))
+
+    async def _until(self, true: Callable[[], bool], within_s: float = float("inf")) -> None:
+        """Waits until something has made it true, or so long."""
+        while not true():
+            self._awaited = true
+            self._changed.clear()
+            if within_s == float("inf"):
+                await self._changed.wait()
+                continue
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), within_s)
+            return
+
+
+def _nothing(*_: Any) -> None:
+    return
