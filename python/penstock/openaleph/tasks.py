@@ -16,23 +16,31 @@ from .tracer import traced
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Priorities:
-    """Priorities for `defer(app, priority)`: higher runs first. All but MAX are drawn anew."""
+_RANGES = {
+    "ANY": (1, 100),
+    "LOW": (1, 50),
+    "MEDIUM": (50, 70),
+    "HIGH": (70, 90),
+    "USER": (90, 99),
+    "MAX": (100, 100),
+}
 
-    _RANGES: typing.ClassVar = {
-        "ANY": (1, 100),
-        "LOW": (1, 50),
-        "MEDIUM": (50, 70),
-        "HIGH": (70, 90),
-        "USER": (90, 99),
-        "MAX": (100, 100),
-    }
+
+class _Drawn(type):
+    """Draws an attribute from its range, each time it is asked for."""
+
+    def __getattr__(cls, name: str) -> int:
+        if name not in _RANGES:
+            raise AttributeError(f"there is no priority {name}; there are {', '.join(_RANGES)}")
+        return random.randint(*_RANGES[name])
+
+
+class Priorities(metaclass=_Drawn):
+    """`job.defer(app, Priorities.HIGH)`: ANY, LOW, MEDIUM, HIGH, USER, MAX; higher runs first."""
 
     def __getattr__(self, name: str) -> int:
-        try:
-            return random.randint(*self._RANGES[name])
-        except KeyError:
-            raise AttributeError(f"there is no priority {name}") from None
+        drawn: int = getattr(type(self), name)
+        return drawn
 
 
 def task(
