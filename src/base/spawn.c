@@ -157,3 +157,10 @@ bool spawn_start(const struct spawn_plan *plan, pid_t *pid, struct err *err)
     *pid = child;
     return true;
 }
+
+bool spawn_become(const char *const *argv, struct err *err)
+{
+    /* execv() promises not to write to what it is given. */
+    execv(argv[0], (char *const *)(uintptr_t)argv);
+    return spawn_error(err, errno, argv[0]);
+}

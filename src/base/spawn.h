@@ -26,4 +26,8 @@ struct spawn_plan {
  * used up, ERR_IO. */
 MUST_CHECK bool spawn_start(const struct spawn_plan *plan, pid_t *pid, struct err *err);
 
+/* Starts none: this process becomes the program, with what environment and descriptors it has.
+ * argv as in a plan. Returns only when that failed: false. Errors as above. */
+MUST_CHECK bool spawn_become(const char *const *argv, struct err *err);
+
 #endif

@@ -7,13 +7,17 @@
 #include <string.h>
 
 const struct command *const commands[] = {
-    &cmd_run,        &cmd_worker,     &cmd_serve,
-    &cmd_job_start,  &cmd_job_list,   &cmd_job_show,
-    &cmd_job_errors, &cmd_job_watch,  &cmd_job_pause,
-    &cmd_job_resume, &cmd_job_cancel, &cmd_job_repair,
-    &cmd_job_clean,  &cmd_job_delete, &cmd_key_create,
-    &cmd_key_list,   &cmd_key_revoke, &cmd_doctor,
-    &cmd_help,       &cmd_version,    NULL,
+    &cmd_run,        &cmd_worker,
+    &cmd_serve,      &cmd_job_start,
+    &cmd_job_list,   &cmd_job_show,
+    &cmd_job_errors, &cmd_job_watch,
+    &cmd_job_pause,  &cmd_job_resume,
+    &cmd_job_cancel, &cmd_job_repair,
+    &cmd_job_clean,  &cmd_job_delete,
+    &cmd_key_create, &cmd_key_list,
+    &cmd_key_revoke, &cmd_doctor,
+    &cmd_openaleph,  &cmd_help,
+    &cmd_version,    NULL,
 };
 
 enum { NAMES_MAX = 64 };
@@ -76,6 +80,17 @@ static bool check_arguments(const struct command *command, const struct options 
     return true;
 }
 
+static bool forward(const struct command *command, int argc, char **argv, struct err *err)
+{
+    OWNED_MEM char **all = xcalloc((size_t)argc + 1, sizeof *all);
+    all[0] = (char[]){"--"};
+    for (int i = 0; i < argc; i++)
+        all[i + 1] = argv[i];
+    OWNED(options) struct options *options = NULL;
+    return options_read(command->options, argc + 1, all, &options, err) &&
+           command->run(options, err);
+}
+
 bool command_run(int argc, char **argv, struct err *err)
 {
     if (argc > 0 && strcmp(argv[0], "--version") == 0)
@@ -90,6 +105,8 @@ bool command_run(int argc, char **argv, struct err *err)
         return true;
     if (!command)
         return refuse_unknown(argc, argv, err);
+    if (command->forwards && !(argc > words && is_help(argv[words])))
+        return forward(command, argc - words, argv + words, err);
     for (int i = words; i < argc && strcmp(argv[i], "--") != 0; i++)
         if (is_help(argv[i])) {
             help_command(command, stdout);

@@ -15,6 +15,7 @@ struct command {
     const char *summary;   /* one line, begins with a verb, no full stop */
     const char *text;      /* further paragraphs, lines up to 78 columns; NULL: none */
     option_tables options; /* NULL: none but --help */
+    bool forwards;         /* what follows is another program's: all of it is arguments */
     const char *examples;  /* lines of commands, each ended by '\n' */
     bool (*run)(const struct options *options, struct err *err);
 };
@@ -30,6 +31,6 @@ MUST_CHECK bool command_run(int argc, char **argv, struct err *err);
 extern const struct command cmd_serve, cmd_job_start, cmd_job_list, cmd_job_show, cmd_job_errors,
     cmd_job_watch, cmd_job_pause, cmd_job_resume, cmd_job_cancel, cmd_job_repair, cmd_job_clean,
     cmd_job_delete, cmd_key_create, cmd_key_list, cmd_key_revoke, cmd_run, cmd_worker, cmd_doctor,
-    cmd_help, cmd_version;
+    cmd_openaleph, cmd_help, cmd_version;
 
 #endif

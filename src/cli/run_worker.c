@@ -1,12 +1,11 @@
 /* run_worker.c: see run_worker.h. */
 #include "cli/run_worker.h"
 
+#include "cli/python_program.h"
 #include "run/worker_message.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static void add(char ***list, char *text)
 {
@@ -26,78 +25,11 @@ static void add_i64(char ***list, const char *option, int64_t number)
     add(list, xasprintf("%lld", (long long)number));
 }
 
-static bool is_program(const char *path)
-{
-    struct stat st;
-    return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
-}
-
-/* A name without a slash is looked for as a shell does; NULL when it is not found. */
-static char *find_program(const char *name)
-{
-    if (strchr(name, '/'))
-        return is_program(name) ? xstrdup(name) : NULL;
-    const char *path = getenv("PATH");
-    for (path = path ? path : "/usr/bin:/bin"; *path;) {
-        int len = (int)strcspn(path, ":");
-        char *there = xasprintf("%.*s/%s", len, path, name);
-        if (len > 0 && is_program(there))
-            return there;
-        free(there);
-        path += len + (path[len] == ':');
-    }
-    return NULL;
-}
-
-/* The folder in which this program lies, without links; NULL when that cannot be said. */
-static char *own_folder(void)
-{
-    char *path = realpath("/proc/self/exe", NULL);
-    char *slash = path ? strrchr(path, '/') : NULL;
-    if (slash)
-        *slash = '\0';
-    return path;
-}
-
-static bool find_python(struct run_worker *w, const struct options *options, struct err *err)
-{
-    const char *asked = options_text(options, "python");
-    const char *environment = getenv("VIRTUAL_ENV");
-    OWNED_MEM char *folder = own_folder();
-    OWNED_MEM char *active =
-        environment && *environment ? xasprintf("%s/bin/python", environment) : NULL;
-    OWNED_MEM char *beside = folder ? xasprintf("%s/python3", folder) : NULL;
-    if (asked) {
-        w->program = find_program(asked);
-        return w->program || err_set(err, ERR_INVALID, "--python: %s is no program", asked);
-    }
-    if (active && is_program(active))
-        w->program = TAKE(active);
-    else if (beside && is_program(beside))
-        w->program = TAKE(beside);
-    else
-        w->program = find_program("python3");
-    return w->program ||
-           err_set(err, ERR_INVALID, "no python3 was found; name one with --python PATH");
-}
-
-/* Built in its source tree, the program brings the package along. */
-static void add_own_package(struct run_worker *w)
-{
-    OWNED_MEM char *folder = own_folder();
-    OWNED_MEM char *root = folder ? xasprintf("%s/../python", folder) : NULL;
-    OWNED_MEM char *package = root ? xasprintf("%s/penstock/__init__.py", root) : NULL;
-    OWNED_MEM char *whole = package && access(package, R_OK) == 0 ? realpath(root, NULL) : NULL;
-    const char *path = getenv("PYTHONPATH");
-    if (whole)
-        add(&w->environment,
-            xasprintf("PYTHONPATH=%s%s%s", whole, path && *path ? ":" : "", path ? path : ""));
-}
-
 static bool init_python(struct run_worker *w, const struct run_settings *s,
                         const struct options *options, struct err *err)
 {
-    if (!find_python(w, options, err))
+    w->program = python_find(options_text(options, "python"), err);
+    if (!w->program)
         return false;
     add(&w->argv, xstrdup(w->program));
     add(&w->argv, xstrdup("-m"));
@@ -108,7 +40,9 @@ static bool init_python(struct run_worker *w, const struct run_settings *s,
         add(&w->argv, xstrdup(s->config));
     }
     add_i64(&w->argv, "--batch-size", s->batch_size);
-    add_own_package(w);
+    OWNED_MEM char *path = python_path();
+    if (path)
+        add(&w->environment, xasprintf("PYTHONPATH=%s", path));
     /* What is printed is seen at once, and not when a buffer is full. */
     add(&w->environment, xstrdup("PYTHONUNBUFFERED=1"));
     if (s->dry_run)

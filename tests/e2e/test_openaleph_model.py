@@ -1,4 +1,4 @@
-"""Jobs as they are written down: the users' text's examples, and what the server is told of them."""
+"""Jobs as they are written down, and what the server is told of them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness.recording_app import recording_app
-
 from followthemoney import model
 from followthemoney.proxy import EntityProxy
+from harness.recording_app import recording_app
 from penstock.errors import InvalidError
 from penstock.openaleph.exceptions import InvalidEntity, InvalidJob, UnexpectedResult
 from penstock.openaleph.model import AnyJob, DatasetJob, Defers, EntityJob, Job, job_of
@@ -211,7 +210,7 @@ def test_priority_0_is_0_and_none_is_drawn() -> None:
 
 def test_a_scheduled_job_waits_for_its_time() -> None:
     app, tasks = recording_app()
-    at = datetime.datetime(2030, 5, 1, 12, 0, tzinfo=datetime.timezone.utc)
+    at = datetime.datetime(2030, 5, 1, 12, 0, tzinfo=datetime.UTC)
     Job(queue="q", task="t", scheduled_at=at).defer(app)
     assert tasks[0]["run_at"] == "2030-05-01T12:00:00Z"
     naive = datetime.datetime(2030, 5, 1, 12, 0)

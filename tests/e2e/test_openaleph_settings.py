@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness.recording_app import recording_app
-
 from followthemoney import model
+from harness.recording_app import recording_app
 from penstock.archive import FolderArchive, ServerArchive
 from penstock.openaleph import defer
 from penstock.openaleph.app import make_app
@@ -210,9 +209,7 @@ def test_stages_that_are_off_can_be_turned_on(
 
 
 @pytest.mark.parametrize("name", WITHOUT_ENTITIES)
-def test_stages_of_a_dataset_take_no_entities(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_stages_of_a_dataset_take_no_entities(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     app, tasks = recording_app()
     getattr(defer, name)(app, "d", mapping_id=7)
     (told,) = tasks
@@ -287,8 +284,10 @@ def test_a_lakehouse_keeps_files_by_dataset(
     archive = archive_of(monkeypatch, LAKEHOUSE_URI=str(tmp_path / "lake"))
     content_hash = archive.store(io.BytesIO(b"bytes"), "x.pdf")
     assert (
-        tmp_path / "lake" / "my_dataset" / "archive"
-    ).joinpath(*[content_hash[i : i + 2] for i in (0, 2, 4)], content_hash, "blob").exists()
+        (tmp_path / "lake" / "my_dataset" / "archive")
+        .joinpath(*[content_hash[i : i + 2] for i in (0, 2, 4)], content_hash, "blob")
+        .exists()
+    )
     with pytest.raises(SettingsError, match="dataset"):
         make_app().archive()
 

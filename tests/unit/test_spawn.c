@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -129,6 +130,26 @@ static void a_program_that_cannot_start_is_an_error_at_once(void **state)
     assert_int_equal(errno, ECHILD);
 }
 
+static void a_process_becomes_another_or_says_why_not(void **state)
+{
+    (void)state;
+    const char *const missing[] = {"/no/such/program", NULL};
+    assert_false(spawn_become(missing, &err));
+    assert_int_equal(err.code, ERR_NOT_FOUND);
+    assert_non_null(strstr(err.text, "/no/such/program"));
+    int status = 0;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        const char *const argv[] = {"/bin/sh", "-c", "exit 42", NULL};
+        if (!spawn_become(argv, &err))
+            _exit(1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 42);
+}
+
 static void a_child_may_get_its_descriptors_crosswise(void **state)
 {
     (void)state;
@@ -189,6 +210,7 @@ int main(void)
         cmocka_unit_test(secrets_are_not_inherited),
         cmocka_unit_test(a_child_gets_its_control_descriptor_and_what_the_plan_adds),
         cmocka_unit_test(a_program_that_cannot_start_is_an_error_at_once),
+        cmocka_unit_test(a_process_becomes_another_or_says_why_not),
         cmocka_unit_test(a_child_may_get_its_descriptors_crosswise),
         cmocka_unit_test(a_child_dies_with_the_thread_that_started_it),
     };

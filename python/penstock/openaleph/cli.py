@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import datetime
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from importlib import metadata
@@ -230,15 +231,21 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         if args.settings:
-            print(orjson.dumps(Settings().shown(), option=orjson.OPT_INDENT_2).decode())
+            print(orjson.dumps(Settings().shown(), option=orjson.OPT_INDENT_2).decode(), flush=True)
             return 0
         if args.command is None:
             parser.print_usage(sys.stderr)
             return STATUS_USAGE
-        return _COMMANDS[args.command](args, make_app())
+        status = _COMMANDS[args.command](args, make_app())
+        sys.stdout.flush()
+        return status
     except (SettingsError, errors.InvalidError) as why:
         print(f"penstock openaleph: {why}", file=sys.stderr)
         return STATUS_USAGE
+    except BrokenPipeError:
+        # Who read this has seen enough. Python would complain once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return STATUS_OTHER
     except (errors.PenstockError, OSError) as why:
         print(f"penstock openaleph: {why}", file=sys.stderr)
         return STATUS_OTHER
