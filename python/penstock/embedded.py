@@ -19,13 +19,15 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
-from .errors import ConnectionLostError
+from .errors import NoServerError
 
 SCHEME = "embedded"
 SOCKET_NAME = "penstock.sock"
 STATE_DEFAULT = ".penstock"
 LOG_NAME = "embedded.log"
 START_WITHIN_S = 30.0
+# Whoever has the folder will listen soon, or has ended.
+BUSY_PAUSE_S = 0.1
 # `penstock serve` ends with it when another one has the folder.
 STATUS_BUSY = 75
 
@@ -43,7 +45,7 @@ def embedded_url(state: str | os.PathLike[str]) -> str:
 def program() -> str:
     """The penstock program: $PENSTOCK_BIN, beside this Python, of this source tree, or on the PATH.
 
-    ConnectionLostError when there is none.
+    NoServerError when there is none.
     """
     named = os.environ.get("PENSTOCK_BIN")
     if named:
@@ -55,7 +57,7 @@ def program() -> str:
             return str(path)
     found = shutil.which("penstock")
     if found is None:
-        raise ConnectionLostError(
+        raise NoServerError(
             "no server is named (PENSTOCK_SERVER), and there is no penstock program to start one:"
             " it is part of the package's wheels; name it in PENSTOCK_BIN"
         )
@@ -69,20 +71,22 @@ class Starter:
         self._state = state
         self._process: subprocess.Popen[bytes] | None = None
         self._give_up_at = time.monotonic() + START_WITHIN_S
+        self._again_at = 0.0
 
     def step(self) -> None:
-        """Nobody answers: sees to it that somebody will. ConnectionLostError says why not."""
+        """Nobody answers: sees to it that somebody will. NoServerError says why not."""
+        now = time.monotonic()
         if self._process is not None:
             status = self._process.poll()
-            if status is None or status in (0, STATUS_BUSY):
-                # It begins; or another one does, or has just ended: one of them will answer.
-                if time.monotonic() > self._give_up_at:
-                    raise ConnectionLostError(f"{self._state}: the server does not begin")
-                if status is None:
-                    return
-            else:
-                raise ConnectionLostError(f"{self._state}: {self._last_words(status)}")
+            if status is not None and status not in (0, STATUS_BUSY):
+                raise NoServerError(f"{self._state}: {self._last_words(status)}")
+            # It begins; or another one does, or has just ended: one of them will answer.
+            if now > self._give_up_at:
+                raise NoServerError(f"{self._state}: {self._last_words(status)}")
+            if status is None or now < self._again_at:
+                return
         self._process = self._start()
+        self._again_at = now + BUSY_PAUSE_S
 
     def _start(self) -> subprocess.Popen[bytes]:
         # Read by nobody else: it holds what only the state folder's owner may see.
@@ -100,15 +104,17 @@ class Starter:
                 start_new_session=True,
             )
         except OSError as error:
-            raise ConnectionLostError(f"the server cannot be started: {error}") from error
+            raise NoServerError(f"the server cannot be started: {error}") from error
         finally:
             os.close(log)
 
-    def _last_words(self, status: int) -> str:
+    def _last_words(self, status: int | None) -> str:
         try:
             text = Path(self._state, LOG_NAME).read_text(encoding="utf-8", errors="replace")
         except OSError:
             text = ""
         lines = text.strip().splitlines()
         why = f": {lines[-1]}" if lines else ""
+        if status is None:
+            return f"the server does not begin{why}"
         return f"the server ended with status {status}{why}"

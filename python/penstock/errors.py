@@ -129,6 +129,12 @@ class ConnectionLostError(PenstockError, ConnectionError):
     code = "connection-lost"
 
 
+class NoServerError(PenstockError):
+    """No server was named, and none could be started. Nothing was asked."""
+
+    code = "no-server"
+
+
 _BY_CODE: dict[str, type[PenstockError]] = {
     kind.code: kind
     for kind in (

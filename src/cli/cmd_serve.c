@@ -1,13 +1,16 @@
 /* cmd_serve.c: `penstock serve`: engine and HTTP server (engine_host.h) from the first option to
  * the last signal. */
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/engine_host.h"
 #include "cli/server_file.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,6 +55,14 @@ static const struct option serve_options[] = {
      .value = "SIZE",
      .help = "longest request body: bytes, or with K, M or G behind the number (default: 64M)"},
     {.name = "max-connections", .value = "N", .help = "connections at once (default: 10000)"},
+    {.name = "embedded",
+     .help = "serve only who may enter the state folder, by the socket in it, and end when nobody "
+             "is connected any more; clients start such a server when no other is named"},
+    {.name = "idle-exit",
+     .value = "SECONDS",
+     .help = "end when nobody has been connected for so long (default: with --embedded 30, else "
+             "never)",
+     .variable = "PENSTOCK_IDLE_EXIT"},
     {.name = "log-level",
      .value = "LEVEL",
      .help = "error, warn, info or debug (default: info); the log goes to standard error"},
@@ -61,6 +72,9 @@ static const struct option serve_options[] = {
 static const struct option *const serve_tables[] = {serve_options, NULL};
 
 enum { PORT_DEFAULT = 5005, TOKEN_MAX_BYTES = 4096 };
+#define SECOND_US INT64_C(1000000)
+#define IDLE_DEFAULT_US (30 * SECOND_US)
+#define IDLE_MAX_US (366 * 86400 * SECOND_US)
 
 struct serve {
     struct server_options http;
@@ -72,7 +86,9 @@ struct serve {
     size_t data_count;
     char *master_token, *url;
     int signal_fd;
-    bool exposed; /* on an address that others can reach */
+    int64_t idle_us; /* it ends when nobody has been connected for so long; 0: never */
+    bool embedded;   /* no port, only the socket */
+    bool exposed;    /* on an address that others can reach */
 };
 
 static void serve_release(struct serve *s)
@@ -141,6 +157,20 @@ static bool read_log(struct serve *s, const struct options *options, struct err 
     return true;
 }
 
+static bool read_embedded(struct serve *s, const struct options *options, struct err *err)
+{
+    static const char *const odd[] = {"port", "host", "auth", "insecure", "tls-cert", "tls-key"};
+    const char *idle = options_text(options, "idle-exit");
+    s->embedded = options_has(options, "embedded");
+    for (size_t i = 0; s->embedded && i < sizeof odd / sizeof *odd; i++)
+        if (options_has(options, odd[i]))
+            return err_set(err, ERR_INVALID, "--embedded has no port: --%s does not go with it",
+                           odd[i]);
+    s->idle_us = s->embedded ? IDLE_DEFAULT_US : 0;
+    return !idle || parse_seconds(str_of(idle), 1000, IDLE_MAX_US, &s->idle_us, err) ||
+           err_add(err, "--idle-exit");
+}
+
 static bool read_http(struct serve *s, const struct options *options, struct err *err)
 {
     const char *host = options_text(options, "host");
@@ -161,8 +191,11 @@ static bool read_http(struct serve *s, const struct options *options, struct err
     /* One body of the allowed length must always find room. */
     if (s->http.body_budget_bytes < s->http.max_body_bytes)
         s->http.body_budget_bytes = s->http.max_body_bytes;
-    return read_auth(s, options, err) && read_log(s, options, err) &&
-           read_master_token(s, options, err);
+    if (!read_embedded(s, options, err) || !read_auth(s, options, err))
+        return false;
+    if (s->embedded)
+        s->http.address = NULL;
+    return read_log(s, options, err) && read_master_token(s, options, err);
 }
 
 static bool add_data_dir(struct serve *s, const char *dir, struct err *err)
@@ -257,16 +290,28 @@ static bool start_all(struct serve *s, struct err *err)
            engine_host_serve(s->host, &s->http, err);
 }
 
+static char *own_url(const struct serve *s)
+{
+    if (s->embedded) {
+        OWNED_MEM char *state = realpath(s->state_dir, NULL);
+        return xasprintf("unix://%s/penstock.sock", state ? state : s->state_dir);
+    }
+    bool v6 = strchr(s->http.address, ':');
+    return xasprintf("%s://%s%s%s:%d", s->http.tls_cert_path ? "https" : "http", v6 ? "[" : "",
+                     s->http.address, v6 ? "]" : "", engine_host_port(s->host));
+}
+
 /* Says where it is, to people on standard output and to programs in server.json. */
 static bool announce(struct serve *s, struct err *err)
 {
-    bool v6 = strchr(s->http.address, ':');
-    s->url = xasprintf("%s://%s%s%s:%d", s->http.tls_cert_path ? "https" : "http", v6 ? "[" : "",
-                       s->http.address, v6 ? "]" : "", engine_host_port(s->host));
+    s->url = own_url(s);
     if (!server_file_write(s->state_dir, s->url, (const char *const *)s->data_dirs, s->data_count,
                            err))
         return false;
-    printf("penstock %s serves %s (docs: %s/docs), data", PENSTOCK_VERSION, s->url, s->url);
+    printf("penstock %s serves %s", PENSTOCK_VERSION, s->url);
+    if (!s->embedded)
+        printf(" (docs: %s/docs)", s->url);
+    printf(", data");
     for (size_t i = 0; i < s->data_count; i++)
         printf(" %s", s->data_dirs[i]);
     OWNED_MEM char *state = realpath(s->state_dir, NULL);
@@ -275,17 +320,40 @@ static bool announce(struct serve *s, struct err *err)
     return true;
 }
 
-/* Sleeps until the first signal. The next one ends the process at once, as signals do. */
-static bool wait_for_signal(const struct serve *s, const sigset_t *set, struct err *err)
+/* How long to wait for a signal before somebody may have been gone for long enough. */
+static int wait_ms(int64_t until_us)
+{
+    int64_t ms = (until_us - clock_now().mono_us + 999) / 1000;
+    return ms < 0 ? 0 : ms > INT32_MAX ? INT32_MAX : (int)ms;
+}
+
+/* Sleeps until there is a signal, or nobody has been connected for long. */
+static bool wait_for_end(const struct serve *s, struct err *err)
 {
     struct signalfd_siginfo info;
-    ssize_t got = 0;
-    do
-        got = read(s->signal_fd, &info, sizeof info);
-    while (got < 0 && errno == EINTR);
-    if (got != sizeof info)
+    struct pollfd fd = {.fd = s->signal_fd, .events = POLLIN};
+    int64_t again_us = 0;
+    while (fd.revents == 0) {
+        if (s->idle_us && engine_host_stop_if_idle(s->host, s->idle_us, &again_us)) {
+            LOG1(LOG_INFO, "server.stopping", "idle_s", "%lld",
+                 (long long)(s->idle_us / SECOND_US));
+            return true;
+        }
+        if (poll(&fd, 1, s->idle_us ? wait_ms(again_us) : -1) < 0 && errno != EINTR)
+            return err_errno(err, errno, "poll");
+    }
+    if (read(s->signal_fd, &info, sizeof info) != sizeof info)
         return err_errno(err, errno, "signalfd");
     LOG1(LOG_INFO, "server.stopping", "signal", "%s", strsignal((int)info.ssi_signo));
+    return true;
+}
+
+/* The first signal ends the server when it may. The next one ends the process at once, as signals
+ * do. */
+static bool wait_for_signal(const struct serve *s, const sigset_t *set, struct err *err)
+{
+    if (!wait_for_end(s, err))
+        return false;
     return pthread_sigmask(SIG_UNBLOCK, set, NULL) == 0 ||
            err_set(err, ERR_INTERNAL, "signals cannot be unblocked");
 }
@@ -317,6 +385,7 @@ const struct command cmd_serve = {
     .examples = "penstock serve\n"
                 "penstock serve --port 8080 --data /srv/data --state /var/lib/penstock\n"
                 "penstock serve --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem\n"
+                "penstock serve --embedded --idle-exit 60\n"
                 "penstock serve --reader mails='mail-to-jsonl /srv/mail'\n",
     .run = serve_run,
 };

@@ -76,6 +76,11 @@ int engine_host_port(const struct engine_host *h)
     return server_port(h->server);
 }
 
+bool engine_host_stop_if_idle(struct engine_host *h, int64_t idle_us, int64_t *again_us)
+{
+    return server_stop_if_idle(h->server, idle_us, again_us);
+}
+
 int engine_host_state_fd(const struct engine_host *h)
 {
     return h->state_fd;

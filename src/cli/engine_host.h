@@ -26,6 +26,8 @@ MUST_CHECK bool engine_host_serve(struct engine_host *h, const struct server_opt
                                   struct err *err);
 /* The TCP port, 0: none. */
 int engine_host_port(const struct engine_host *h);
+/* As server_stop_if_idle; serving. After true only engine_host_free is of use. */
+bool engine_host_stop_if_idle(struct engine_host *h, int64_t idle_us, int64_t *again_us);
 /* A descriptor of the state folder; borrowed. */
 int engine_host_state_fd(const struct engine_host *h);
 /* Ends all of it, in order. */

@@ -14,7 +14,10 @@
 
 void conns_init(struct conns *all)
 {
-    *all = (struct conns){.next_look_us = NEVER_US, .wake_fd = -1, .gone_fd = -1};
+    *all = (struct conns){.next_look_us = NEVER_US,
+                          .wake_fd = -1,
+                          .gone_fd = -1,
+                          .empty_since_us = clock_now().mono_us};
     pthread_mutex_init(&all->lock, NULL);
     all->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     all->gone_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -37,11 +40,33 @@ void conns_wake(struct conns *all)
         return;
 }
 
+/* Under the lock. */
+static int64_t count_add(struct conns *all, int by)
+{
+    all->count += by;
+    if (all->count == 0)
+        all->empty_since_us = clock_now().mono_us;
+    return all->count;
+}
+
 void conns_admit(struct conns *all, int by)
 {
     pthread_mutex_lock(&all->lock);
-    all->count += by;
+    count_add(all, by);
     pthread_mutex_unlock(&all->lock);
+}
+
+bool conns_stop_if_idle(struct conns *all, int64_t now_us, int64_t idle_us, atomic_bool *stopping,
+                        int64_t *again_us)
+{
+    pthread_mutex_lock(&all->lock);
+    int64_t since_us = all->count == 0 ? all->empty_since_us : now_us;
+    bool idle = now_us - since_us >= idle_us;
+    if (idle)
+        atomic_store(stopping, true);
+    pthread_mutex_unlock(&all->lock);
+    *again_us = since_us + idle_us;
+    return idle;
 }
 
 void conns_add(struct conns *all, struct conn *c)
@@ -63,7 +88,7 @@ int64_t conns_remove(struct conns *all, struct conn *c)
         all->first = c->next;
     if (c->next)
         c->next->prev = c->prev;
-    int64_t left = --all->count;
+    int64_t left = count_add(all, -1);
     /* An event may be waiting there with a pointer to it. */
     if (atomic_load(&c->watched))
         epoll_ctl(all->gone_fd, EPOLL_CTL_DEL, c->fd, NULL);

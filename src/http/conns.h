@@ -31,8 +31,9 @@ struct conn {
 
 struct conns {
     pthread_mutex_t lock;
-    struct conn *first; /* guarded by lock */
-    int64_t count;      /* also of those that are on their way into the list; guarded by lock */
+    struct conn *first;     /* guarded by lock */
+    int64_t count;          /* also of those that are on their way into the list; guarded by lock */
+    int64_t empty_since_us; /* monotonic, while count is 0; guarded by lock */
     _Atomic int64_t next_look_us;
     int wake_fd; /* eventfd: a deadline came nearer, a connection has gone, stop */
     int gone_fd; /* epoll: clients that close their side while they are not read from */
@@ -48,6 +49,11 @@ void conns_admit(struct conns *all, int by);
 void conns_add(struct conns *all, struct conn *c);
 /* Frees it. Returns how many are left. */
 int64_t conns_remove(struct conns *all, struct conn *c);
+/* Sets `stopping` if there has been no connection for `idle_us`: in one step with the look, so that
+ * whoever is answered on a connection knows that it was not set before. False: *again_us
+ * (monotonic) is when that can be. Any thread. */
+bool conns_stop_if_idle(struct conns *all, int64_t now_us, int64_t idle_us, atomic_bool *stopping,
+                        int64_t *again_us);
 /* Makes the listener look. */
 void conns_wake(struct conns *all);
 /* Sets when a connection is cut off unless something else happens; pressed_us as in struct conn. */

@@ -210,13 +210,26 @@ void server_keys_changed(struct server *s)
         LOG1(LOG_WARN, "http.keys_not_read", "error", "%s", err.text);
 }
 
-void server_stop(struct server *s)
+/* What waits somewhere sees that the server stops. */
+static void tell_stop(struct server *s)
 {
-    if (atomic_exchange(&s->stopping, true))
-        return;
     conns_wake(&s->conns);
     conns_wake_streams(&s->conns);
     bodies_close(&s->bodies);
+}
+
+void server_stop(struct server *s)
+{
+    if (!atomic_exchange(&s->stopping, true))
+        tell_stop(s);
+}
+
+bool server_stop_if_idle(struct server *s, int64_t idle_us, int64_t *again_us)
+{
+    if (!conns_stop_if_idle(&s->conns, clock_now().mono_us, idle_us, &s->stopping, again_us))
+        return false;
+    tell_stop(s);
+    return true;
 }
 
 static void wait_for_answers(struct server *s)

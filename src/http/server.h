@@ -65,6 +65,10 @@ void server_keys_changed(struct server *s);
 /* First step of a stop: accepts nothing more, ends streams, refuses new requests (503). The caller
  * then calls intake_stop, which answers all that waits; then server_free. Any thread. */
 void server_stop(struct server *s);
+/* The same, if no connection has been open for `idle_us` (1..). False: the server goes on; ask
+ * again at *again_us (monotonic). Who was answered on a connection finds the server there as long
+ * as the connection is open. Any thread. */
+bool server_stop_if_idle(struct server *s, int64_t idle_us, int64_t *again_us);
 /* Stops what still runs and frees all. After server_stop and intake_stop. */
 void server_free(struct server *s);
 DEFINE_OWNED(server)

@@ -258,7 +258,7 @@ class TaskDesk:
                 failures.append((outcome.run.id, outcome.failure))
             else:
                 pairs = [*pairs, [outcome.run.id, outcome.result]]
-            calls += outcome.run.calls
+            calls += [{"of": outcome.run.id, **call} for call in outcome.run.calls]
         body, bad = dump_pairs(pairs)
         for id, why in bad:
             failures.append((id, {"message": why, "type": "TypeError", "final": True}))
