@@ -31,6 +31,10 @@ MUST_CHECK bool command_run(int argc, char **argv, struct err *err);
 extern const struct command cmd_serve, cmd_job_start, cmd_job_list, cmd_job_show, cmd_job_errors,
     cmd_job_watch, cmd_job_pause, cmd_job_resume, cmd_job_cancel, cmd_job_repair, cmd_job_clean,
     cmd_job_delete, cmd_key_create, cmd_key_list, cmd_key_revoke, cmd_run, cmd_worker, cmd_doctor,
-    cmd_openaleph, cmd_help, cmd_version;
+    cmd_openaleph, cmd_help, cmd_version, cmd_task_list, cmd_task_show, cmd_task_enqueue,
+    cmd_task_retry, cmd_task_cancel, cmd_task_delete, cmd_task_errors, cmd_task_status,
+    cmd_queue_list, cmd_queue_pause, cmd_queue_resume, cmd_queue_set, cmd_function_list,
+    cmd_function_pause, cmd_function_resume, cmd_function_set, cmd_limit_list, cmd_limit_set,
+    cmd_limit_delete, cmd_worker_list, cmd_events;
 
 #endif

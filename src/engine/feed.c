@@ -234,7 +234,7 @@ static void fill_one(void *context, const struct event *event)
         f->s->cursor = event->id;
 }
 
-/* Reads history into the subscription until it is full or up to date. */
+/* Reads history into the subscription until it is full or up to date, and says so then. */
 static bool fill(struct engine *e, struct subscription *s, struct err *err)
 {
     for (;;) {
@@ -248,9 +248,8 @@ static bool fill(struct engine *e, struct subscription *s, struct err *err)
         if (f.count < HISTORY_PORTION)
             break;
     }
-    pthread_mutex_lock(&s->lock);
-    s->live = true;
-    pthread_mutex_unlock(&s->lock);
+    /* By a comment, which nobody need understand. Without room it is told another time. */
+    append(s, STR(": present\n\n"), true);
     return true;
 }
 

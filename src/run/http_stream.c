@@ -17,7 +17,7 @@ struct client_stream {
     struct buf got;
     size_t at;
     int64_t id;
-    bool added, ended;
+    bool added, ended, present;
     CURLcode code; /* how it ended */
 };
 
@@ -87,6 +87,8 @@ static bool read_event(struct client_stream *s, struct str *data)
         struct err ignored;
         if (text.len > 6 && memcmp(line, "data: ", 6) == 0)
             *data = (struct str){line + 6, text.len - 6};
+        else if (str_is(text, ": present"))
+            s->present = true;
         else if (text.len > 4 && memcmp(line, "id: ", 4) == 0 &&
                  !parse_i64((struct str){line + 4, text.len - 4}, 0, INT64_MAX, &s->id, &ignored))
             data->ptr = NULL;
@@ -122,6 +124,11 @@ static bool stream_perform(struct client_stream *s, struct err *err)
     return true;
 }
 
+bool client_stream_is_present(const struct client_stream *s)
+{
+    return s->present;
+}
+
 bool client_stream_begin(struct client_stream *s, struct err *err)
 {
     if (!s->added)
@@ -149,8 +156,9 @@ bool client_stream_next(struct client_stream *s, int wait_ms, struct str *data, 
     for (bool waited = false;; waited = true) {
         if (!s->ended && !stream_perform(s, err))
             return false;
+        bool before = s->present;
         while (read_event(s, data))
-            if (data->ptr) {
+            if (data->ptr || s->present != before) {
                 *id = s->id;
                 return true;
             }

@@ -18,4 +18,8 @@ MUST_CHECK bool client_stream_begin(struct client_stream *s, struct err *err);
 MUST_CHECK bool client_stream_next(struct client_stream *s, int wait_ms, struct str *data,
                                    int64_t *id, struct err *err);
 
+/* Whether all that had happened before it began has come; true once it is. client_stream_next
+ * comes back without an event when it becomes true. */
+bool client_stream_is_present(const struct client_stream *s);
+
 #endif

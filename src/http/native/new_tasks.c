@@ -1,6 +1,7 @@
 /* new_tasks.c: see new_tasks.h. */
 #include "http/native/new_tasks.h"
 
+#include "core/retry.h"
 #include "core/task.h"
 #include "http/native/native_value.h"
 
@@ -166,7 +167,11 @@ static bool read_retry(struct reading *r, const char *name, struct str raw, stru
         return true;
     if (json_type_of(raw) != JSON_OBJECT)
         return value_wrong(err, name, "an object or null", raw);
-    return true;
+    struct retry_policy policy;
+    retry_policy_init(&policy);
+    bool good = retry_policy_read(raw, &policy, err);
+    retry_policy_release(&policy);
+    return good;
 }
 
 static bool read_timeout(struct reading *r, const char *name, struct str raw, struct err *err)
