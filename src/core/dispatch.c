@@ -209,11 +209,12 @@ void dispatch_change(struct dispatch *d, struct task *t, int16_t priority, int64
         return;
     }
     struct key *key = t->lane->key;
-    key->ready++; /* it keeps its turn, should this be all it has */
+    uint32_t kept = key->ready ? 1 : 0; /* its turn, should this be all it has */
+    key->ready += kept;
     leave(d, t);
     t->priority = priority;
     enter(d, t, run_at_us == DISPATCH_SAME_TIME ? 0 : run_at_us, 0);
-    key->ready--;
+    key->ready -= kept;
 }
 
 static bool let_through(struct dispatch *d)

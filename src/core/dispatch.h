@@ -115,7 +115,8 @@ void dispatch_change(struct dispatch *d, struct task *t, int16_t priority, int64
  * the last tick time alone let anything run that could not before. */
 bool dispatch_tick(struct dispatch *d, struct instant now);
 /* When dispatch_tick is needed next: a time has come or a rate has room again (monotonic; a
- * wall-clock time is seen from `now`); NEVER_US. */
+ * wall-clock time is seen from `now`); NEVER_US. Counts on everything having been tried that
+ * dispatch_may_have says yes to. */
 int64_t dispatch_next_us(struct dispatch *d, struct instant now);
 /* Whether a claim that asks so might get something, as of the last instant told. May say yes in
  * vain (then dispatch_take takes nothing, and it says no until something changes), never no. */

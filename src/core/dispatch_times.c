@@ -5,6 +5,12 @@
 
 #define TIMES_KEEP_CAP 1024u
 
+/* Of one moment the older first. */
+static bool before(struct due a, struct due b)
+{
+    return a.at_us != b.at_us ? a.at_us < b.at_us : a.task->id < b.task->id;
+}
+
 static void put(struct times *all, uint32_t at, struct due due)
 {
     all->heap[at] = due;
@@ -13,7 +19,7 @@ static void put(struct times *all, uint32_t at, struct due due)
 
 static uint32_t rise(struct times *all, uint32_t at, struct due due)
 {
-    for (; at > 0 && due.at_us < all->heap[(at - 1) / 2].at_us; at = (at - 1) / 2)
+    for (; at > 0 && before(due, all->heap[(at - 1) / 2]); at = (at - 1) / 2)
         put(all, at, all->heap[(at - 1) / 2]);
     put(all, at, due);
     return at;
@@ -22,9 +28,9 @@ static uint32_t rise(struct times *all, uint32_t at, struct due due)
 static void fall(struct times *all, uint32_t at, struct due due)
 {
     for (uint32_t child = 0; (child = at * 2 + 1) < all->count; at = child) {
-        if (child + 1 < all->count && all->heap[child + 1].at_us < all->heap[child].at_us)
+        if (child + 1 < all->count && before(all->heap[child + 1], all->heap[child]))
             child++;
-        if (all->heap[child].at_us >= due.at_us)
+        if (!before(all->heap[child], due))
             break;
         put(all, at, all->heap[child]);
     }
