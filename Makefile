@@ -1,10 +1,11 @@
 # A short front on Meson. Every target sets up what it needs and can be run again.
-.PHONY: help build test demo bench crash lint clean
+.PHONY: help build test demo demo-queue bench crash lint clean
 
 help:
 	@echo 'make build   set up and build build/penstock'
 	@echo 'make test    set up, build with gcc and clang, pass all tests (ONLY=part for one)'
 	@echo 'make demo    set up, build, run the main job on real data'
+	@echo 'make demo-queue  the same for jobs: documents through three stages of services'
 	@echo 'make bench   measure (ONLY=name for one)'
 	@echo 'make crash   1000 rounds of killing server and workers'
 	@echo 'make lint    form, layers and static analysis alone'
@@ -23,6 +24,11 @@ demo:
 	@tools/build.sh build -Dtests=false -Dbench=false -Dfaults=false
 	@.venv-planchet/bin/python demo/demo.py
 
+demo-queue:
+	@tools/setup.sh build demo-queue
+	@tools/build.sh build -Dtests=false -Dbench=false -Dfaults=false
+	@.venv-openaleph/bin/python demo/queue_demo.py
+
 bench:
 	@tools/setup.sh build bench
 	@tools/build.sh build -Dtests=false -Dbench=true -Dfaults=false
@@ -37,4 +43,4 @@ lint:
 	@.venv/bin/python tools/run_tests.py layers format tidy python manual openapi
 
 clean:
-	rm -rf build build-* demo-data
+	rm -rf build build-* demo-data demo-queue-data

@@ -50,23 +50,24 @@ new_venv() {
     [ -x "$1/bin/python" ] || /usr/bin/python3 -m venv "$1"
 }
 
-# The demo's own packages; installed again when the list changed.
-install_demo() {
-    sum=$(sha256sum <demo/requirements.txt)
-    if [ "$(cat .venv-planchet/installed 2>/dev/null)" = "$sum" ]; then
+# install_venv VENV LIST: a demo's own packages; installed again when the list changed.
+install_venv() {
+    sum=$(sha256sum <"$2")
+    if [ "$(cat "$1/installed" 2>/dev/null)" = "$sum" ]; then
         say "Python packages of the demo: all here"
         return
     fi
-    say "installing Python packages of the demo into .venv-planchet"
-    new_venv .venv-planchet
-    .venv-planchet/bin/pip install -q -r demo/requirements.txt
-    echo "$sum" >.venv-planchet/installed
+    say "installing Python packages of the demo into $1"
+    new_venv "$1"
+    "$1/bin/pip" install -q -r "$2"
+    echo "$sum" >"$1/installed"
 }
 
 install_packages "$@"
 for section in "$@"; do
     case $section in
-    demo) install_demo ;;
+    demo) install_venv .venv-planchet demo/requirements.txt ;;
+    demo-queue) install_venv .venv-openaleph demo/requirements-queue.txt ;;
     test | bench)
         say "Python packages of the tests, in .venv"
         new_venv .venv

@@ -10,7 +10,7 @@ def process(job: DatasetJob) -> Defers:
 
 import datetime
 import random
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal, Optional, Union
 
 from followthemoney.proxy import EntityProxy
@@ -172,8 +172,9 @@ class DatasetJob(Job):
 
 
 AnyJob = Union[Job, DatasetJob]
-#: What a task may return or yield.
-Defers = Union[Iterator[AnyJob], AsyncIterator[AnyJob], Iterable[AnyJob], AnyJob, None]
+#: What a task returns: nothing, a job, or jobs that it yields. To type checkers it is anything, for
+#: they know no type of both a plain function and a generator; others than jobs fail when they come.
+Defers = Any
 
 
 def job_of(arguments: Any, app: Optional[App] = None, wanted: Optional[type[Job]] = None) -> AnyJob:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import typing
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ..app import App, Task
 from ..task_call import ATTEMPTS_MAX, RetryPolicy, TaskCall, Unique
@@ -13,7 +13,13 @@ from .exceptions import UnexpectedResult
 from .model import DatasetJob, Job, job_of
 from .tracer import traced
 
-F = TypeVar("F", bound=Callable[..., Any])
+if TYPE_CHECKING:
+    from typing_extensions import ParamSpec
+
+    Params = ParamSpec("Params")
+else:
+    Params = TypeVar("Params")
+Result = TypeVar("Result")
 
 
 _RANGES = {
@@ -43,6 +49,12 @@ class Priorities(metaclass=_Drawn):
         return drawn
 
 
+@overload
+def task(original: Callable[Params, Result], *, app: App) -> Task[Params, Result]: ...
+@overload
+def task(
+    original: None = None, *, app: App, tracer_uri: str | None = None, **options: Any
+) -> Callable[[Callable[Params, Result]], Task[Params, Result]]: ...
 def task(
     original: Callable[..., Any] | None = None,
     *,
