@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from followthemoney import model
 from followthemoney.exc import InvalidData
 from followthemoney.proxy import EntityProxy
+from followthemoney.util import merge_context
 
 from .exceptions import InvalidEntity
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 #: What a dehydrated entity keeps of its properties, where it has them.
 KEPT = ("contentHash", "fileName", "parent", "ancestors")
+#: What of an entity is not its context.
+_OWN = frozenset(("id", "schema", "properties"))
 
 
 def proxy_of(data: Any) -> EntityProxy:
@@ -70,21 +73,38 @@ def merged(fragments: Iterable[Fragment]) -> Iterator[EntityProxy]:
     Values of a property are united; the schema is the most specific that all of them share.
     InvalidEntity when there is none.
     """
-    entity: EntityProxy | None = None
+    # Merged as data, so that no proxy is made of each part.
+    whole: dict[str, Any] = {}
     for one in fragments:
-        one.data["id"] = one.id
-        part = proxy_of(one.data)
-        if entity is None or entity.id != one.id:
-            if entity is not None:
-                yield entity
-            entity = part
+        data = one.data
+        if whole.get("id") == one.id:
+            _unite(whole, data, one)
             continue
+        if whole:
+            yield proxy_of(whole)
+        data["id"] = one.id
+        whole = data
+    if whole:
+        yield proxy_of(whole)
+
+
+def _unite(whole: dict[str, Any], data: dict[str, Any], of: Fragment) -> None:
+    if data.get("schema") != whole.get("schema"):
         try:
-            entity.merge(part)
+            shared = model.common_schema(whole.get("schema", ""), data.get("schema", ""))
         except InvalidData:
             raise InvalidEntity(
-                f"fragment {one.fragment!r} of origin {one.origin!r} makes entity {one.id!r} a"
-                f" {part.schema.name}, others a {entity.schema.name}: they share no schema"
+                f"fragment {of.fragment!r} of origin {of.origin!r} makes entity {of.id!r} a"
+                f" {data.get('schema')}, others a {whole.get('schema')}: they share no schema"
             ) from None
-    if entity is not None:
-        yield entity
+        whole["schema"] = shared.name
+    united = whole.setdefault("properties", {})
+    for name, values in (data.get("properties") or {}).items():
+        if name in united:
+            united[name] = [*united[name], *values]
+        else:
+            united[name] = values
+    if len(data) > 2:
+        others = {name: value for name, value in data.items() if name not in _OWN}
+        context = {name: value for name, value in whole.items() if name not in _OWN}
+        whole.update(merge_context(context, others))

@@ -27,22 +27,21 @@ SERVER_VARIABLE = "PENSTOCK_SERVER"
 _TRUE = frozenset(("1", "true", "yes", "on", "t", "y"))
 _FALSE = frozenset(("0", "false", "no", "off", "f", "n"))
 
-_env_files: dict[Path, tuple[tuple[int, int], dict[str, str]]] = {}
+#: What `.env` said, and which file it was: device, inode, time, size.
+_env_known: tuple[tuple[int, ...], dict[str, str]] = ((), {})
 
 
 def _env_file() -> dict[str, str]:
-    """The lines of `.env`, read again when it was changed; {} when there is none."""
-    path = Path.cwd() / ".env"
+    """The lines of `.env`, read again when it is another; {} when there is none."""
+    global _env_known
     try:
-        found = path.stat()
+        found = os.stat(".env")
     except OSError:
         return {}
-    stamp = (found.st_mtime_ns, found.st_size)
-    known = _env_files.get(path)
-    if known is None or known[0] != stamp:
-        known = (stamp, _parse_env(path.read_text(encoding="utf-8")))
-        _env_files[path] = known
-    return known[1]
+    which = (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
+    if _env_known[0] != which:
+        _env_known = (which, _parse_env(Path(".env").read_text(encoding="utf-8")))
+    return _env_known[1]
 
 
 def _parse_env(text: str) -> dict[str, str]:
