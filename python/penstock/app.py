@@ -7,6 +7,7 @@ import datetime
 import functools
 import inspect
 import os
+import ssl
 import sys
 from collections.abc import Callable, Generator, Iterable, Mapping
 from pathlib import Path
@@ -66,6 +67,7 @@ class App:
         self.queue = check_name("queue", queue)
         #: The tasks that are known here, by name.
         self.tasks: dict[str, Task[Any, Any]] = {}
+        self._patience_s = patience_s
         self._server = ServerBackend(url, key, patience_s)
         #: Where calls go; another one while testing.
         self.backend: Backend = self._server
@@ -150,6 +152,19 @@ class App:
     def key(self) -> str | None:
         """The API key."""
         return self._server.key
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """What is trusted, when that is not what the system trusts."""
+        return self._server.tls
+
+    def move(self, server: str, key: str | None, ca: str | None = None) -> None:
+        """To another server, from now on: a worker was told to work for that one."""
+        tls = ssl.create_default_context(cafile=ca) if ca else None
+        before = self._server
+        self._server = ServerBackend(server, key or before.key, self._patience_s, tls)
+        if self.backend is before:
+            self.backend = self._server
 
     @property
     def client(self) -> Client:

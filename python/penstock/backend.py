@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Protocol
@@ -40,9 +41,12 @@ class Backend(Protocol):
 class ServerBackend:
     """A server: a client for each thread, one for each event loop."""
 
-    def __init__(self, url: str, key: str | None, patience_s: float) -> None:
+    def __init__(
+        self, url: str, key: str | None, patience_s: float, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.url = url
         self.key = key
+        self.tls = tls
         self._patience_s = patience_s
         self._here = threading.local()
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncClient] = (
@@ -54,7 +58,7 @@ class ServerBackend:
         """This thread's; another one after a fork, whose parent goes on with the connection."""
         client: Client | None = getattr(self._here, "client", None)
         if client is None or self._here.pid != os.getpid():
-            client = Client(self.url, self.key, patience_s=self._patience_s)
+            client = Client(self.url, self.key, patience_s=self._patience_s, tls=self.tls)
             self._here.client, self._here.pid = client, os.getpid()
         return client
 
@@ -68,7 +72,7 @@ class ServerBackend:
         loop = asyncio.get_running_loop()
         client = self._loops.get(loop)
         if client is None:
-            client = AsyncClient(self.url, self.key, patience_s=self._patience_s)
+            client = AsyncClient(self.url, self.key, patience_s=self._patience_s, tls=self.tls)
             self._loops[loop] = client
         return client
 

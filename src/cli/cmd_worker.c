@@ -4,7 +4,7 @@
 #include "base/parse.h"
 #include "cli/command.h"
 #include "cli/run_server.h"
-#include "cli/run_session.h"
+#include "cli/run_tasks.h"
 #include "run/exec_worker.h"
 #include "run/worker_message.h"
 
@@ -12,7 +12,17 @@
 #include <stdlib.h>
 
 static const struct option worker_options[] = {
-    {.name = "job", .value = "NAME", .help = "the job to work for, or @ID"},
+    {.name = "job",
+     .value = "NAME",
+     .help = "the job whose records are to be worked on, or @ID (default: tasks of the queue)"},
+    {.name = "queues", .value = "A,B", .help = "tasks of these queues (default: of all)"},
+    {.name = "concurrency",
+     .value = "N",
+     .help = "tasks at once in one process (default: 10; with --exec as many as it reads ahead)"},
+    {.name = "max-tasks-per-process",
+     .value = "N",
+     .help = "replace a worker process after N tasks"},
+    {.name = "one-shot", .help = "end when the queues have no task that could run"},
     {.name = "token",
      .value = "TOKEN",
      .help = "token of the job, or @FILE that holds it",
@@ -22,8 +32,12 @@ static const struct option worker_options[] = {
 static const struct option *const worker_tables[] = {worker_options, run_worker_options,
                                                      run_server_options, NULL};
 
+enum { CONCURRENCY_MAX = 100000, TASKS_MAX = 1000000000 };
+
 struct worker {
     struct run_settings settings;
+    struct run_tasks tasks; /* without --job */
+    char **queues;          /* NULL ends it; NULL: all */
     struct run_worker process;
     struct run_session *session;
     struct client *client;
@@ -39,6 +53,9 @@ static void worker_release(struct worker *w)
     run_session_free(w->session);
     run_worker_release(&w->process);
     run_settings_release(&w->settings);
+    for (size_t i = 0; w->queues && w->queues[i]; i++)
+        free(w->queues[i]);
+    free(w->queues);
     if (w->key)
         explicit_bzero(w->key, strlen(w->key));
     if (w->token)
@@ -47,6 +64,77 @@ static void worker_release(struct worker *w)
     free(w->token);
 }
 
+/* The names between the commas. */
+static bool read_queues(struct worker *w, const char *text, struct err *err)
+{
+    size_t count = 0;
+    for (const char *at = text; at; at = strchr(at, ',')) {
+        at += *at == ',';
+        size_t len = strcspn(at, ",");
+        if (len == 0)
+            return err_set(err, ERR_INVALID, "--queues: a queue needs a name");
+        w->queues = xrealloc(w->queues, (count + 2) * sizeof *w->queues);
+        w->queues[count++] = xstrndup(at, len);
+        w->queues[count] = NULL;
+    }
+    return true;
+}
+
+/* What is asked for that concerns tasks alone. */
+static bool read_tasks(struct worker *w, const struct options *options, struct err *err)
+{
+    static const char *const names[] = {"queues", "concurrency", "max-tasks-per-process",
+                                        "one-shot"};
+    static const char *const odd[] = {"timeout", "batch-size", "config"};
+    const char *queues = options_text(options, "queues");
+    const char *server = options_text(options, "server");
+    for (size_t i = 0; options_has(options, "job") && i < sizeof names / sizeof *names; i++)
+        if (options_has(options, names[i]))
+            return err_set(err, ERR_INVALID, "--%s is for tasks, --job for records", names[i]);
+    /* Tasks bring their own time-outs, and come one by one. */
+    for (size_t i = 0; !options_has(options, "job") && i < sizeof odd / sizeof *odd; i++)
+        if (w->settings.target && options_has(options, odd[i]))
+            return err_set(err, ERR_INVALID, "--%s is for records: it goes with --job", odd[i]);
+    if (!server && w->settings.exec)
+        server = getenv("PENSTOCK_SERVER");
+    w->tasks = (struct run_tasks){
+        .server = server,
+        .key = w->key,
+        .ca = options_text(options, "ca"),
+        .one_shot = options_has(options, "one-shot"),
+    };
+    if ((queues && !read_queues(w, queues, err)) ||
+        !options_i64(options, "concurrency", 1, CONCURRENCY_MAX, 0, &w->tasks.concurrency, err) ||
+        !options_i64(options, "max-tasks-per-process", 1, TASKS_MAX, 0, &w->tasks.max_tasks, err))
+        return false;
+    w->tasks.queues = (const char *const *)w->queues;
+    return true;
+}
+
+static bool hello_of(struct worker *w, struct str *hello, struct err *err)
+{
+    if (!run_session_hello(w->session, hello, err)) {
+        run_worker_explain(&w->process, err);
+        return false;
+    }
+    return run_session_log(w->session, err);
+}
+
+/* Tasks of an app, or of a program. */
+static bool work_on_tasks(struct worker *w, struct err *err)
+{
+    struct str hello;
+    if (!hello_of(w, &hello, err))
+        return false;
+    OWNED_MEM char *kind = worker_message_text(hello, "kind");
+    if (w->settings.target && (!kind || strcmp(kind, "app") != 0))
+        return err_set(err, ERR_INVALID,
+                       "%s is a function of records: worker needs --job, or an app (module:app)",
+                       w->settings.target);
+    return run_session_tasks(w->session, &w->tasks, hello, err);
+}
+
+/* Records of a job. */
 static bool work(struct worker *w, const struct options *options, struct err *err)
 {
     struct str hello;
@@ -59,16 +147,17 @@ static bool work(struct worker *w, const struct options *options, struct err *er
         .ca = options_text(options, "ca"),
         .shows_progress = !w->settings.quiet,
     };
-    if (!run_session_hello(w->session, &hello, err)) {
-        run_worker_explain(&w->process, err);
+    if (!hello_of(w, &hello, err))
         return false;
-    }
-    return run_session_log(w->session, err) && run_session_work(w->session, &task, err) &&
-           run_session_ask(w->session, &w->end, err);
+    OWNED_MEM char *kind = worker_message_text(hello, "kind");
+    if (kind && strcmp(kind, "app") == 0)
+        return err_set(err, ERR_INVALID, "%s is an app, which has tasks: --job is for records",
+                       w->settings.target);
+    return run_session_work(w->session, &task, err) && run_session_ask(w->session, &w->end, err);
 }
 
-/* The job goes on without these hands, if need be. */
-static bool judge(const struct worker *w, struct err *err)
+/* The job goes on without these hands, if need be. Of tasks there is always more to come. */
+static bool judge(const struct worker *w, bool tasks, struct err *err)
 {
     int signal = run_session_signal(w->session);
     const struct err *failure = run_session_failure(w->session);
@@ -76,6 +165,8 @@ static bool judge(const struct worker *w, struct err *err)
         *err = *failure;
         return false;
     }
+    if (tasks)
+        return true;
     if (signal && !shown_job_ended(&w->end))
         return err_set(err, signal == SIGINT ? ERR_INTERRUPTED : ERR_TERMINATED,
                        "stopped by %s; the job goes on without this worker",
@@ -103,14 +194,17 @@ static bool worker_run(const struct options *options, struct err *err)
     if (descriptor)
         return work_as_told(options, descriptor, err);
     __attribute__((cleanup(worker_release))) struct worker w = {0};
-    if (!options_text(options, "server"))
+    bool tasks = !options_has(options, "job");
+    if (!tasks && !options_text(options, "server"))
         return err_set(err, ERR_INVALID, "worker needs --server");
-    if (!options_text(options, "job"))
-        return err_set(err, ERR_INVALID, "worker needs --job");
     if (!run_settings_read(options, false, &w.settings, err) ||
         !run_server_secret(options, "key", &w.key, err) ||
-        !run_server_secret(options, "token", &w.token, err))
+        !run_server_secret(options, "token", &w.token, err) || !read_tasks(&w, options, err))
         return false;
+    if (tasks)
+        return run_worker_init(&w.process, &w.settings, options, err) &&
+               run_session_open(&w.settings, &w.process, &w.session, err) &&
+               work_on_tasks(&w, err) && judge(&w, true, err);
     const struct client_target target = {.url = options_text(options, "server"),
                                          .key = w.key,
                                          .token = w.token,
@@ -118,18 +212,23 @@ static bool worker_run(const struct options *options, struct err *err)
     return client_new(&target, &w.client, err) &&
            run_worker_init(&w.process, &w.settings, options, err) &&
            run_session_open(&w.settings, &w.process, &w.session, err) && work(&w, options, err) &&
-           judge(&w, err);
+           judge(&w, false, err);
 }
 
 const struct command cmd_worker = {
     .name = "worker",
     .arguments = "[TARGET]",
     .most = 1,
-    .summary = "Work for a job of a running server, until it has ended",
-    .text = "TARGET and --exec are as for \"penstock run\". Any number of workers, on any\n"
-            "machines, may work for one job: its limits hold over all of them.\n",
+    .summary = "Work on tasks of the queue, or on the records of a server's job",
+    .text =
+        "TARGET is an app (module:app, or the file of one), whose tasks are run until a signal\n"
+        "ends it; without --server on the server that the app names, which is the embedded one\n"
+        "of the state folder when it names none. With --job, TARGET and --exec are as for\n"
+        "\"penstock run\", until the job has ended. Any number of workers, on any machines, may\n"
+        "work side by side: limits hold over all of them.\n",
     .options = worker_tables,
     .examples =
+        "penstock worker shop:app --queues images,mail --concurrency 20 --processes 4\n"
         "penstock worker task.py --server http://host:5005 --job titles\n"
         "penstock worker --exec ./enrich --processes 8 --server https://host:5005 --job t\n",
     .run = worker_run,

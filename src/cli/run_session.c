@@ -117,6 +117,7 @@ void run_session_free(struct run_session *r)
         free(r->shown[i]);
     free(r->shutdown_failure);
     free(r->path);
+    free(r->release_path);
     free(r);
 }
 
@@ -184,8 +185,7 @@ static int wait_ms(int64_t until_us, int64_t now_us)
     return ms > WAIT_MAX_MS ? WAIT_MAX_MS : (int)ms;
 }
 
-/* Waits for whatever comes first, and lets everybody take what has come. */
-static bool turn(struct run_session *r, int64_t until_us, struct err *err)
+bool run_session_turn(struct run_session *r, int64_t until_us, struct err *err)
 {
     int64_t next = r->supervisor ? supervisor_next_us(r->supervisor) : NEVER_US;
     int ms = wait_ms(next < until_us ? next : until_us, clock_now().mono_us);
@@ -222,7 +222,7 @@ bool run_session_hello(struct run_session *r, struct str *body, struct err *err)
     if (!r->supervisor)
         return true;
     while (!r->has_hello && !supervisor_is_over(r->supervisor))
-        if (!turn(r, NEVER_US, err))
+        if (!run_session_turn(r, NEVER_US, err))
             return false;
     const struct err *failure = supervisor_failure(r->supervisor);
     if (failure->code != ERR_NONE) {
@@ -286,7 +286,6 @@ static bool take_report(struct run_session *r, struct err *err)
 static bool give_back(struct run_session *r, struct err *err)
 {
     struct json_out o;
-    OWNED_MEM char *path = xasprintf("%s/release", r->path);
     OWNED_MEM char *lease = r->lost[--r->lost_count];
     r->release_body.len = 0;
     json_out_init(&o, &r->release_body);
@@ -296,19 +295,24 @@ static bool give_back(struct run_session *r, struct err *err)
     json_out_name(&o, "died");
     json_out_bool(&o, true);
     json_out_close(&o, '}');
-    return call_begin(r->release, "POST", path, buf_str(&r->release_body), err);
+    return call_begin(r->release, "POST", r->release_path, buf_str(&r->release_body), err);
+}
+
+bool run_session_release(struct run_session *r, struct err *err)
+{
+    struct err ignored;
+    long status = 0;
+    if (call_pending(r->release) && call_ended(r->release))
+        /* A lease that is gone already, or a server that is away: it ends by itself then. */
+        (void)!call_end(r->release, &status, &r->answer, &ignored);
+    return call_pending(r->release) || r->lost_count == 0 || give_back(r, err);
 }
 
 /* Begins and ends what is asked of the server. */
 static bool talk(struct run_session *r, struct err *err)
 {
-    struct err ignored;
-    long status = 0;
     int64_t now_us = clock_now().mono_us;
-    if (call_pending(r->release) && call_ended(r->release))
-        /* A lease that is gone already, or a server that is away: it ends by itself then. */
-        (void)!call_end(r->release, &status, &r->answer, &ignored);
-    if (!call_pending(r->release) && r->lost_count > 0 && !give_back(r, err))
+    if (!run_session_release(r, err))
         return false;
     if (call_pending(r->report))
         return !call_ended(r->report) || take_report(r, err);
@@ -336,8 +340,7 @@ bool run_session_ask(struct run_session *r, struct shown_job *out, struct err *e
            shown_job_read(buf_str(&answer), out, err);
 }
 
-/* Leases that were lost at the very end, when nobody is left to wait for. */
-static void give_all_back(struct run_session *r)
+void run_session_release_all(struct run_session *r)
 {
     struct err ignored;
     while (r->lost_count > 0 || call_pending(r->release)) {
@@ -361,6 +364,7 @@ bool run_session_work(struct run_session *r, const struct run_work *work, struct
 {
     r->work = *work;
     r->path = client_job_path(work->job, "");
+    r->release_path = client_job_path(work->job, "/release");
     r->report = call_new(work->client);
     r->release = call_new(work->client);
     if (!run_session_ask(r, &r->before, err))
@@ -382,9 +386,9 @@ bool run_session_work(struct run_session *r, const struct run_work *work, struct
     else
         r->look_us = clock_now().mono_us;
     while (!is_over(r))
-        if (!talk(r, err) || !turn(r, r->look_us, err))
+        if (!talk(r, err) || !run_session_turn(r, r->look_us, err))
             return false;
-    give_all_back(r);
+    run_session_release_all(r);
     return true;
 }
 

@@ -26,7 +26,8 @@ struct run_session {
 
     struct run_work work;
     struct worker_go go;
-    char *path; /* of the job */
+    char *path;         /* of the job; NULL: none, it works on tasks */
+    char *release_path; /* where leases are given back */
     struct call *report, *release;
     struct buf answer, release_body;
     struct shown_job before, now;
@@ -39,6 +40,13 @@ struct run_session {
 /* Shows an event, unless it was shown of late: what is tried again and again is said once. `text`
  * is what must differ, `line` what is printed. */
 void run_session_show(struct run_session *r, struct str text, struct str line);
+
+/* Waits for whatever comes first, at most until then, and lets everybody take what has come. */
+MUST_CHECK bool run_session_turn(struct run_session *r, int64_t until_us, struct err *err);
+/* Begins and ends what is to be told of leases of processes that died. */
+MUST_CHECK bool run_session_release(struct run_session *r, struct err *err);
+/* The same at the very end, when nobody is left to wait for. */
+void run_session_release_all(struct run_session *r);
 
 /* What the supervisor tells; the context is the session. */
 extern const struct supervisor_hooks run_hooks;

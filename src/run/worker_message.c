@@ -39,6 +39,19 @@ static void add_i64(struct json_out *o, const char *name, int64_t number)
     json_out_i64(o, number);
 }
 
+static void add_names(struct json_out *o, const char *name, const char *const *names_given)
+{
+    json_out_name(o, name);
+    if (!names_given) {
+        json_out_null(o);
+        return;
+    }
+    json_out_open(o, '[');
+    for (; *names_given; names_given++)
+        json_out_text(o, *names_given);
+    json_out_close(o, ']');
+}
+
 void worker_go_write(const struct worker_go *go, struct buf *out)
 {
     const struct {
@@ -61,6 +74,10 @@ void worker_go_write(const struct worker_go *go, struct buf *out)
     add_i64(&o, "max_memory_bytes", go->max_memory_bytes);
     add_i64(&o, "max_records", go->max_records);
     add_i64(&o, "slots_hint", go->slots_hint);
+    add_i64(&o, "concurrency", go->concurrency);
+    add_names(&o, "queues", go->queues);
+    json_out_name(&o, "one_shot");
+    json_out_bool(&o, go->one_shot);
     json_out_close(&o, '}');
     json_out_close(&o, '}');
     buf_add_char(out, '\n');

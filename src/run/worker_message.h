@@ -35,6 +35,9 @@ struct worker_go {
     const char *key, *ca, *job, *token, *worker;
     double timeout_s;
     int64_t max_memory_bytes, max_records, slots_hint;
+    const char *const *queues; /* tasks of these, NULL ends it; NULL: of all */
+    int64_t concurrency;       /* tasks at once; 0: as it chooses */
+    bool one_shot;             /* until there are no more tasks */
     double alive_s; /* it shall say so often that it is alive; 0: it need not */
 };
 void worker_go_write(const struct worker_go *go, struct buf *out);

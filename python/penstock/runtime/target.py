@@ -104,6 +104,7 @@ class AppTarget:
             "pid": os.getpid(),
             "what": self.what,
             "kind": "app",
+            "server": self.app.url,
             "batch_size": 1,
             "retry": None,
             "settings": None,

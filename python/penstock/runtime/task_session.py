@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -46,12 +47,13 @@ class TaskSession:
         self,
         server: str,
         key: str | None,
+        tls: ssl.SSLContext | None,
         worker: str,
         queues: list[str] | None,
         functions: list[str] | None,
     ) -> None:
-        self._claims = AsyncConnection(server, key, patience_s=PATIENCE_S)
-        self._reports = AsyncConnection(server, key, patience_s=PATIENCE_S)
+        self._claims = AsyncConnection(server, key, patience_s=PATIENCE_S, tls=tls)
+        self._reports = AsyncConnection(server, key, patience_s=PATIENCE_S, tls=tls)
         self._first: Told = {
             "queues": queues,
             "functions": functions,
@@ -190,12 +192,13 @@ class Beat(threading.Thread):
         self,
         server: str,
         key: str | None,
+        tls: ssl.SSLContext | None,
         loop: asyncio.AbstractEventLoop,
         on_aborts: Callable[[list[Abort]], None],
         on_lost: Callable[[str | None], None],
     ) -> None:
         super().__init__(daemon=True)
-        self._connection = Connection(server, key, timeout_s=LEASE_S, patience_s=LEASE_S)
+        self._connection = Connection(server, key, timeout_s=LEASE_S, patience_s=LEASE_S, tls=tls)
         self._loop = loop
         self._on_aborts = on_aborts
         self._on_lost = on_lost

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 from ..context import TaskContext
-from ..embedded import default_state, embedded_url
 from ..errors import LeaseEndedError, NotFoundError, PenstockError
 from . import jsonlbatch
 from .channel import Channel, Message
@@ -40,15 +39,17 @@ class TaskWorker:
     def __init__(self, channel: Channel, target: AppTarget, name: str, go: Message) -> None:
         self._channel = channel
         self._app = target.app
-        server = go.get("server") or embedded_url(default_state())
-        key = go.get("key")
+        if go.get("server"):
+            # What tasks defer goes where they came from.
+            self._app.move(go["server"], go.get("key"), go.get("ca"))
+        server, key, tls = self._app.url, self._app.key, self._app.tls
         queues = go.get("queues") or None
         # Who is told its queues answers for all that is in them.
         functions = None if queues else sorted(self._app.tasks)
         worker = go.get("worker") or "python"
-        self._session = TaskSession(server, key, worker, queues, functions)
+        self._session = TaskSession(server, key, tls, worker, queues, functions)
         loop = asyncio.get_running_loop()
-        self._beat = Beat(server, key, loop, self._abort, self._lost)
+        self._beat = Beat(server, key, tls, loop, self._abort, self._lost)
         self._supply = Supply(0, self._kick, _nothing)
         self._supply.slots = int(go.get("concurrency") or CONCURRENCY_DEFAULT)
         self._desk = TaskDesk(
@@ -131,6 +132,7 @@ class TaskWorker:
             await self._until(self._hungry)
             asked_s = time.monotonic()
             lease = self._session.lease
+            was_quiet, ended = self._quiet(), self._desk.settled
             wait_s = 0.0 if self._one_shot else CLAIM_WAIT_S
             try:
                 tasks = await self._session.claim(self._wanted(), wait_s, self._holds)
@@ -140,10 +142,10 @@ class TaskWorker:
             self._take(tasks)
             self._abort(self._session.aborts)
             if not tasks and self._one_shot:
-                if self._quiet():
+                # What ran meanwhile, or runs, may enqueue more.
+                if was_quiet:
                     return
-                # What runs may enqueue more.
-                await self._until_settled(self._desk.settled)
+                await self._until_settled(ended)
             elif not tasks and time.monotonic() - asked_s < EMPTY_PAUSE_S:
                 await asyncio.sleep(EMPTY_PAUSE_S)
 
