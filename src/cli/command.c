@@ -42,6 +42,7 @@ const struct command *const commands[] = {
     &cmd_limit_delete,
     &cmd_worker_list,
     &cmd_events,
+    &cmd_top,
     &cmd_key_create,
     &cmd_key_list,
     &cmd_key_revoke,
