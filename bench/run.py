@@ -268,11 +268,9 @@ def measure_machine(bench: Bench) -> list[Figure]:
     ]  # fmt: skip
 
 
-def measure_json(_: Bench) -> list[Figure]:
-    """bench_json, which stands on its own."""
-    done = subprocess.run(
-        [BUILD / "bench" / "bench_json"], capture_output=True, text=True, check=True
-    )
+def stands_alone(program: str) -> list[Figure]:
+    """What a program of bench/ tells by itself."""
+    done = subprocess.run([BUILD / "bench" / program], capture_output=True, text=True, check=True)
     known = ("name", "value", "unit", "goal", "peer", "ratio", "limit")
     return [
         Figure(**{k: told[k] for k in known}, note=told.get("peer_name") or "")
@@ -280,9 +278,18 @@ def measure_json(_: Bench) -> list[Figure]:
     ]
 
 
+def measure_json(_: Bench) -> list[Figure]:
+    return stands_alone("bench_json")
+
+
+def measure_dispatch(_: Bench) -> list[Figure]:
+    return stands_alone("bench_dispatch")
+
+
 MEASURES: dict[str, Callable[[Bench], list[Figure]]] = {
     "machine": measure_machine,
     "json": measure_json,
+    "dispatch": measure_dispatch,
     "throughput_1000": measure_throughput_1000,
     "throughput_100": measure_throughput_100,
     "throughput_1": measure_throughput_1,

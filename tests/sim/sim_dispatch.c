@@ -26,6 +26,7 @@ static const char *const patterns[] = {"*", "k?", "k1", "*2", "l*", "nobody"};
 /* What a seed is made of. */
 struct taste {
     int queues, functions, keys, locks;
+    int most; /* tasks at a time */
     bool rates, jumps;
 };
 
@@ -171,9 +172,9 @@ static int64_t some_time(int64_t from_us)
 static void verb_add(void)
 {
     int place = 0;
-    while (place < TASKS_MAX && model.tasks[place].id)
+    while (place < taste.most && model.tasks[place].id)
         place++;
-    if (place == TASKS_MAX)
+    if (place == taste.most)
         return;
     struct model_task *t = &model.tasks[place];
     int64_t run_at_us = pick(6) ? 0 : some_time(now.wall_us);
