@@ -539,8 +539,13 @@ static void begin(uint64_t seed)
 {
     seed_now = seed;
     rng_init(&rng, seed);
-    taste = (struct taste){1 + pick(STATIONS), 1 + pick(STATIONS), 1 + pick(KEYS),
-                           1 + pick(LOCKS),    pick(3) == 0,       pick(3) == 0};
+    taste = (struct taste){.queues = 1 + pick(STATIONS),
+                           .functions = 1 + pick(STATIONS),
+                           .keys = 1 + pick(KEYS),
+                           .locks = 1 + pick(LOCKS),
+                           .most = pick(4) ? TASKS_MAX : 2 + pick(4),
+                           .rates = pick(3) == 0,
+                           .jumps = pick(3) == 0};
     model = (struct model){0};
     rule_count = 0;
     last_id = 0;
