@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from harness.native import Native
@@ -13,6 +13,9 @@ from harness.run_command import RunCommand
 from harness.runtime_case import RuntimeCase
 from harness.server_process import ServerProcess
 from harness.wire import Wire
+
+if TYPE_CHECKING:
+    from harness.openaleph_case import OpenAlephCase
 
 
 @pytest.fixture
@@ -87,3 +90,16 @@ def real(tmp_path: Path) -> RunCommand:
         "async def process_record(record, context):\n    return {**record, 'x': 'y' * 9000}\n"
     )
     return made
+
+
+@pytest.fixture
+def openaleph(
+    tmp_path: Path, server: ServerProcess, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[OpenAlephCase]:
+    """Tasks of penstock.openaleph, and their workers, on `server`."""
+    # Here and not above: it takes a second, and most tests do without.
+    from harness.openaleph_case import OpenAlephCase
+
+    made = OpenAlephCase(tmp_path, server, monkeypatch)
+    yield made
+    made.close()

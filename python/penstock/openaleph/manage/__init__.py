@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ...errors import InvalidError
 from ...handle import TaskInfo
 from ..app import app_of
 from ..model import AnyJob, job_of
@@ -105,5 +106,5 @@ def _filter(
 ) -> dict[str, Any]:
     named = {"key": dataset, "batch": batch, "queue": queue, "function": task}
     if dataset == SYSTEM:
-        raise ValueError(f"{SYSTEM} stands for jobs without a dataset: name their queue or task")
+        raise InvalidError(f"{SYSTEM} stands for jobs without a dataset: name their queue or task")
     return {name: value for name, value in named.items() if value is not None}
