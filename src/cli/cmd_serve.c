@@ -54,6 +54,10 @@ static const struct option serve_options[] = {
     {.name = "max-body",
      .value = "SIZE",
      .help = "longest request body: bytes, or with K, M or G behind the number (default: 64M)"},
+    {.name = "max-blob",
+     .value = "SIZE",
+     .help = "longest blob that may be uploaded (default: 64G); uploads are held on disk, not in "
+             "memory"},
     {.name = "max-connections", .value = "N", .help = "connections at once (default: 10000)"},
     {.name = "embedded",
      .help = "serve only who may enter the state folder, by the socket in it, and end when nobody "
@@ -184,6 +188,8 @@ static bool read_http(struct serve *s, const struct options *options, struct err
     if (!options_i64(options, "port", 0, 65535, PORT_DEFAULT, &port, err) ||
         !options_bytes(options, "max-body", 1024, INT64_C(1) << 40, s->http.max_body_bytes,
                        &s->http.max_body_bytes, err) ||
+        !options_bytes(options, "max-blob", 1024, INT64_C(1) << 50, s->http.max_blob_bytes,
+                       &s->http.max_blob_bytes, err) ||
         !options_i64(options, "max-connections", 1, 1000000, s->http.max_connections,
                      &s->http.max_connections, err))
         return false;

@@ -12,6 +12,8 @@
 
 /* The first allocation for a body whose length is not told. */
 #define CHUNKED_START (64 << 10)
+/* A body that is streamed must come on by so much in its time. */
+#define STREAM_STEP_BYTES (1 << 20)
 /* While bodies wait for memory, slower ones than this are cut off. */
 #define PRESSED_RATE_BYTES (1 << 20)
 
@@ -39,6 +41,11 @@ static void expect_bytes(struct request *req, int64_t bytes, bool body)
     conns_set_deadline(&req->server->conns, req->conn,
                        from_us + bytes * SECOND_US / o->body_min_rate_bytes,
                        body ? pressed_us : NEVER_US);
+}
+
+void exchange_expect(struct request *req, int64_t bytes)
+{
+    expect_bytes(req, bytes, false);
 }
 
 /* --- answering --- */
@@ -93,11 +100,12 @@ static enum MHD_Result send_reply(struct request *req)
         ok = MHD_add_response_header(response, "Connection", "close") == MHD_YES;
     ok = ok && MHD_queue_response(req->connection, (unsigned)r->status, response) == MHD_YES;
     MHD_destroy_response(response);
-    if (r->take) {
+    if (r->take && !r->whole) {
         expect_within(req, req->server->options.header_timeout_us);
         conns_set_waker(&req->server->conns, req->conn, req->waker);
     } else {
-        expect_bytes(req, (int64_t)reply_bytes(r), false);
+        /* Of what is streamed each portion has its own time. */
+        expect_bytes(req, r->take ? 0 : (int64_t)reply_bytes(r), false);
     }
     return ok ? MHD_YES : MHD_NO;
 }
@@ -153,8 +161,8 @@ static enum MHD_Result ask_engine(struct request *req)
 static enum MHD_Result run(struct request *req, route_finish *finish)
 {
     struct err err = {0};
-    bool ok = finish ? finish(req, &req->op, &req->reply, &err)
-                     : req->match.route->handle(req, &req->reply, &err);
+    route_handler *handle = req->whole ? req->whole : req->match.route->handle;
+    bool ok = finish ? finish(req, &req->op, &req->reply, &err) : handle(req, &req->reply, &err);
     if (ok && req->asked_again)
         return ask_engine(req);
     if (!ok)
@@ -197,6 +205,8 @@ static int64_t body_limit(const struct request *req)
     const struct route *route = req->match.route;
     if (route->body == BODY_NONE)
         return DRAIN_MAX_BYTES;
+    if (route->body == BODY_STREAMED)
+        limit = req->server->options.max_blob_bytes;
     return route->max_body_bytes > 0 && route->max_body_bytes < limit ? route->max_body_bytes
                                                                       : limit;
 }
@@ -210,9 +220,24 @@ static void refuse_large(struct request *req, int64_t limit)
     req->refused = true;
 }
 
+/* Who is to take the body as it comes? */
+static void start_stream(struct request *req)
+{
+    struct err err = {0};
+    exchange_expect(req, STREAM_STEP_BYTES);
+    if (req->match.route->handle(req, &req->reply, &err))
+        return;
+    request_fail(req, NULL, &err, 0);
+    req->refused = true;
+}
+
 static void start_body(struct request *req, int64_t length)
 {
     req->stage = STAGE_BODY;
+    if (!req->refused && req->match.route->body == BODY_STREAMED) {
+        start_stream(req);
+        return;
+    }
     expect_bytes(req, length < 0 ? body_limit(req) : length, true);
     if (req->refused || req->match.route->body == BODY_NONE || length == 0)
         return;
@@ -261,14 +286,46 @@ static bool grow_body(struct request *req, size_t more)
     return true;
 }
 
+/* A piece of a body that is streamed. */
+static enum MHD_Result on_piece(struct request *req, struct str piece)
+{
+    struct err err = {0};
+    req->body_len += piece.len;
+    if ((int64_t)req->body_len > body_limit(req)) {
+        refuse_large(req, body_limit(req));
+        return MHD_YES;
+    }
+    if (req->body_len - req->expected_from >= STREAM_STEP_BYTES) {
+        req->expected_from = req->body_len;
+        exchange_expect(req, STREAM_STEP_BYTES);
+    }
+    if (!req->take(req, piece, &err)) {
+        request_fail(req, NULL, &err, 0);
+        req->refused = true;
+    }
+    return MHD_YES;
+}
+
+/* How much is read in all of a body that is refused, so that the client gets to see why. */
+static size_t drain_limit(const struct request *req)
+{
+    size_t most = (size_t)req->server->options.max_body_bytes;
+    bool streamed = req->match.route && req->match.route->body == BODY_STREAMED;
+    return streamed ? (size_t)body_limit(req) + most : most;
+}
+
 static enum MHD_Result on_bytes(struct request *req, const char *bytes, size_t *len)
 {
     size_t count = *len;
+    if (req->take && !req->refused) {
+        *len = 0;
+        return on_piece(req, (struct str){bytes, count});
+    }
     if (req->refused || !req->body) {
         /* Read to its end, that the client gets to see the answer; but not for ever. */
         *len = 0;
         req->body_len += count;
-        return req->body_len <= (size_t)req->server->options.max_body_bytes ? MHD_YES : MHD_NO;
+        return req->body_len <= drain_limit(req) ? MHD_YES : MHD_NO;
     }
     if (req->waited) {
         req->waited = false;

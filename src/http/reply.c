@@ -77,9 +77,17 @@ void reply_stream(struct reply *r, reply_take *take, void (*end)(void *context),
     r->context = context;
 }
 
+void reply_stream_whole(struct reply *r, int64_t bytes, reply_take *take,
+                        void (*end)(void *context), void *context)
+{
+    reply_stream(r, take, end, context);
+    r->whole = true;
+    r->bytes = bytes;
+}
+
 size_t reply_bytes(const struct reply *r)
 {
-    size_t bytes = 0;
+    size_t bytes = r->whole && r->bytes > 0 ? (size_t)r->bytes : 0;
     for (size_t i = 0; i < r->part_count; i++)
         bytes += r->parts[i].len;
     return bytes;

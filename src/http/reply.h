@@ -45,6 +45,12 @@ typedef ssize_t reply_take(void *context, char *out, size_t max);
 struct waker;
 void reply_stream(struct reply *r, reply_take *take, void (*end)(void *context), void *context);
 
+/* The same for a body that has an end: whoever gets less than all of it notices. `bytes`: its
+ * length, -1 where that is not known. `take` may also give -2: it cannot go on, the connection is
+ * cut. */
+void reply_stream_whole(struct reply *r, int64_t bytes, reply_take *take,
+                        void (*end)(void *context), void *context);
+
 /* Wakes a stream that had nothing. A waker is counted: it outlives the request, so a wake that
  * comes late does nothing. Threads: any; does not block. */
 struct request;

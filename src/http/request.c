@@ -113,6 +113,14 @@ char *request_body(struct request *req, size_t *len)
     return req->body;
 }
 
+bool request_take_body(struct request *req, request_taker *take, route_handler *whole)
+{
+    assert(req->match.route->body == BODY_STREAMED);
+    req->take = take;
+    req->whole = whole;
+    return true;
+}
+
 void request_origin(const struct request *req, struct buf *out)
 {
     const char *host = request_header(req, "Host");

@@ -31,6 +31,11 @@ void request_param_at(struct request *req, size_t i, struct str *name, struct st
 const char *request_header(const struct request *req, const char *name);
 /* The whole body (BODY_TAKEN); writable, for parsers that work in place. */
 char *request_body(struct request *req, size_t *len);
+/* Takes a piece of the body. False: the upload has failed, and this is told. */
+typedef bool request_taker(struct request *req, struct str piece, struct err *err);
+/* For a handler of a BODY_STREAMED route, and the last thing it does: `take` gets the body as it
+ * comes, then `whole` is called as a handler is. Always true. */
+bool request_take_body(struct request *req, request_taker *take, route_handler *whole);
 /* "http://host" as the client called us, for absolute links, appended to out. */
 void request_origin(const struct request *req, struct buf *out);
 /* Monotonic and wall time when the request was read. */

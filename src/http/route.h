@@ -25,8 +25,10 @@ enum scope {
 };
 
 enum route_body {
-    BODY_NONE, /* whatever comes is read and dropped, up to 64 KiB */
-    BODY_TAKEN /* read whole before the handler is called */
+    BODY_NONE,    /* whatever comes is read and dropped, up to 64 KiB */
+    BODY_TAKEN,   /* read whole before the handler is called */
+    BODY_STREAMED /* the handler is called before it comes, and says who takes it as it does
+                     (request_take_body); held nowhere, so that the limit is max_blob_bytes */
 };
 
 typedef bool route_handler(struct request *req, struct reply *reply, struct err *err);

@@ -23,6 +23,7 @@ void server_options_init(struct server_options *options)
     *options = (struct server_options){
         .unix_dir_fd = -1,
         .max_body_bytes = 64 << 20,
+        .max_blob_bytes = INT64_C(64) << 30,
         .body_budget_bytes = 256 << 20,
         .max_connections = 10000,
         .idle_timeout_us = 75 * SECOND_US,

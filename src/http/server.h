@@ -38,6 +38,7 @@ struct server_options {
 
     int threads;                 /* 0: one a core */
     int64_t max_body_bytes;      /* 413 above */
+    int64_t max_blob_bytes;      /* the same of bodies that go to a file as they come */
     int64_t body_budget_bytes;   /* of all bodies at once */
     int64_t max_connections;     /* more wait to be accepted */
     int64_t idle_timeout_us;     /* a connection between two requests */
@@ -46,8 +47,8 @@ struct server_options {
     int64_t body_grace_us;       /* before that rate counts */
 };
 
-/* The defaults: 64 MiB a body, 256 MiB in all, 10,000 connections, 75 s idle, 20 s for headers,
- * 16 KiB/s after 20 s. unix_dir_fd -1, everything else zero. */
+/* The defaults: 64 MiB a body, 64 GiB one that goes to a file, 256 MiB in all, 10,000 connections,
+ * 75 s idle, 20 s for headers, 16 KiB/s after 20 s. unix_dir_fd -1, everything else zero. */
 void server_options_init(struct server_options *options);
 /* AUTH_NONE for a loopback address, AUTH_KEYS elsewhere. ERR_INVALID when it is no address. */
 MUST_CHECK bool server_auth_default(const char *address, enum auth_mode *out, struct err *err);

@@ -37,6 +37,8 @@ struct reply {
     size_t part_count;
     bool close, cut;
     reply_take *take; /* NULL: not a stream */
+    bool whole;       /* the stream has an end, */
+    int64_t bytes;    /* and this length; -1: not known */
     void (*end)(void *context);
     void *context;
 };
@@ -89,7 +91,10 @@ struct request {
     enum scope scope;
 
     char *body;
-    size_t body_len, body_cap;
+    size_t body_len, body_cap; /* body_len: what has come, also where it is not held */
+    request_taker *take;       /* of a body that is streamed */
+    route_handler *whole;
+    size_t expected_from; /* of such a body: its deadline counts from there */
     struct body_share share;
     bool waited; /* it slept until it had memory for what has come */
 
@@ -114,6 +119,8 @@ void request_release_claim(struct request *req);
 /* Everything that is decided by the headers; `unclear` is framing_fault's. False: refused, the
  * reply is made. */
 bool request_begin(struct request *req, const char *unclear);
+/* So many bytes are to come, or to be taken by the client: sets the deadline. */
+void exchange_expect(struct request *req, int64_t bytes);
 /* The surface makes the reply. */
 void request_fail(struct request *req, const struct op *op, const struct err *err, int status);
 

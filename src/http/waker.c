@@ -2,6 +2,9 @@
 
 #include <stdlib.h>
 
+/* What a stream is asked for at once. */
+enum { BLOCK_EVENTS = 32 << 10, BLOCK_WHOLE = 128 << 10 };
+
 /* A stream is sent by the connection's thread, which asks `take` for bytes. When there are none it
  * suspends the connection; whoever makes more wakes it. The states settle the race between the two:
  *
@@ -71,14 +74,16 @@ static ssize_t read_stream(void *request, uint64_t position, char *out, size_t m
     struct waker *w = req->waker;
     (void)position;
     atomic_store(&w->state, WAKER_RUNNING);
-    if (atomic_load(&req->server->stopping))
+    if (atomic_load(&req->server->stopping) && !req->reply.whole)
         return MHD_CONTENT_READER_END_OF_STREAM;
     ssize_t got = req->reply.take(req->reply.context, out, max);
     if (got < 0)
-        return MHD_CONTENT_READER_END_OF_STREAM;
+        return got == -1 ? MHD_CONTENT_READER_END_OF_STREAM : MHD_CONTENT_READER_END_WITH_ERROR;
+    if (got > 0 && req->reply.whole)
+        exchange_expect(req, got);
     if (got > 0)
         return got;
-    if (atomic_exchange(&w->ping, false) && max >= 3) {
+    if (!req->reply.whole && atomic_exchange(&w->ping, false) && max >= 3) {
         memcpy(out, ":\n\n", 3); /* a comment in an event stream */
         return 3;
     }
@@ -92,5 +97,8 @@ static ssize_t read_stream(void *request, uint64_t position, char *out, size_t m
 struct MHD_Response *waker_response(struct request *req)
 {
     waker_free(waker_new(req)); /* the request's own hold stays */
-    return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 32 << 10, read_stream, req, NULL);
+    bool known = req->reply.whole && req->reply.bytes >= 0;
+    return MHD_create_response_from_callback(known ? (uint64_t)req->reply.bytes : MHD_SIZE_UNKNOWN,
+                                             req->reply.whole ? BLOCK_WHOLE : BLOCK_EVENTS,
+                                             read_stream, req, NULL);
 }

@@ -358,11 +358,16 @@ static bool move_to_place(struct blob_writer *w, const struct blob_pin *pin, str
     return sync_place(b, place, err);
 }
 
-bool blob_finish(struct blob_writer *w, struct blob_pin **out, struct err *err)
+bool blob_finish(struct blob_writer *w, const struct blob_hash *want, struct blob_pin **out,
+                 struct err *err)
 {
     struct blob_hash hash;
+    char name[BLOB_NAME_SIZE];
     if (EVP_DigestFinal_ex(w->digest, hash.bytes, NULL) != 1)
         return err_set(err, ERR_INTERNAL, "end a blob: OpenSSL gives no SHA-256");
+    blob_name(&hash, name);
+    if (want && !blob_hash_same(&hash, want))
+        return err_set(err, ERR_INVALID, "these bytes are another blob: %s", name);
     (void)FAULT("blob.written");
     if (!sync_own(w->fd, "a blob", err))
         return false;
@@ -378,7 +383,7 @@ bool blob_finish(struct blob_writer *w, struct blob_pin **out, struct err *err)
 bool blob_put(struct blobs *b, struct str bytes, struct blob_pin **out, struct err *err)
 {
     OWNED(blob_writer) struct blob_writer *w = NULL;
-    return blob_begin(b, &w, err) && blob_write(w, bytes, err) && blob_finish(w, out, err);
+    return blob_begin(b, &w, err) && blob_write(w, bytes, err) && blob_finish(w, NULL, out, err);
 }
 
 /* --- reading --- */

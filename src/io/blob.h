@@ -73,8 +73,10 @@ struct blob_writer;
 MUST_CHECK bool blob_begin(struct blobs *b, struct blob_writer **out, struct err *err);
 MUST_CHECK bool blob_write(struct blob_writer *w, struct str piece, struct err *err);
 int64_t blob_written(const struct blob_writer *w);
-/* Syncs it into its place. The writer is to be freed in any case. */
-MUST_CHECK bool blob_finish(struct blob_writer *w, struct blob_pin **out, struct err *err);
+/* Syncs it into its place. The writer is to be freed in any case. `want`: what it must be, else
+ * ERR_INVALID and nothing is kept; NULL: whatever it is. */
+MUST_CHECK bool blob_finish(struct blob_writer *w, const struct blob_hash *want,
+                            struct blob_pin **out, struct err *err);
 /* Removes what was not finished. NULL is fine. */
 void blob_writer_free(struct blob_writer *w);
 DEFINE_OWNED(blob_writer)

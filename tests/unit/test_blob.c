@@ -134,7 +134,7 @@ static void a_blob_may_come_and_go_piece_by_piece(void **state)
         assert_true(blob_write(w, (struct str){piece, sizeof piece}, &t->err));
     }
     assert_int_equal(blob_written(w), PIECES * PIECE);
-    assert_true(blob_finish(w, &pin, &t->err));
+    assert_true(blob_finish(w, NULL, &pin, &t->err));
     OWNED(blob_reader) struct blob_reader *r = NULL;
     assert_true(blob_open(b, blob_pin_hash(pin), &r, &t->err));
     assert_int_equal(blob_reader_bytes(r), PIECES * PIECE);
@@ -310,8 +310,8 @@ static void a_put_that_fails_keeps_nothing_that_a_sweep_does_not_find(void **sta
     } faults[] = {
         {"file.write:1:full", ERR_NO_SPACE}, {"file.write:1:fail", ERR_IO},
         {"blob.sync:1:fail", ERR_IO},        {"blob.sync:1:full", ERR_NO_SPACE},
-        {"blob.sync:2:fail", ERR_IO},    {"blob.sync:3:fail", ERR_IO},
-        {"blob.sync:4:fail", ERR_IO},    {"blob.marked:1:full", ERR_NO_SPACE},
+        {"blob.sync:2:fail", ERR_IO},        {"blob.sync:3:fail", ERR_IO},
+        {"blob.sync:4:fail", ERR_IO},        {"blob.marked:1:full", ERR_NO_SPACE},
     };
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
         OWNED(blobs) struct blobs *b = open_blobs(t);

@@ -76,6 +76,16 @@ bool native_limit_put(struct request *req, struct reply *reply, struct err *err)
 bool native_limit_delete(struct request *req, struct reply *reply, struct err *err);
 /* native_workers.c */
 bool native_workers(struct request *req, struct reply *reply, struct err *err);
+/* native_blobs.c */
+bool native_blob_put(struct request *req, struct reply *reply, struct err *err);
+bool native_blob_get(struct request *req, struct reply *reply, struct err *err);
+bool native_blob_delete(struct request *req, struct reply *reply, struct err *err);
+/* native_fragments.c */
+bool native_datasets(struct request *req, struct reply *reply, struct err *err);
+bool native_fragments_put(struct request *req, struct reply *reply, struct err *err);
+bool native_fragments_load(struct request *req, struct reply *reply, struct err *err);
+bool native_fragments_list(struct request *req, struct reply *reply, struct err *err);
+bool native_fragments_delete(struct request *req, struct reply *reply, struct err *err);
 /* native_events.c */
 bool native_events(struct request *req, struct reply *reply, struct err *err);
 bool native_job_events(struct request *req, struct reply *reply, struct err *err);
