@@ -1,4 +1,4 @@
-"""The worker process of an app, over a queue in memory: what runs, how it ends, what is enqueued."""
+"""The worker process of an app, over a queue in memory: what runs, how, and how it ends."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_types_are_made_of_json_and_what_does_not_fit_is_final(shop: Shop) -> No
             x: int
             y: float = 0.5
         @app.task(retry=5)
-        def typed(at: datetime.datetime, color: Color, point: Point, more: "list[int] | None" = None):
+        def typed(at: datetime.datetime, color: Color, point: Point, more: list = None):
             return [at.year, color.name, point.x + point.y, more]
         """,
         ("typed", {"at": "2026-01-02T03:04:05Z", "color": "red", "point": {"x": 1}}),

@@ -73,15 +73,23 @@ static void what_is_told_is_one_line(void **state)
     (void)state;
     OWNED_BUF struct buf out;
     buf_init(&out, 4096);
+    static const char *const queues[] = {"a", "b\"", NULL};
     struct worker_go go = {.server = "unix:///a\nb", .job = "run", .worker = "h:1", .alive_s = 1};
+    struct worker_go tasks = {
+        .queues = queues, .concurrency = 7, .max_records = 9, .one_shot = true};
     worker_go_write(&go, &out);
+    worker_go_write(&tasks, &out);
     worker_stop_write(2.5, &out);
     buf_add_char(&out, '\0');
     assert_string_equal(
         out.data,
         "{\"go\":{\"server\":\"unix:///a\\nb\",\"key\":null,\"ca\":null,\"job\":\"run\","
         "\"token\":null,\"worker\":\"h:1\",\"timeout_s\":0,\"alive_s\":1,\"max_memory_bytes\":0,"
-        "\"max_records\":0,\"slots_hint\":0}}\n"
+        "\"max_records\":0,\"slots_hint\":0,\"concurrency\":0,\"queues\":null,\"one_shot\":false}}"
+        "\n"
+        "{\"go\":{\"server\":null,\"key\":null,\"ca\":null,\"job\":null,\"token\":null,"
+        "\"worker\":null,\"timeout_s\":0,\"alive_s\":0,\"max_memory_bytes\":0,\"max_records\":9,"
+        "\"slots_hint\":0,\"concurrency\":7,\"queues\":[\"a\",\"b\\\"\"],\"one_shot\":true}}\n"
         "{\"stop\":{\"grace_s\":2.5}}\n");
 }
 

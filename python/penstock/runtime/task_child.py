@@ -50,6 +50,10 @@ def _run(worker: Connection, app: App, told: Told) -> None:
         if inspect.isgenerator(result):
             _iterate(worker, run, result)
             result = None
+        else:
+            result = run.take_result(result)
+            for call in run.calls:
+                _tell(worker, call)
         message = b'{"done":%b}' % dumps(result)
     except Skip:
         say(worker, done=None)
@@ -70,10 +74,14 @@ def _iterate(worker: Connection, run: TaskRun, items: Any) -> None:
             except StopIteration as end:
                 no_result(run, end.value)
                 return
-            worker.send_bytes(b'{"call":%b}' % dumps(run.call_of(item).told()))
-            worker.recv_bytes()
+            _tell(worker, run.call_of(item).told())
     finally:
         items.close()
+
+
+def _tell(worker: Connection, call: Told) -> None:
+    worker.send_bytes(b'{"call":%b}' % dumps(call))
+    worker.recv_bytes()
 
 
 if __name__ == "__main__":

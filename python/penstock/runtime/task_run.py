@@ -54,6 +54,17 @@ class TaskRun:
         self.calls.append(told)
         return len(self.calls) >= CALLS_MAX
 
+    def take_result(self, result: Any) -> Any:
+        """The result; calls, of a function that may return some, are taken as if yielded."""
+        task = self.task
+        if result is None or (task.accept is None and not isinstance(result, TaskCall)):
+            return result
+        if task.accept is None:
+            raise TypeError(f"{task.name} returned a call; it must yield it, or defer it")
+        for item in result if isinstance(result, (list, tuple)) else [result]:
+            self.take(item)
+        return None
+
     def seal(self) -> None:
         """What is enqueued before the task has completed is known by a key ever after."""
         first = self._count - len(self.calls) + 1

@@ -137,7 +137,7 @@ class TaskRunner(Runner):
                     else:
                         result = await self._other(run, args, named)
                     if found.accept is not None or isinstance(result, TaskCall):
-                        result = await self._accepted(run, result)
+                        result = run.take_result(result)
                 except BaseException as error:
                     if thrown_away(error, hand):
                         raise
@@ -239,18 +239,6 @@ class TaskRunner(Runner):
                     await self._task_desk.flush(run)
         finally:
             await items.aclose()
-
-    async def _accepted(self, run: TaskRun, result: Any) -> Any:
-        """What a function returned that may return calls."""
-        task = run.task
-        if result is None:
-            return None
-        if task.accept is None:
-            raise TypeError(f"{task.name} returned a call; it must yield it, or defer it")
-        for item in result if isinstance(result, (list, tuple)) else [result]:
-            if run.take(item):
-                await self._task_desk.flush(run)
-        return None
 
     def _ended_badly(self, hand: Hand, run: TaskRun, error: BaseException) -> None:
         desk = self._task_desk
