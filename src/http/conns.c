@@ -2,8 +2,6 @@
 
 #include "http/server_own.h"
 
-#include <stdlib.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,18 +12,15 @@
 
 void conns_init(struct conns *all)
 {
-    *all = (struct conns){.next_look_us = NEVER_US, .wake_fd = -1, .gone_fd = -1};
+    *all = (struct conns){.next_look_us = NEVER_US, .wake_fd = -1};
     pthread_mutex_init(&all->lock, NULL);
     all->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    all->gone_fd = epoll_create1(EPOLL_CLOEXEC);
 }
 
 void conns_release(struct conns *all)
 {
     if (all->wake_fd >= 0)
         close(all->wake_fd);
-    if (all->gone_fd >= 0)
-        close(all->gone_fd);
     pthread_mutex_destroy(&all->lock);
 }
 
@@ -54,7 +49,7 @@ void conns_add(struct conns *all, struct conn *c)
     pthread_mutex_unlock(&all->lock);
 }
 
-int64_t conns_remove(struct conns *all, struct conn *c)
+int64_t conns_unlist(struct conns *all, struct conn *c)
 {
     pthread_mutex_lock(&all->lock);
     if (c->prev)
@@ -64,13 +59,18 @@ int64_t conns_remove(struct conns *all, struct conn *c)
     if (c->next)
         c->next->prev = c->prev;
     int64_t left = --all->count;
-    /* An event may be waiting there with a pointer to it. */
-    if (atomic_load(&c->watched))
-        epoll_ctl(all->gone_fd, EPOLL_CTL_DEL, c->fd, NULL);
     pthread_mutex_unlock(&all->lock);
-    waker_free(c->waker);
-    free(c);
     return left;
+}
+
+struct conn *conns_of(struct conns *all, const struct loop *l)
+{
+    pthread_mutex_lock(&all->lock);
+    struct conn *c = all->first;
+    while (c && c->loop != l)
+        c = c->next;
+    pthread_mutex_unlock(&all->lock);
+    return c;
 }
 
 void conns_set_deadline(struct conns *all, struct conn *c, int64_t deadline_us, int64_t pressed_us)
@@ -80,43 +80,6 @@ void conns_set_deadline(struct conns *all, struct conn *c, int64_t deadline_us, 
     int64_t first_us = deadline_us < pressed_us ? deadline_us : pressed_us;
     if (first_us < atomic_load(&all->next_look_us))
         conns_wake(all);
-}
-
-void conns_watch(struct conns *all, struct conn *c)
-{
-    struct epoll_event event = {.events = EPOLLRDHUP | EPOLLONESHOT, .data.ptr = c};
-    atomic_store(&c->waits, true);
-    /* Once is enough: whoever has closed its side does not open it again. */
-    if (!atomic_exchange(&c->watched, true) &&
-        epoll_ctl(all->gone_fd, EPOLL_CTL_ADD, c->fd, &event) < 0)
-        atomic_store(&c->watched, false);
-}
-
-void conns_unwatch(struct conns *all, struct conn *c)
-{
-    atomic_store(&c->waits, false);
-    bool first = !c->waited_before;
-    c->waited_before = true;
-    /* Many clients make a connection for each request: that they close it is no news. Who claims
-     * again stays watched. */
-    if (first && atomic_exchange(&c->watched, false))
-        epoll_ctl(all->gone_fd, EPOLL_CTL_DEL, c->fd, NULL);
-}
-
-bool conns_see_gone(struct conns *all)
-{
-    bool waits = false;
-    struct epoll_event events[256];
-    pthread_mutex_lock(&all->lock); /* none is removed while we look at it */
-    int count = epoll_wait(all->gone_fd, events, sizeof events / sizeof *events, 0);
-    for (int i = 0; i < count; i++) {
-        struct conn *c = events[i].data.ptr;
-        /* Who begins to wait now sees it by itself: this first, then `waits`, there the reverse. */
-        atomic_store(&c->gone, true);
-        waits = waits || atomic_load(&c->waits);
-    }
-    pthread_mutex_unlock(&all->lock);
-    return waits;
 }
 
 void conns_set_waker(struct conns *all, struct conn *c, struct waker *w)
@@ -149,7 +112,7 @@ int64_t conns_look(struct conns *all, int64_t now_us, bool pressed)
             atomic_store_explicit(&c->deadline_us, at_us, memory_order_relaxed);
         } else if (at_us <= now_us) {
             /* Its HTTP thread sees the end of the connection and closes it. The descriptor is
-             * ours until conns_remove, which waits for our lock. */
+             * its own until conns_unlist, which waits for our lock. */
             shutdown(c->fd, SHUT_RDWR);
             atomic_store_explicit(&c->deadline_us, NEVER_US, memory_order_relaxed);
             atomic_store_explicit(&c->pressed_us, NEVER_US, memory_order_relaxed);

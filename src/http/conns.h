@@ -10,22 +10,9 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+struct conn;
+struct loop;
 struct waker;
-
-/* One connection, on the list of those whose deadlines are watched. */
-struct conn {
-    struct conn *prev, *next; /* guarded by conns.lock */
-    int fd;
-    bool local;                  /* the Unix socket */
-    bool sent_away;              /* it may still be sending when it is closed */
-    _Atomic int64_t deadline_us; /* monotonic: it is cut off then */
-    _Atomic int64_t pressed_us;  /* the same while other bodies wait for memory */
-    atomic_bool gone;            /* the client has closed its side */
-    atomic_bool watched;         /* conns.gone_fd will tell when it does */
-    atomic_bool waits;           /* a claim of it is with the engine */
-    bool waited_before;          /* not its first; its HTTP thread's */
-    struct waker *waker;         /* of the stream it sends; guarded by conns.lock; counted */
-};
 
 struct conns {
     pthread_mutex_t lock;
@@ -33,31 +20,22 @@ struct conns {
     int64_t count;      /* also of those that are on their way into the list; guarded by lock */
     _Atomic int64_t next_look_us;
     int wake_fd; /* eventfd: a deadline came nearer, a connection has gone, stop */
-    int gone_fd; /* epoll: clients that close their side while they are not read from */
 };
 
 void conns_init(struct conns *all);
 void conns_release(struct conns *all);
-/* Counts a connection (1) before libmicrohttpd is given it, or one that it did not take (-1). Were
- * they counted when its threads come to them, too many would be let in meanwhile, and at a limit of
- * its own libmicrohttpd (0.9.75) locks itself up. The listener. */
+/* Counts a connection (1) before it is opened, or one that was not (-1). The listener. */
 void conns_admit(struct conns *all, int by);
-/* One that is counted; takes it over. */
+/* Puts one that is counted on the list. */
 void conns_add(struct conns *all, struct conn *c);
-/* Frees it. Returns how many are left. */
-int64_t conns_remove(struct conns *all, struct conn *c);
+/* Takes it off. Returns how many are left. */
+int64_t conns_unlist(struct conns *all, struct conn *c);
+/* One of the loop's, NULL: it has none. */
+struct conn *conns_of(struct conns *all, const struct loop *l);
 /* Makes the listener look. */
 void conns_wake(struct conns *all);
 /* Sets when a connection is cut off unless something else happens; pressed_us as in struct conn. */
 void conns_set_deadline(struct conns *all, struct conn *c, int64_t deadline_us, int64_t pressed_us);
-/* A claim is about to be asked: has it noticed when the client goes, for a suspended connection is
- * not read from. Best effort. Its HTTP thread. */
-void conns_watch(struct conns *all, struct conn *c);
-/* The claim was answered. */
-void conns_unwatch(struct conns *all, struct conn *c);
-/* Marks those that have gone. Whether the engine should know: one of them waits. The listener, when
- * gone_fd is readable. */
-bool conns_see_gone(struct conns *all);
 /* The stream that a connection sends, NULL: none any more. */
 void conns_set_waker(struct conns *all, struct conn *c, struct waker *w);
 /* Cuts off those whose time is over, wakes followers that have heard nothing for long. Returns when

@@ -2,29 +2,22 @@
 
 #include <stdlib.h>
 
-/* A stream is sent by the connection's thread, which asks `take` for bytes. When there are none it
- * suspends the connection; whoever makes more wakes it. The states settle the race between the two:
- *
- *   RUNNING ──wake──► WOKEN ──(asks again)──► RUNNING
- *      └──nothing there──► SUSPENDED ──wake──► WOKEN, and the connection is resumed
- *   any ──► CLOSED: the request has ended, wakes do nothing
- *
- * A connection is suspended before the state says so; a wake that came in between leaves WOKEN,
- * and then the connection's thread resumes it itself. */
-enum waker_state { WAKER_RUNNING, WAKER_WOKEN, WAKER_SUSPENDED, WAKER_CLOSED };
-
+/* A stream is sent by its connection's thread, which asks `take` for bytes until there are none;
+ * whoever makes more wakes the connection. A waker outlives the connection, and knows when it has
+ * gone. */
 struct waker {
     _Atomic int holds;
-    _Atomic int state;
     _Atomic bool ping; /* say something, so that a client that has gone is noticed */
-    struct MHD_Connection *connection;
+    pthread_mutex_t lock;
+    struct conn *conn; /* NULL: the request has ended; guarded by lock */
 };
 
 struct waker *waker_new(struct request *req)
 {
     if (!req->waker) {
         req->waker = xcalloc(1, sizeof *req->waker);
-        req->waker->connection = req->connection;
+        pthread_mutex_init(&req->waker->lock, NULL);
+        req->waker->conn = req->conn;
         req->waker->holds = 1;
     }
     waker_hold(req->waker);
@@ -38,20 +31,19 @@ void waker_hold(struct waker *w)
 
 void waker_free(struct waker *w)
 {
-    if (w && atomic_fetch_sub(&w->holds, 1) == 1)
-        free(w);
+    if (!w || atomic_fetch_sub(&w->holds, 1) > 1)
+        return;
+    pthread_mutex_destroy(&w->lock);
+    free(w);
 }
 
 void waker_wake(void *waker)
 {
     struct waker *w = waker;
-    int state = atomic_load(&w->state);
-    while (state == WAKER_RUNNING || state == WAKER_SUSPENDED)
-        if (atomic_compare_exchange_weak(&w->state, &state, WAKER_WOKEN)) {
-            if (state == WAKER_SUSPENDED)
-                MHD_resume_connection(w->connection);
-            return;
-        }
+    pthread_mutex_lock(&w->lock);
+    if (w->conn)
+        conn_wake(w->conn, WAKE_STREAM);
+    pthread_mutex_unlock(&w->lock);
 }
 
 void waker_ping(struct waker *w)
@@ -62,35 +54,20 @@ void waker_ping(struct waker *w)
 
 void waker_close(struct waker *w)
 {
-    atomic_store(&w->state, WAKER_CLOSED);
+    pthread_mutex_lock(&w->lock);
+    w->conn = NULL;
+    pthread_mutex_unlock(&w->lock);
 }
 
-static ssize_t read_stream(void *request, uint64_t position, char *out, size_t max)
+ssize_t waker_take(struct request *req, char *out, size_t max)
 {
-    struct request *req = request;
-    struct waker *w = req->waker;
-    (void)position;
-    atomic_store(&w->state, WAKER_RUNNING);
     if (atomic_load(&req->server->stopping))
-        return MHD_CONTENT_READER_END_OF_STREAM;
+        return -1;
     ssize_t got = req->reply.take(req->reply.context, out, max);
-    if (got < 0)
-        return MHD_CONTENT_READER_END_OF_STREAM;
-    if (got > 0)
+    if (got != 0)
         return got;
-    if (atomic_exchange(&w->ping, false) && max >= 3) {
-        memcpy(out, ":\n\n", 3); /* a comment in an event stream */
-        return 3;
-    }
-    MHD_suspend_connection(req->connection);
-    int running = WAKER_RUNNING;
-    if (!atomic_compare_exchange_strong(&w->state, &running, WAKER_SUSPENDED))
-        MHD_resume_connection(req->connection);
-    return 0;
-}
-
-struct MHD_Response *waker_response(struct request *req)
-{
-    waker_free(waker_new(req)); /* the request's own hold stays */
-    return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 32 << 10, read_stream, req, NULL);
+    if (!atomic_exchange(&req->waker->ping, false) || max < 3)
+        return 0;
+    memcpy(out, ":\n\n", 3); /* a comment in an event stream */
+    return 3;
 }
