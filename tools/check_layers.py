@@ -60,7 +60,7 @@ def file_breaches(name: str, layer: str, text: str) -> list[str]:
             say(match.start(), f'"{header}" stands above {layer}/')
         if header in {"sqlite3.h", "libpq-fe.h"} and layer != "store":
             say(match.start(), f"<{header}> belongs to store/")
-        if header == "microhttpd.h" and layer not in {"http"}:
+        if header == "openssl/ssl.h" and layer != "http":
             say(match.start(), f"<{header}> belongs to http/")
     if layer != "store":
         for match in SQL.finditer(text):

@@ -1,10 +1,13 @@
-/* spawn.c: see spawn.h. Between fork and exec only what is safe in a signal handler is called: the
- * other threads' locks are held for ever in the child. */
+/* spawn.c: see spawn.h. The child borrows our memory until it has become its program, as vfork has
+ * it: with a large process that is much cheaper than a copy of all its page tables, each page of
+ * which we would then take back by a fault. Until exec it calls only what is safe in a signal
+ * handler: other threads' locks may be held. */
 #include "base/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -55,7 +58,7 @@ static const char **child_environment(const char *const *added)
     return out;
 }
 
-enum { PLACES = 4 };
+enum { PLACES = 4, STACK_BYTES = 64 << 10 };
 
 /* Puts copies of the descriptors at 0, 1, 2 and, when the last is not 0, at 3. They may be there
  * already, in any order, so all are first copied out of the way. */
@@ -84,35 +87,32 @@ static void default_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* The child's side; on failure the error's number goes back through `report_fd`. */
-static _Noreturn void become(const struct spawn_plan *plan, const char *const *environment,
-                             const int fds[PLACES], pid_t parent, int report_fd)
-{
-    int number = 0;
-    if (setpgid(0, 0) || prctl(PR_SET_PDEATHSIG, SIGKILL))
-        number = errno;
-    else if (getppid() != parent)
-        _exit(127); /* died before the kernel knew what to do then */
-    if (!number && place_descriptors(fds)) {
-        default_signals();
-        execve(plan->argv[0], (char *const *)(uintptr_t)plan->argv,
-               (char *const *)(uintptr_t)environment);
-    }
-    if (!number)
-        number = errno;
-    ssize_t told = write(report_fd, &number, sizeof number);
-    _exit(told == (ssize_t)sizeof number ? 127 : 126);
-}
+/* What the child is told, and what it tells. */
+struct child_side {
+    const struct spawn_plan *plan;
+    const char *const *environment;
+    int fds[PLACES];
+    pid_t parent;
+    int failed; /* the number of the error for which it did not become its program; 0 */
+};
 
-/* Waits until exec has closed the pipe, or for the number of its error. */
-static int hear_back(int fd)
+/* The child's side; returns only when it failed. */
+static int become(void *side)
 {
-    int number = 0;
-    ssize_t n = 0;
-    do
-        n = read(fd, &number, sizeof number);
-    while (n < 0 && errno == EINTR);
-    return n == 0 ? 0 : n == (ssize_t)sizeof number ? number : EIO;
+    struct child_side *c = side;
+    if (setpgid(0, 0) || prctl(PR_SET_PDEATHSIG, SIGKILL)) {
+        c->failed = errno;
+        return 127;
+    }
+    if (getppid() != c->parent)
+        return 127; /* it died before the kernel knew what to do then */
+    if (place_descriptors(c->fds)) {
+        default_signals();
+        execve(c->plan->argv[0], (char *const *)(uintptr_t)c->plan->argv,
+               (char *const *)(uintptr_t)c->environment);
+    }
+    c->failed = errno;
+    return 127;
 }
 
 static bool spawn_error(struct err *err, int number, const char *program)
@@ -126,34 +126,30 @@ static bool spawn_error(struct err *err, int number, const char *program)
 bool spawn_start(const struct spawn_plan *plan, pid_t *pid, struct err *err)
 {
     OWNED_FD int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
-    int report[2];
-    if (nothing < 0 || pipe2(report, O_CLOEXEC))
+    if (nothing < 0)
         return spawn_error(err, errno, plan->argv[0]);
-    OWNED_FD int hear = report[0];
-    OWNED_FD int tell = report[1];
-    const int fds[PLACES] = {plan->stdin_fd < 0 ? nothing : plan->stdin_fd,
-                             plan->stdout_fd < 0 ? nothing : plan->stdout_fd,
-                             plan->stderr_fd < 0 ? nothing : plan->stderr_fd, plan->control_fd};
     OWNED_MEM const char **environment = child_environment(plan->environment);
+    OWNED_MEM char *stack = xcalloc(STACK_BYTES, 1);
+    struct child_side side = {.plan = plan,
+                              .environment = environment,
+                              .fds = {plan->stdin_fd < 0 ? nothing : plan->stdin_fd,
+                                      plan->stdout_fd < 0 ? nothing : plan->stdout_fd,
+                                      plan->stderr_fd < 0 ? nothing : plan->stderr_fd,
+                                      plan->control_fd},
+                              .parent = getpid()};
     /* No handler of ours may run in the child. */
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    pid_t parent = getpid();
-    pid_t child = fork();
-    if (child == 0)
-        become(plan, environment, fds, parent, tell);
-    int number = child < 0 ? errno : 0;
+    /* Goes on when the child has become its program, or has ended. */
+    pid_t child = clone(become, stack + STACK_BYTES, CLONE_VM | CLONE_VFORK | SIGCHLD, &side);
+    int number = child < 0 ? errno : side.failed;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (child < 0)
-        return spawn_error(err, number, plan->argv[0]);
-    close(TAKE_FD(tell));
-    number = hear_back(hear);
-    if (number) {
+    if (child >= 0 && number)
         while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
             ;
+    if (number)
         return spawn_error(err, number, plan->argv[0]);
-    }
     *pid = child;
     return true;
 }

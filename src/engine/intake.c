@@ -72,16 +72,26 @@ static bool is_worth_waking(const struct intake *in, const struct op *op)
            (op->kind == OP_CLAIM && op->claim.max_records >= CLAIM_WORTH_WAKING);
 }
 
-void intake_post(struct intake *in, struct op *op)
+static void refuse_list(struct op *ops)
 {
-    op->next = NULL;
+    while (ops) {
+        struct op *op = ops;
+        ops = op->next;
+        refuse(op);
+    }
+}
+
+void intake_post_all(struct intake *in, struct op *ops)
+{
+    bool wake = false;
     pthread_mutex_lock(&in->lock);
     bool taken = !in->stopped && !in->stopping;
-    bool wake = false;
     if (taken) {
-        *in->end = op;
-        in->end = &op->next;
-        wake = is_worth_waking(in, op);
+        *in->end = ops;
+        for (struct op *op = ops; op; op = op->next) {
+            wake = wake || is_worth_waking(in, op);
+            in->end = &op->next;
+        }
         if (wake)
             in->asleep = false;
     }
@@ -89,7 +99,13 @@ void intake_post(struct intake *in, struct op *op)
     if (wake)
         ring(in);
     if (!taken)
-        refuse(op);
+        refuse_list(ops);
+}
+
+void intake_post(struct intake *in, struct op *op)
+{
+    op->next = NULL;
+    intake_post_all(in, op);
 }
 
 /* All that is queued; NULL when there is nothing, then the thread counts as asleep. */
@@ -120,15 +136,6 @@ static void sleep_until(struct intake *in, int64_t until_us, int watch_fd)
         uint64_t count = 0;
         if (read(in->bell, &count, sizeof count) < 0 && errno != EAGAIN)
             LOG1(LOG_ERROR, "intake.bell", "errno", "%d", errno);
-    }
-}
-
-static void refuse_list(struct op *ops)
-{
-    while (ops) {
-        struct op *op = ops;
-        ops = op->next;
-        refuse(op);
     }
 }
 

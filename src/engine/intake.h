@@ -17,6 +17,8 @@ MUST_CHECK bool intake_start(struct intake *in, struct engine *engine,
                              void (*on_fatal)(const struct err *err), struct err *err);
 /* Any thread. The op is answered exactly once, also when the engine has stopped (ERR_BUSY). */
 void intake_post(struct intake *in, struct op *op);
+/* The same with all that are linked by `next`, in order. */
+void intake_post_all(struct intake *in, struct op *ops);
 /* Posts and waits for the answer; for the CLI and tests, never on the engine's own thread. True
  * when the op went well. */
 bool intake_call(struct intake *in, struct op *op);

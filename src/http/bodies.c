@@ -68,7 +68,7 @@ static void let_in(struct bodies *b)
             break;
         charge(b, req, share->wanted_bytes);
         share->wanted_bytes = 0;
-        MHD_resume_connection(req->connection);
+        conn_wake(req->conn, WAKE_ROOM);
     }
     atomic_store(&b->pressed, waits);
 }
@@ -81,8 +81,6 @@ bool bodies_take(struct bodies *b, struct request *req, int64_t bytes)
     if (granted) {
         charge(b, req, bytes);
     } else {
-        /* Under the lock, so that nobody resumes it before it is suspended. */
-        MHD_suspend_connection(req->connection);
         req->share.wanted_bytes = bytes;
         atomic_store(&b->pressed, true);
     }

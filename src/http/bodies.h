@@ -28,8 +28,8 @@ struct body_share {
 
 void bodies_init(struct bodies *b, int64_t limit_bytes);
 void bodies_release(struct bodies *b);
-/* Takes so many bytes more; false when it must wait: then the connection is suspended, and is
- * resumed when it has them. */
+/* Takes so many bytes more; false when it must wait: its connection is woken (WAKE_ROOM) when it
+ * has them. */
 bool bodies_take(struct bodies *b, struct request *req, int64_t bytes);
 /* The body is read to its end; what it holds stays. */
 void bodies_read(struct bodies *b, struct request *req);

@@ -2,8 +2,6 @@
 
 #include "http/server_own.h"
 
-#include <stdlib.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,21 +12,22 @@
 
 void conns_init(struct conns *all)
 {
+<<<<<<< HEAD
     *all = (struct conns){.next_look_us = NEVER_US,
                           .wake_fd = -1,
                           .gone_fd = -1,
                           .empty_since_us = clock_now().mono_us};
+=======
+    *all = (struct conns){.next_look_us = NEVER_US, .wake_fd = -1};
+>>>>>>> origin/main
     pthread_mutex_init(&all->lock, NULL);
     all->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    all->gone_fd = epoll_create1(EPOLL_CLOEXEC);
 }
 
 void conns_release(struct conns *all)
 {
     if (all->wake_fd >= 0)
         close(all->wake_fd);
-    if (all->gone_fd >= 0)
-        close(all->gone_fd);
     pthread_mutex_destroy(&all->lock);
 }
 
@@ -79,7 +78,7 @@ void conns_add(struct conns *all, struct conn *c)
     pthread_mutex_unlock(&all->lock);
 }
 
-int64_t conns_remove(struct conns *all, struct conn *c)
+int64_t conns_unlist(struct conns *all, struct conn *c)
 {
     pthread_mutex_lock(&all->lock);
     if (c->prev)
@@ -88,14 +87,26 @@ int64_t conns_remove(struct conns *all, struct conn *c)
         all->first = c->next;
     if (c->next)
         c->next->prev = c->prev;
+<<<<<<< HEAD
     int64_t left = count_add(all, -1);
     /* An event may be waiting there with a pointer to it. */
     if (atomic_load(&c->watched))
         epoll_ctl(all->gone_fd, EPOLL_CTL_DEL, c->fd, NULL);
+=======
+    int64_t left = --all->count;
+>>>>>>> origin/main
     pthread_mutex_unlock(&all->lock);
-    waker_free(c->waker);
-    free(c);
     return left;
+}
+
+struct conn *conns_of(struct conns *all, const struct loop *l)
+{
+    pthread_mutex_lock(&all->lock);
+    struct conn *c = all->first;
+    while (c && c->loop != l)
+        c = c->next;
+    pthread_mutex_unlock(&all->lock);
+    return c;
 }
 
 void conns_set_deadline(struct conns *all, struct conn *c, int64_t deadline_us, int64_t pressed_us)
@@ -107,6 +118,7 @@ void conns_set_deadline(struct conns *all, struct conn *c, int64_t deadline_us, 
         conns_wake(all);
 }
 
+<<<<<<< HEAD
 static void set_tells(struct conns *all, struct conn *c, atomic_bool *tells)
 {
     pthread_mutex_lock(&all->lock);
@@ -160,6 +172,8 @@ bool conns_see_gone(struct conns *all)
     return waits;
 }
 
+=======
+>>>>>>> origin/main
 void conns_set_waker(struct conns *all, struct conn *c, struct waker *w)
 {
     if (w)
@@ -190,7 +204,7 @@ int64_t conns_look(struct conns *all, int64_t now_us, bool pressed)
             atomic_store_explicit(&c->deadline_us, at_us, memory_order_relaxed);
         } else if (at_us <= now_us) {
             /* Its HTTP thread sees the end of the connection and closes it. The descriptor is
-             * ours until conns_remove, which waits for our lock. */
+             * its own until conns_unlist, which waits for our lock. */
             shutdown(c->fd, SHUT_RDWR);
             atomic_store_explicit(&c->deadline_us, NEVER_US, memory_order_relaxed);
             atomic_store_explicit(&c->pressed_us, NEVER_US, memory_order_relaxed);

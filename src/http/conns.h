@@ -10,8 +10,11 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+struct conn;
+struct loop;
 struct waker;
 
+<<<<<<< HEAD
 /* One connection, on the list of those whose deadlines are watched. */
 struct conn {
     struct conn *prev, *next; /* guarded by conns.lock */
@@ -29,6 +32,8 @@ struct conn {
     struct waker *waker;         /* of the stream it sends; guarded by conns.lock; counted */
 };
 
+=======
+>>>>>>> origin/main
 struct conns {
     pthread_mutex_t lock;
     struct conn *first;     /* guarded by lock */
@@ -36,17 +41,15 @@ struct conns {
     int64_t empty_since_us; /* monotonic, while count is 0; guarded by lock */
     _Atomic int64_t next_look_us;
     int wake_fd; /* eventfd: a deadline came nearer, a connection has gone, stop */
-    int gone_fd; /* epoll: clients that close their side while they are not read from */
 };
 
 void conns_init(struct conns *all);
 void conns_release(struct conns *all);
-/* Counts a connection (1) before libmicrohttpd is given it, or one that it did not take (-1). Were
- * they counted when its threads come to them, too many would be let in meanwhile, and at a limit of
- * its own libmicrohttpd (0.9.75) locks itself up. The listener. */
+/* Counts a connection (1) before it is opened, or one that was not (-1). The listener. */
 void conns_admit(struct conns *all, int by);
-/* One that is counted; takes it over. */
+/* Puts one that is counted on the list. */
 void conns_add(struct conns *all, struct conn *c);
+<<<<<<< HEAD
 /* Frees it. Returns how many are left. */
 int64_t conns_remove(struct conns *all, struct conn *c);
 /* Sets `stopping` if there has been no connection for `idle_us`: in one step with the look, so that
@@ -54,10 +57,17 @@ int64_t conns_remove(struct conns *all, struct conn *c);
  * (monotonic) is when that can be. Any thread. */
 bool conns_stop_if_idle(struct conns *all, int64_t now_us, int64_t idle_us, atomic_bool *stopping,
                         int64_t *again_us);
+=======
+/* Takes it off. Returns how many are left. */
+int64_t conns_unlist(struct conns *all, struct conn *c);
+/* One of the loop's, NULL: it has none. */
+struct conn *conns_of(struct conns *all, const struct loop *l);
+>>>>>>> origin/main
 /* Makes the listener look. */
 void conns_wake(struct conns *all);
 /* Sets when a connection is cut off unless something else happens; pressed_us as in struct conn. */
 void conns_set_deadline(struct conns *all, struct conn *c, int64_t deadline_us, int64_t pressed_us);
+<<<<<<< HEAD
 /* Something that may wait is about to be asked: has it noticed when the client goes, for a
  * suspended connection is not read from. `tells` is set then, too, unless NULL. Best effort. Its
  * HTTP thread.
@@ -68,6 +78,8 @@ void conns_unwatch(struct conns *all, struct conn *c);
 /* Marks those that have gone. Whether the engine should know: one of them waits. The listener, when
  * gone_fd is readable. */
 bool conns_see_gone(struct conns *all);
+=======
+>>>>>>> origin/main
 /* The stream that a connection sends, NULL: none any more. */
 void conns_set_waker(struct conns *all, struct conn *c, struct waker *w);
 /* Cuts off those whose time is over, wakes followers that have heard nothing for long. Returns when

@@ -1,14 +1,11 @@
-/* exchange.c: one request's way from its first line to the end of its answer, as libmicrohttpd
- * calls us. See enum stage. */
-#include "http/framing.h"
+/* exchange.c: one request's way from its head to the end of its answer, as its connection calls us.
+ * See conn.h. */
+#include "http/problems.h"
 #include "http/server_own.h"
 
 #include "base/log.h"
-#include "base/parse.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 
 /* The first allocation for a body whose length is not told. */
 #define CHUNKED_START (64 << 10)
@@ -16,6 +13,8 @@
 #define STREAM_STEP_BYTES (1 << 20)
 /* While bodies wait for memory, slower ones than this are cut off. */
 #define PRESSED_RATE_BYTES (1 << 20)
+/* What took some time to read and check is asked at once, not with the others that are ready. */
+#define ASKED_AT_ONCE_BYTES (32 << 10)
 
 #define SECOND_US INT64_C(1000000)
 
@@ -50,33 +49,23 @@ void exchange_expect(struct request *req, int64_t bytes)
 
 /* --- answering --- */
 
-/* Whether the client has closed its side: then nobody reads the answer. */
-static bool client_has_gone(const struct request *req)
+static void add_field(struct buf *out, const char *name, const char *value)
 {
-    char byte = 0;
-    ssize_t got = recv(req->conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+    buf_add_text(out, name);
+    buf_add(out, ": ", 2);
+    buf_add_text(out, value);
+    buf_add(out, "\r\n", 2);
 }
 
-static struct MHD_Response *response_of(struct request *req)
+static void add_connection(const struct request *req, struct buf *out)
 {
-    struct reply *r = &req->reply;
-    if (r->take)
-        return waker_response(req);
-    /* The parts live in the request, which outlives the response. */
-    if (r->part_count <= 1) {
-        struct str body = r->part_count == 1 ? r->parts[0] : (struct str){0};
-        return MHD_create_response_from_buffer(body.len, (void *)(uintptr_t)body.ptr,
-                                               MHD_RESPMEM_PERSISTENT);
-    }
-    struct MHD_IoVec parts[REPLY_PARTS_MAX];
-    unsigned count = 0;
-    for (size_t i = 0; i < r->part_count; i++)
-        if (r->parts[i].len > 0)
-            parts[count++] = (struct MHD_IoVec){r->parts[i].ptr, r->parts[i].len};
-    return MHD_create_response_from_iovec(parts, count, NULL, NULL);
+    if (req->conn->closes)
+        buf_add_str(out, STR("Connection: close\r\n"));
+    else if (!req->head.http_1_1)
+        buf_add_str(out, STR("Connection: Keep-Alive\r\n"));
 }
 
+<<<<<<< HEAD
 /* Whether the op's answer gives somebody work. */
 static bool hands_out(const struct op *op)
 {
@@ -101,21 +90,77 @@ static enum MHD_Result send_reply(struct request *req)
     ok = ok && MHD_queue_response(req->connection, (unsigned)r->status, response) == MHD_YES;
     MHD_destroy_response(response);
     if (r->take && !r->whole) {
+=======
+/* How long the body is, or how its end is told. */
+static void add_length(const struct request *req, struct buf *out)
+{
+    const struct reply *r = &req->reply;
+    if (r->take && req->head.http_1_1)
+        buf_add_str(out, STR("Transfer-Encoding: chunked\r\n"));
+    if (r->take || r->status == 204)
+        return;
+    buf_add_str(out, STR("Content-Length: "));
+    buf_add_i64(out, (int64_t)reply_bytes(r));
+    buf_add(out, "\r\n", 2);
+}
+
+static void write_head(struct request *req)
+{
+    const struct reply *r = &req->reply;
+    struct buf *out = &req->answer_head;
+    out->len = 0;
+    buf_add_str(out, STR("HTTP/1.1 "));
+    buf_add_i64(out, r->status);
+    buf_add_char(out, ' ');
+    buf_add_text(out, http_status_phrase(r->status));
+    buf_add_str(out, STR("\r\nDate: "));
+    buf_add_text(out, loop_date(req->conn->loop, req->at.wall_us));
+    buf_add(out, "\r\n", 2);
+    if (r->status != 204)
+        add_field(out, "Content-Type", r->content_type);
+    for (size_t i = 0; i < r->header_count; i++)
+        add_field(out, r->headers[i].name, r->headers[i].value);
+    add_connection(req, out);
+    add_length(req, out);
+    buf_add(out, "\r\n", 2);
+}
+
+static bool send_reply(struct request *req)
+{
+    struct reply *r = &req->reply;
+    struct conn *c = req->conn;
+    const struct request_head *h = &req->head;
+    /* Nobody would take the claim: the end of the request gives it back. */
+    if (r->cut || (req->op_used && req->op.kind == OP_CLAIM && atomic_load(&c->gone)))
+        return false;
+    c->closes = r->close || h->closes || (!h->http_1_1 && (!h->keeps || r->take)) ||
+                atomic_load(&req->server->stopping);
+    write_head(req);
+    if (req->answer_head.full)
+        return false;
+    bool has_body = !r->take && r->status != 204 && strcmp(req->method, "HEAD") != 0;
+    conn_answer(c, buf_str(&req->answer_head), r->parts, has_body ? r->part_count : 0);
+    c->stage = CONN_SENDING;
+    if (r->take && strcmp(req->method, "HEAD") != 0) {
+        c->stage = CONN_STREAMING;
+>>>>>>> origin/main
         expect_within(req, req->server->options.header_timeout_us);
-        conns_set_waker(&req->server->conns, req->conn, req->waker);
+        waker_free(waker_new(req)); /* the request's own hold stays */
+        conns_set_waker(&req->server->conns, c, req->waker);
     } else {
         /* Of what is streamed each portion has its own time. */
         expect_bytes(req, r->take ? 0 : (int64_t)reply_bytes(r), false);
     }
-    return ok ? MHD_YES : MHD_NO;
+    return true;
 }
 
 static void engine_has_answered(struct op *op)
 {
     struct request *req = op->context;
-    MHD_resume_connection(req->connection);
+    conn_wake(req->conn, WAKE_ANSWER);
 }
 
+<<<<<<< HEAD
 /* Where an op about tasks that waits wants to be told that nobody waits for it; NULL: it does not
  * wait. */
 static atomic_bool *given_up_of(struct op *op)
@@ -144,21 +189,41 @@ static void watch_client(struct request *req)
 }
 
 static enum MHD_Result ask_engine(struct request *req)
+=======
+static bool ask_engine(struct request *req)
+>>>>>>> origin/main
 {
+    struct loop *l = req->conn->loop;
     req->asked_again = false;
-    req->stage = STAGE_ASKED;
+    req->conn->stage = CONN_ASKED;
     req->op.done = engine_has_answered;
     req->op.context = req;
     expect_nothing(req);
+<<<<<<< HEAD
     watch_client(req);
     /* First to sleep, then the question: the answer may come before intake_post returns. */
     MHD_suspend_connection(req->connection);
     intake_post(req->server->options.intake, &req->op);
     return MHD_YES;
+=======
+    if (req->op.kind == OP_CLAIM)
+        req->op.claim.given_up = &req->conn->gone;
+    loop_ask(l, &req->op);
+    if (req->body_len > ASKED_AT_ONCE_BYTES)
+        loop_ask_now(l);
+    return true;
+}
+
+void exchange_left(struct request *req)
+{
+    /* A claim that waits is to be given up. */
+    if (req->op.kind == OP_CLAIM)
+        intake_wake(req->server->options.intake);
+>>>>>>> origin/main
 }
 
 /* Runs the handler, or the finish of what was asked. */
-static enum MHD_Result run(struct request *req, route_finish *finish)
+static bool run(struct request *req, route_finish *finish)
 {
     struct err err = {0};
     route_handler *handle = req->whole ? req->whole : req->match.route->handle;
@@ -170,11 +235,14 @@ static enum MHD_Result run(struct request *req, route_finish *finish)
     return send_reply(req);
 }
 
-static enum MHD_Result on_answer(struct request *req)
+bool exchange_answered(struct request *req)
 {
     struct op *op = &req->op;
+<<<<<<< HEAD
     if (req->watched)
         conns_unwatch(&req->server->conns, req->conn);
+=======
+>>>>>>> origin/main
     if (op->kind == OP_KEYS && op->err.code == ERR_NONE)
         auth_set_keys(req->server->auth, op->keys.keys, op->keys.count);
     if (op->err.code != ERR_NONE && !req->sees_failures) {
@@ -185,19 +253,6 @@ static enum MHD_Result on_answer(struct request *req)
 }
 
 /* --- reading --- */
-
-/* The length of the body: -1 when it is not told. */
-static int64_t told_length(const struct request *req)
-{
-    struct err err = {0};
-    int64_t length = 0;
-    if (request_header(req, "Transfer-Encoding"))
-        return -1;
-    const char *text = request_header(req, "Content-Length");
-    if (text && !parse_i64(str_of(text), 0, INT64_MAX / 4, &length, &err))
-        return INT64_MAX / 4;
-    return length;
-}
 
 static int64_t body_limit(const struct request *req)
 {
@@ -220,6 +275,7 @@ static void refuse_large(struct request *req, int64_t limit)
     req->refused = true;
 }
 
+<<<<<<< HEAD
 /* Who is to take the body as it comes? */
 static void start_stream(struct request *req)
 {
@@ -239,6 +295,23 @@ static void start_body(struct request *req, int64_t length)
         return;
     }
     expect_bytes(req, length < 0 ? body_limit(req) : length, true);
+=======
+/* Ends the connection with the refusal that was made; the client may still be sending. */
+static bool send_away(struct request *req)
+{
+    req->conn->sent_away = true;
+    reply_close(&req->reply);
+    return send_reply(req);
+}
+
+static void start_body(struct request *req)
+{
+    int64_t length = req->head.length;
+    req->conn->stage = CONN_BODY;
+    req->left_bytes = length;
+    if (length != 0)
+        expect_bytes(req, length < 0 ? body_limit(req) : length, true);
+>>>>>>> origin/main
     if (req->refused || req->match.route->body == BODY_NONE || length == 0)
         return;
     int64_t limit = body_limit(req), start = limit < CHUNKED_START ? limit : CHUNKED_START;
@@ -252,19 +325,18 @@ static void start_body(struct request *req, int64_t length)
     }
 }
 
-static enum MHD_Result on_headers(struct request *req)
+bool exchange_begin(struct conn *c, const char *text, size_t len)
 {
-    const char *unclear = framing_fault(req->connection);
-    int64_t length = unclear ? -1 : told_length(req);
-    if (request_begin(req, unclear) && length > body_limit(req))
+    struct request *req = request_new(c, text, len);
+    const struct request_head *h = &req->head;
+    int64_t length = h->length;
+    atomic_fetch_add(&req->server->active, 1);
+    if (request_begin(req) && length > body_limit(req))
         refuse_large(req, body_limit(req));
-    if (req->refused && (length < 0 || length > DRAIN_MAX_BYTES)) {
-        req->conn->sent_away = true;
-        reply_close(&req->reply);
-        return send_reply(req);
-    }
-    start_body(req, length);
-    return MHD_YES;
+    if (req->refused && (h->unclear || length < 0 || length > DRAIN_MAX_BYTES))
+        return send_away(req);
+    start_body(req);
+    return true;
 }
 
 /* Only a body of unknown length grows. */
@@ -286,6 +358,7 @@ static bool grow_body(struct request *req, size_t more)
     return true;
 }
 
+<<<<<<< HEAD
 /* A piece of a body that is streamed. */
 static enum MHD_Result on_piece(struct request *req, struct str piece)
 {
@@ -339,11 +412,48 @@ static enum MHD_Result on_bytes(struct request *req, const char *bytes, size_t *
     if (req->body_len + count > req->body_cap && !grow_body(req, count))
         return req->refused ? MHD_YES : MHD_NO;
     memcpy(req->body + req->body_len, bytes, count);
+=======
+bool exchange_came(struct request *req, size_t count)
+{
+>>>>>>> origin/main
     req->body_len += count;
-    return MHD_YES;
+    if (!bodies_take(&req->server->bodies, req, (int64_t)count)) {
+        req->conn->stage = CONN_ROOM;
+        expect_nothing(req);
+    }
+    return true;
 }
 
-static enum MHD_Result on_whole(struct request *req)
+bool exchange_bytes(struct request *req, const char *bytes, size_t count)
+{
+    if (req->refused || !req->body) {
+        /* Read to its end, that the client gets to see the answer; but not for ever. */
+        req->body_len += count;
+        return req->body_len <= (size_t)req->server->options.max_body_bytes;
+    }
+    if (req->body_len + count > req->body_cap && !grow_body(req, count))
+        return req->refused;
+    memcpy(req->body + req->body_len, bytes, count);
+    return exchange_came(req, count);
+}
+
+void exchange_has_room(struct request *req)
+{
+    req->conn->stage = CONN_BODY;
+    expect_bytes(req, (int64_t)(req->body_cap - req->body_len), true);
+}
+
+bool exchange_broken(struct request *req, const char *why)
+{
+    if (!req->refused) {
+        struct err err = {0};
+        err_set(&err, ERR_INVALID, "%s", why);
+        request_fail(req, NULL, &err, 0);
+    }
+    return send_away(req);
+}
+
+bool exchange_whole(struct request *req)
 {
     bodies_read(&req->server->bodies, req);
     if (req->refused)
@@ -355,47 +465,12 @@ static enum MHD_Result on_whole(struct request *req)
     return run(req, NULL);
 }
 
-/* --- libmicrohttpd's callbacks --- */
-
-void *exchange_begin(void *server, const char *uri, struct MHD_Connection *connection)
-{
-    struct server *s = server;
-    struct request *req = request_new(s, uri);
-    req->connection = connection;
-    req->conn =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
-    pthread_mutex_lock(&s->active_lock);
-    s->active++;
-    pthread_mutex_unlock(&s->active_lock);
-    expect_within(req, s->options.header_timeout_us);
-    return req;
-}
-
-enum MHD_Result exchange_step(void *server, struct MHD_Connection *connection, const char *url,
-                              const char *method, const char *version, const char *bytes,
-                              size_t *len, void **context)
-{
-    struct request *req = *context;
-    (void)server, (void)connection, (void)url;
-    req->method = method;
-    req->http_1_1 = strcmp(version, MHD_HTTP_VERSION_1_1) == 0;
-    switch (req->stage) {
-    case STAGE_HEADERS:
-        return on_headers(req);
-    case STAGE_BODY:
-        return *len > 0 ? on_bytes(req, bytes, len) : on_whole(req);
-    case STAGE_ASKED:
-        return on_answer(req);
-    case STAGE_ANSWERED:
-        break;
-    }
-    return MHD_NO;
-}
+/* --- the end --- */
 
 static void log_request(const struct request *req, bool sent)
 {
     struct log_line *line = log_begin(LOG_DEBUG, "http.request");
-    log_value(line, "method", "%s", req->method ? req->method : "-");
+    log_value(line, "method", "%s", req->method);
     log_value(line, "path", "%.*s", (int)req->path.len, req->path.ptr);
     log_value(line, "status", "%d", sent ? req->reply.status : 0);
     log_value(line, "bytes", "%zu", reply_bytes(&req->reply));
@@ -403,26 +478,24 @@ static void log_request(const struct request *req, bool sent)
     log_end(line);
 }
 
-void exchange_end(void *server, struct MHD_Connection *connection, void **context,
-                  enum MHD_RequestTerminationCode code)
+void exchange_end(struct request *req, bool sent)
 {
-    struct server *s = server;
-    struct request *req = *context;
-    (void)connection;
-    if (!req)
-        return;
-    *context = NULL;
-    bool sent = code == MHD_REQUEST_TERMINATED_COMPLETED_OK;
+    struct conn *c = req->conn;
+    struct server *s = req->server;
     if (!sent)
         request_release_claim(req);
     if (s->options.access_log)
         log_request(req, sent);
     if (req->waker)
-        conns_set_waker(&s->conns, req->conn, NULL);
+        conns_set_waker(&s->conns, c, NULL);
     expect_within(req, s->options.idle_timeout_us);
     request_free(req);
+    c->req = NULL;
+    c->stage = CONN_HEAD;
+    free(TAKE(c->out.own));
+    if (atomic_fetch_sub(&s->active, 1) > 1 || !atomic_load(&s->stopping))
+        return;
     pthread_mutex_lock(&s->active_lock);
-    if (--s->active == 0 && atomic_load(&s->stopping))
-        pthread_cond_signal(&s->none_active);
+    pthread_cond_signal(&s->none_active);
     pthread_mutex_unlock(&s->active_lock);
 }

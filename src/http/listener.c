@@ -137,21 +137,26 @@ bool listener_open_unix(struct server *s, struct err *err)
     return true;
 }
 
+/* The thread with the fewest connections. */
+static struct loop *least_busy(struct server *s)
+{
+    struct loop *best = &s->loops[0];
+    for (size_t i = 1; i < s->loop_count; i++)
+        if (atomic_load(&s->loops[i].count) < atomic_load(&best->count))
+            best = &s->loops[i];
+    return best;
+}
+
 /* Accepts what waits at one listener. False when descriptors are used up. */
-static bool accept_all(struct server *s, int listener, struct MHD_Daemon *daemon, int64_t room)
+static bool accept_all(struct server *s, int listener, bool local, int64_t room)
 {
     for (; room > 0; room--) {
-        struct sockaddr_storage peer;
-        socklen_t len = sizeof peer;
-        int fd = accept4(listener, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0)
             return errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM;
-        /* It closes the socket itself when it fails. */
         conns_admit(&s->conns, 1);
-        if (MHD_add_connection(daemon, fd, (struct sockaddr *)&peer, len) == MHD_YES)
-            continue;
-        conns_admit(&s->conns, -1);
-        LOG1(LOG_WARN, "http.connection_refused", "error", "%s", strerror(errno));
+        if (!conn_open(s, least_busy(s), fd, local))
+            LOG1(LOG_WARN, "http.connection_refused", "error", "%s", strerror(errno));
     }
     return true;
 }
@@ -185,8 +190,8 @@ static int wait_ms(int64_t next_us, bool resting)
 static bool accept_where(struct server *s, const struct pollfd *tcp, const struct pollfd *local,
                          int64_t room)
 {
-    return (!tcp->revents || accept_all(s, s->tcp_fd, s->tcp, room)) &&
-           (!local->revents || accept_all(s, s->unix_fd, s->local, room));
+    return (!tcp->revents || accept_all(s, s->tcp_fd, false, room)) &&
+           (!local->revents || accept_all(s, s->unix_fd, true, room));
 }
 
 void *listener_run(void *server)
@@ -200,18 +205,15 @@ void *listener_run(void *server)
             next_us = conns_look(&s->conns, now_us, atomic_load(&s->bodies.pressed));
         /* A negative descriptor is not looked at. */
         bool open = room > 0 && !resting;
-        struct pollfd fds[4 + LINGERS_MAX] = {{.fd = s->conns.wake_fd, .events = POLLIN},
+        struct pollfd fds[3 + LINGERS_MAX] = {{.fd = s->conns.wake_fd, .events = POLLIN},
                                               {.fd = open ? s->tcp_fd : -1, .events = POLLIN},
-                                              {.fd = open ? s->unix_fd : -1, .events = POLLIN},
-                                              {.fd = s->conns.gone_fd, .events = POLLIN}};
+                                              {.fd = open ? s->unix_fd : -1, .events = POLLIN}};
         int64_t until_us = next_us;
-        size_t lingers = lingers_fill(&s->lingers, fds + 4, &until_us);
-        if (poll(fds, 4 + lingers, wait_ms(until_us, resting)) < 0)
+        size_t lingers = lingers_fill(&s->lingers, fds + 3, &until_us);
+        if (poll(fds, 3 + lingers, wait_ms(until_us, resting)) < 0)
             continue;
         if (lingers > 0)
             lingers_look(&s->lingers, clock_now().mono_us);
-        if (fds[3].revents && conns_see_gone(&s->conns))
-            intake_wake(s->options.intake);
         if (fds[0].revents) {
             drain_wakes(s->conns.wake_fd);
             next_us = 0;

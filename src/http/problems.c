@@ -37,6 +37,10 @@ static const struct {
     int status;
     const char *phrase;
 } phrases[] = {
+    {200, "OK"},
+    {201, "Created"},
+    {204, "No Content"},
+    {307, "Temporary Redirect"},
     {400, "Bad Request"},
     {401, "Unauthorized"},
     {403, "Forbidden"},
@@ -47,7 +51,9 @@ static const struct {
     {413, "Content Too Large"},
     {415, "Unsupported Media Type"},
     {422, "Unprocessable Content"},
+    {431, "Request Header Fields Too Large"},
     {503, "Service Unavailable"},
+    {505, "HTTP Version Not Supported"},
     {507, "Insufficient Storage"},
 };
 

@@ -7,19 +7,71 @@
 #include <assert.h>
 #include <stdlib.h>
 
-struct request *request_new(struct server *s, const char *uri)
+/* What is kept for the next request: so many of a loop's. */
+enum { SPARE_MAX = 64 };
+/* A head's buffer that grew larger than this is not kept. */
+enum { SPARE_HEAD_BYTES = 4 << 10 };
+
+static struct request *take_spare(struct loop *l)
 {
-    size_t len = strlen(uri);
-    struct request *req = xcalloc(1, sizeof *req + len + 1);
-    memcpy(req->uri, uri, len + 1);
-    req->server = s;
+    struct request *req = l->spare;
+    if (!req) {
+        req = xcalloc(1, sizeof *req);
+        buf_init(&req->answer_head, 256 << 10);
+        return req;
+    }
+    l->spare = req->next_spare;
+    l->spare_count--;
+    memset(req, 0, offsetof(struct request, answer_head));
+    return req;
+}
+
+static void keep_spare(struct loop *l, struct request *req)
+{
+    if (req->answer_head.cap > SPARE_HEAD_BYTES)
+        buf_release(&req->answer_head);
+    if (l->spare_count == SPARE_MAX) {
+        buf_release(&req->answer_head);
+        free(req);
+        return;
+    }
+    req->next_spare = l->spare;
+    l->spare = req;
+    l->spare_count++;
+}
+
+void requests_release(struct loop *l)
+{
+    while (l->spare) {
+        struct request *req = l->spare;
+        l->spare = req->next_spare;
+        buf_release(&req->answer_head);
+        free(req);
+    }
+}
+
+struct request *request_new(struct conn *c, const char *text, size_t len)
+{
+    struct request *req = take_spare(c->loop);
+    c->req = req;
+    req->conn = c;
+    req->server = c->loop->server;
     req->at = clock_now();
     reply_init(&req->reply);
-    const char *mark = memchr(req->uri, '?', len);
-    size_t path_len = mark ? (size_t)(mark - req->uri) : len;
-    req->path = path_len > 0 ? (struct str){req->uri, path_len} : STR("/");
+    if (len > 0) {
+        req->text = len <= sizeof req->small ? req->small : xcalloc(1, len);
+        memcpy(req->text, text, len);
+        head_read(req->text, len, &req->head);
+    } else {
+        head_too_large(&req->head);
+    }
+    req->method = req->head.method;
+    const char *uri = req->head.target, *mark = strchr(uri, '?');
+    req->path = mark ? (struct str){uri, (size_t)(mark - uri)} : str_of(uri);
+    if (req->path.len == 0)
+        req->path = STR("/");
     if (mark)
-        req->raw_query = (struct str){mark + 1, len - path_len - 1};
+        req->raw_query = str_of(mark + 1);
     return req;
 }
 
@@ -44,7 +96,9 @@ void request_free(struct request *req)
     reply_reset(&req->reply);
     free(req->body);
     bodies_give(&req->server->bodies, req);
-    free(req);
+    if (req->text != req->small)
+        free(req->text);
+    keep_spare(req->conn->loop, req);
 }
 
 struct str request_method(const struct request *req)
@@ -104,7 +158,7 @@ struct str request_path_param(const struct request *req, const char *name)
 
 const char *request_header(const struct request *req, const char *name)
 {
-    return MHD_lookup_connection_value(req->connection, MHD_HEADER_KIND, name);
+    return head_find(&req->head, name);
 }
 
 char *request_body(struct request *req, size_t *len)
@@ -377,7 +431,7 @@ static bool check_asker(struct request *req)
         req->key_shown = true;
         return true;
     }
-    if (req->http_1_1 && !host)
+    if (req->head.http_1_1 && !host)
         return refuse(req, ERR_INVALID, 0, "the Host header is missing");
     if (s->loopback && host && !auth_host_is_loopback(host))
         return refuse(req, ERR_FORBIDDEN, 0, "this server answers to localhost only");
@@ -443,12 +497,12 @@ static bool check_route(struct request *req)
     return true;
 }
 
-bool request_begin(struct request *req, const char *unclear)
+bool request_begin(struct request *req)
 {
     struct server *s = req->server;
     route_find(s->options.surfaces, s->options.surface_count, req->method, req->path, &req->match);
-    if (unclear)
-        return refuse(req, ERR_INVALID, 0, unclear);
+    if (req->head.unclear)
+        return refuse(req, ERR_INVALID, req->head.status, req->head.unclear);
     if (atomic_load(&s->stopping))
         return refuse(req, ERR_BUSY, 0, "the server is stopping");
     return check_asker(req) && check_route(req);

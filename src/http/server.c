@@ -5,15 +5,11 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
-/* libmicrohttpd's memory for one connection: headers and the piece of a body that was read last.
- * It is cleared after each request, so that a larger one costs time and memory for all. */
-#define CONNECTION_MEMORY (16 << 10)
 /* A stop waits so long for answers that are being sent. */
 #define STOP_WAIT_S 5
 #define SECOND_US INT64_C(1000000)
@@ -33,89 +29,6 @@ void server_options_init(struct server_options *options)
     };
 }
 
-/* --- connections --- */
-
-static void on_connection(struct server *s, bool local, struct MHD_Connection *connection,
-                          void **context, enum MHD_ConnectionNotificationCode code)
-{
-    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-        struct conn *gone = *context;
-        bool lingers = !atomic_load(&s->stopping) &&
-                       lingers_add(&s->lingers, gone->fd, gone->sent_away, clock_now().mono_us);
-        if (conns_remove(&s->conns, gone) == s->options.max_connections - 1 || lingers)
-            conns_wake(&s->conns); /* the listener has something to do */
-        return;
-    }
-    struct conn *c = xcalloc(1, sizeof *c);
-    c->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-    c->local = local;
-    c->deadline_us = c->pressed_us = NEVER_US;
-    *context = c;
-    conns_add(&s->conns, c);
-    conns_set_deadline(&s->conns, c, clock_now().mono_us + s->options.header_timeout_us, NEVER_US);
-}
-
-static void on_tcp_connection(void *server, struct MHD_Connection *connection, void **context,
-                              enum MHD_ConnectionNotificationCode code)
-{
-    on_connection(server, false, connection, context, code);
-}
-
-static void on_local_connection(void *server, struct MHD_Connection *connection, void **context,
-                                enum MHD_ConnectionNotificationCode code)
-{
-    on_connection(server, true, connection, context, code);
-}
-
-static void __attribute__((format(printf, 2, 0)))
-on_message(void *server, const char *format, va_list args)
-{
-    char text[256];
-    (void)server;
-    vsnprintf(text, sizeof text, format, args);
-    text[strcspn(text, "\n")] = '\0';
-    LOG1(LOG_DEBUG, "http.library", "text", "%s", text);
-}
-
-/* --- start and stop --- */
-
-static struct MHD_Daemon *start_daemon(struct server *s, bool local, unsigned threads,
-                                       struct err *err)
-{
-    unsigned flags = MHD_USE_NO_LISTEN_SOCKET | MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC |
-                     MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO | MHD_USE_ERROR_LOG;
-    struct MHD_OptionItem options[16];
-    size_t count = 0;
-#define ADD(name, number, pointer)                                                                 \
-    options[count++] = (struct MHD_OptionItem){(name), (intptr_t)(number), (pointer)}
-    ADD(MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, NULL);
-    /* A limit is for all threads together and is shared out evenly; ours is kept by the listener.
-     */
-    ADD(MHD_OPTION_CONNECTION_LIMIT, s->options.max_connections * (threads + 1) + 16, NULL);
-    ADD(MHD_OPTION_NOTIFY_CONNECTION, (uintptr_t)(local ? on_local_connection : on_tcp_connection),
-        s);
-    ADD(MHD_OPTION_NOTIFY_COMPLETED, (uintptr_t)exchange_end, s);
-    ADD(MHD_OPTION_URI_LOG_CALLBACK, (uintptr_t)exchange_begin, s);
-    if (threads > 1)
-        ADD(MHD_OPTION_THREAD_POOL_SIZE, threads, NULL);
-    if (s->cert && !local) {
-        flags |= MHD_USE_TLS;
-        ADD(MHD_OPTION_HTTPS_MEM_CERT, 0, s->cert);
-        ADD(MHD_OPTION_HTTPS_MEM_KEY, 0, s->key);
-    }
-    ADD(MHD_OPTION_END, 0, NULL);
-#undef ADD
-    struct MHD_Daemon *d =
-        MHD_start_daemon(flags, 0, NULL, NULL, exchange_step, s, MHD_OPTION_EXTERNAL_LOGGER,
-                         on_message, s, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
-    if (!d)
-        err_set(err, s->cert && !local ? ERR_INVALID : ERR_INTERNAL,
-                s->cert && !local ? "the TLS certificate %s or its key cannot be used"
-                                  : "the HTTP server does not start%s",
-                s->cert && !local ? s->options.tls_cert_path : "");
-    return d;
-}
-
 static bool read_tls(struct server *s, struct err *err)
 {
     OWNED_BUF struct buf cert;
@@ -125,9 +38,12 @@ static bool read_tls(struct server *s, struct err *err)
     if (!file_read_all(s->options.tls_cert_path, 1 << 20, &cert, err) ||
         !file_read_all(s->options.tls_key_path, 1 << 20, &key, err))
         return false;
-    s->cert = buf_take(&cert);
-    s->key = buf_take(&key);
-    return true;
+    buf_add_char(&cert, '\0');
+    buf_add_char(&key, '\0');
+    if (cert.full || key.full)
+        return err_set(err, ERR_INVALID, "the TLS certificate %s or its key is too large",
+                       s->options.tls_cert_path);
+    return tls_server_new(cert.data, key.data, s->options.tls_cert_path, &s->tls, err);
 }
 
 static bool load_keys(struct server *s, struct err *err)
@@ -154,22 +70,30 @@ static void raise_descriptor_limit(void)
     }
 }
 
-static bool open_all(struct server *s, struct err *err)
+/* One a core; a socket for local programs alone needs no more than one. */
+static size_t loops_wanted(const struct server_options *options)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    unsigned threads = s->options.threads > 0 ? (unsigned)s->options.threads
-                       : cores > 0            ? (unsigned)cores
-                                              : 1;
+    if (options->threads > 0)
+        return (size_t)options->threads;
+    return options->address && cores > 0 ? (size_t)cores : 1;
+}
+
+static bool open_all(struct server *s, struct err *err)
+{
     if (!s->options.tls_cert_path != !s->options.tls_key_path)
         return err_set(err, ERR_INVALID, "TLS needs a certificate and a key");
     if (s->options.tls_cert_path && !read_tls(s, err))
         return false;
-    if (s->options.address &&
-        (!listener_open_tcp(s, err) || !(s->tcp = start_daemon(s, false, threads, err))))
+    if (s->options.address && !listener_open_tcp(s, err))
         return false;
-    if (s->options.unix_dir_fd >= 0 &&
-        (!listener_open_unix(s, err) || !(s->local = start_daemon(s, true, 1, err))))
+    if (s->options.unix_dir_fd >= 0 && !listener_open_unix(s, err))
         return false;
+    s->loop_count = loops_wanted(&s->options);
+    s->loops = xcalloc(s->loop_count, sizeof *s->loops);
+    for (size_t i = 0; i < s->loop_count; i++)
+        if (!loop_start(&s->loops[i], s, err))
+            return false;
     return true;
 }
 
@@ -239,7 +163,7 @@ static void wait_for_answers(struct server *s)
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += STOP_WAIT_S;
     pthread_mutex_lock(&s->active_lock);
-    while (s->active > 0 &&
+    while (atomic_load(&s->active) > 0 &&
            pthread_cond_timedwait(&s->none_active, &s->active_lock, &until) != ETIMEDOUT)
         ;
     pthread_mutex_unlock(&s->active_lock);
@@ -257,17 +181,15 @@ void server_free(struct server *s)
     if (s->unix_fd >= 0)
         close(s->unix_fd);
     wait_for_answers(s);
-    if (s->tcp)
-        MHD_stop_daemon(s->tcp);
-    if (s->local)
-        MHD_stop_daemon(s->local);
+    for (size_t i = 0; i < s->loop_count; i++)
+        loop_release(&s->loops[i]);
+    free(s->loops);
+    tls_server_free(s->tls);
     auth_free(s->auth);
     bodies_release(&s->bodies);
     lingers_release(&s->lingers);
     conns_release(&s->conns);
     pthread_cond_destroy(&s->none_active);
     pthread_mutex_destroy(&s->active_lock);
-    free(s->cert);
-    free(s->key);
     free(s);
 }

@@ -1,21 +1,24 @@
 /* server_own.h: what the files of the HTTP core share; surfaces do not include it.
  *
- * Threads: a request and its reply belong to the HTTP thread of its connection. While the
- * connection is suspended they belong to whoever will resume it: the engine (an op is asked), the
- * body budget, or a stream's waker. */
+ * Threads: a request and its reply belong to the HTTP thread of its connection; its op to the
+ * engine's from when it is asked until it is answered. */
 #ifndef PENSTOCK_HTTP_SERVER_OWN_H
 #define PENSTOCK_HTTP_SERVER_OWN_H
 
 #include "http/auth.h"
 #include "http/bodies.h"
+#include "http/body_chunks.h"
+#include "http/conn.h"
 #include "http/conns.h"
 #include "http/lingers.h"
+#include "http/loop.h"
 #include "http/query.h"
 #include "http/reply.h"
 #include "http/request.h"
+#include "http/request_head.h"
 #include "http/server.h"
+#include "http/tls.h"
 
-#include <microhttpd.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -59,13 +62,6 @@ void route_find(const struct surface *const *surfaces, size_t count, const char 
 /* The methods a path takes, for the Allow header: "GET, POST". */
 void route_allowed(const struct surface *surface, struct str path, struct buf *out);
 
-enum stage {
-    STAGE_HEADERS,  /* its headers are read */
-    STAGE_BODY,     /* the body is coming */
-    STAGE_ASKED,    /* the engine was asked */
-    STAGE_ANSWERED, /* the reply is on its way */
-};
-
 /* Something that is let go with the request. */
 struct owned_thing {
     struct owned_thing *next;
@@ -76,27 +72,29 @@ struct owned_thing {
 
 struct request {
     struct server *server;
-    struct MHD_Connection *connection;
     struct conn *conn;
-    enum stage stage;
     const char *method;
-    struct str path, raw_query; /* in uri */
+    struct str path, raw_query; /* in the head's text */
     struct instant at;
     struct route_match match;
-    bool refused; /* the reply is made, the body is only drained */
-    bool http_1_1;
+    bool refused;       /* the reply is made, the body is only drained */
     struct query query; /* when query_read */
     bool query_read;
     bool key_shown; /* a valid key, the master token or the Unix socket */
     enum scope scope;
 
     char *body;
+<<<<<<< HEAD
     size_t body_len, body_cap; /* body_len: what has come, also where it is not held */
     request_taker *take;       /* of a body that is streamed */
     route_handler *whole;
     size_t expected_from; /* of such a body: its deadline counts from there */
+=======
+    size_t body_len, body_cap;
+    int64_t left_bytes; /* of the body, still to come; -1: it comes in chunks */
+    struct body_chunks chunks;
+>>>>>>> origin/main
     struct body_share share;
-    bool waited; /* it slept until it had memory for what has come */
 
     struct op op;
     bool op_used, sees_failures;
@@ -108,24 +106,39 @@ struct request {
     struct reply reply;
     struct waker *waker;
     struct owned_thing *owned;
-    char uri[];
+    struct request *next_spare; /* when it is none any more */
+    char *text;                 /* the head's: `small`, or owned */
+
+    /* Not cleared when it is used again: */
+    struct buf answer_head;
+    struct request_head head;
+    char small[1024];
 };
 
-struct request *request_new(struct server *s, const char *uri);
+/* A request of the connection, with the head that the text begins with; len 0: a head that is too
+ * large. Becomes the connection's. */
+struct request *request_new(struct conn *c, const char *text, size_t len);
 /* Lets go of everything; the answer was sent or the connection has gone. */
 void request_free(struct request *req);
+/* Frees what a loop keeps for requests to come. */
+void requests_release(struct loop *l);
 /* Gives the records of a held claim back. */
 void request_release_claim(struct request *req);
+<<<<<<< HEAD
 /* Everything that is decided by the headers; `unclear` is framing_fault's. False: refused, the
  * reply is made. */
 bool request_begin(struct request *req, const char *unclear);
 /* So many bytes are to come, or to be taken by the client: sets the deadline. */
 void exchange_expect(struct request *req, int64_t bytes);
+=======
+/* Everything that is decided by the head. False: refused, the reply is made. */
+bool request_begin(struct request *req);
+>>>>>>> origin/main
 /* The surface makes the reply. */
 void request_fail(struct request *req, const struct op *op, const struct err *err, int status);
 
-/* See reply.h. */
-struct MHD_Response *waker_response(struct request *req);
+/* See reply.h. Bytes of the stream, 0: none now, -1: its end. Its connection's thread. */
+ssize_t waker_take(struct request *req, char *out, size_t max);
 void waker_ping(struct waker *w);
 void waker_hold(struct waker *w);
 void waker_close(struct waker *w);
@@ -133,7 +146,9 @@ void waker_close(struct waker *w);
 struct server {
     struct server_options options; /* strings copied where they must last */
     bool loopback;                 /* the TCP address is this machine's own */
-    struct MHD_Daemon *tcp, *local;
+    struct loop *loops;
+    size_t loop_count;
+    struct tls_server *tls; /* NULL: none */
     int tcp_fd, unix_fd, port;
     pthread_t accepting;
     bool accepts;
@@ -144,17 +159,26 @@ struct server {
     struct auth *auth;
     pthread_mutex_t active_lock;
     pthread_cond_t none_active;
-    int64_t active; /* requests alive; guarded by active_lock */
-    char *cert, *key;
+    _Atomic int64_t active; /* requests alive; none_active tells of the last one's end */
 };
 
-/* exchange.c, as libmicrohttpd calls it; the first argument is the server. */
-void *exchange_begin(void *server, const char *uri, struct MHD_Connection *connection);
-enum MHD_Result exchange_step(void *server, struct MHD_Connection *connection, const char *url,
-                              const char *method, const char *version, const char *bytes,
-                              size_t *len, void **request);
-void exchange_end(void *server, struct MHD_Connection *connection, void **request,
-                  enum MHD_RequestTerminationCode code);
+/* exchange.c. False: the connection is to be cut; else its stage says what is to be done next. Its
+ * connection's thread. */
+bool exchange_begin(struct conn *c, const char *text, size_t len); /* as request_new */
+bool exchange_bytes(struct request *req, const char *bytes, size_t count);
+bool exchange_came(struct request *req, size_t count); /* the same, in their place already */
+bool exchange_whole(struct request *req);              /* the body is at its end */
+bool exchange_broken(struct request *req, const char *why);
+bool exchange_answered(struct request *req); /* the engine has */
+void exchange_left(struct request *req);     /* its client has, while the engine is asked */
+void exchange_has_room(struct request *req);
+/* The request is over: its answer has left, or never will. */
+void exchange_end(struct request *req, bool sent);
+
+/* conn.c: what is to be sent; the bytes outlive that. */
+void conn_answer(struct conn *c, struct str head, const struct str *parts, size_t count);
+/* loop.c: wakes its thread. Any thread. */
+void loop_ring(struct loop *l);
 
 bool listener_open_tcp(struct server *s, struct err *err);
 bool listener_open_unix(struct server *s, struct err *err);

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+<<<<<<< HEAD
 /* What a stream is asked for at once. */
 enum { BLOCK_EVENTS = 32 << 10, BLOCK_WHOLE = 128 << 10 };
 
@@ -16,18 +17,24 @@ enum { BLOCK_EVENTS = 32 << 10, BLOCK_WHOLE = 128 << 10 };
  * and then the connection's thread resumes it itself. */
 enum waker_state { WAKER_RUNNING, WAKER_WOKEN, WAKER_SUSPENDED, WAKER_CLOSED };
 
+=======
+/* A stream is sent by its connection's thread, which asks `take` for bytes until there are none;
+ * whoever makes more wakes the connection. A waker outlives the connection, and knows when it has
+ * gone. */
+>>>>>>> origin/main
 struct waker {
     _Atomic int holds;
-    _Atomic int state;
     _Atomic bool ping; /* say something, so that a client that has gone is noticed */
-    struct MHD_Connection *connection;
+    pthread_mutex_t lock;
+    struct conn *conn; /* NULL: the request has ended; guarded by lock */
 };
 
 struct waker *waker_new(struct request *req)
 {
     if (!req->waker) {
         req->waker = xcalloc(1, sizeof *req->waker);
-        req->waker->connection = req->connection;
+        pthread_mutex_init(&req->waker->lock, NULL);
+        req->waker->conn = req->conn;
         req->waker->holds = 1;
     }
     waker_hold(req->waker);
@@ -41,20 +48,19 @@ void waker_hold(struct waker *w)
 
 void waker_free(struct waker *w)
 {
-    if (w && atomic_fetch_sub(&w->holds, 1) == 1)
-        free(w);
+    if (!w || atomic_fetch_sub(&w->holds, 1) > 1)
+        return;
+    pthread_mutex_destroy(&w->lock);
+    free(w);
 }
 
 void waker_wake(void *waker)
 {
     struct waker *w = waker;
-    int state = atomic_load(&w->state);
-    while (state == WAKER_RUNNING || state == WAKER_SUSPENDED)
-        if (atomic_compare_exchange_weak(&w->state, &state, WAKER_WOKEN)) {
-            if (state == WAKER_SUSPENDED)
-                MHD_resume_connection(w->connection);
-            return;
-        }
+    pthread_mutex_lock(&w->lock);
+    if (w->conn)
+        conn_wake(w->conn, WAKE_STREAM);
+    pthread_mutex_unlock(&w->lock);
 }
 
 void waker_ping(struct waker *w)
@@ -65,11 +71,14 @@ void waker_ping(struct waker *w)
 
 void waker_close(struct waker *w)
 {
-    atomic_store(&w->state, WAKER_CLOSED);
+    pthread_mutex_lock(&w->lock);
+    w->conn = NULL;
+    pthread_mutex_unlock(&w->lock);
 }
 
-static ssize_t read_stream(void *request, uint64_t position, char *out, size_t max)
+ssize_t waker_take(struct request *req, char *out, size_t max)
 {
+<<<<<<< HEAD
     struct request *req = request;
     struct waker *w = req->waker;
     (void)position;
@@ -101,4 +110,15 @@ struct MHD_Response *waker_response(struct request *req)
     return MHD_create_response_from_callback(known ? (uint64_t)req->reply.bytes : MHD_SIZE_UNKNOWN,
                                              req->reply.whole ? BLOCK_WHOLE : BLOCK_EVENTS,
                                              read_stream, req, NULL);
+=======
+    if (atomic_load(&req->server->stopping))
+        return -1;
+    ssize_t got = req->reply.take(req->reply.context, out, max);
+    if (got != 0)
+        return got;
+    if (!atomic_exchange(&req->waker->ping, false) || max < 3)
+        return 0;
+    memcpy(out, ":\n\n", 3); /* a comment in an event stream */
+    return 3;
+>>>>>>> origin/main
 }

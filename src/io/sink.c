@@ -234,7 +234,8 @@ static void add_part(struct sink *s, struct str line)
 
 bool sink_add(struct sink *s, struct str line, struct err *err)
 {
-    assert(line.len && line.ptr[line.len - 1] == '\n');
+    /* Not looked at: whoever made it has its bytes at hand, to us they would come from afar. */
+    assert(line.len);
     if (!s->rows) {
         add_part(s, line);
         s->added += line.len;

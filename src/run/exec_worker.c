@@ -17,7 +17,7 @@
 enum {
     CLAIM_FIRST =
         2, /* records asked for at first: a slow program shall not hold what others could do */
-    CLAIM_MOST = 32768,
+    CLAIM_MOST = 16384,
     CLAIM_FAST_US = 100000,  /* a claim used up within this asks for twice as much next time, */
     CLAIM_SLOW_US = 1000000, /* one that took longer than this for half */
     CLAIM_WAIT_S = 10,
@@ -174,7 +174,10 @@ static size_t wanted(const struct exec_worker *w)
         size_t most = 2 * (size_t)w->slots + 1, held = unfed + running;
         return held < most ? most - held : 0;
     }
-    return unfed <= w->claim_size / 2 ? w->claim_size : 0;
+    /* A program so fast must not wait for the way of a whole answer; of a slower one others want
+     * what it does not get at. */
+    size_t low = w->claim_size < CLAIM_MOST ? w->claim_size / 2 : w->claim_size;
+    return unfed <= low ? w->claim_size : 0;
 }
 
 static void add_number(void *context, int64_t number)

@@ -327,6 +327,116 @@ static void a_body_above_the_limit_is_refused(void **state)
             "<0123456789>");
 }
 
+static void a_head_may_come_in_any_pieces(void **state)
+{
+    struct world *w = *state;
+    static const char text[] = "\r\nPOST /echo HTTP/1.1\r\nHost: localhost\r\n"
+                               "Content-Length: 2\r\n\r\nab";
+    serve(w);
+    OWNED_FD int fd = dial(w);
+    for (const char *at = text; *at; at++) {
+        char one[2] = {*at, '\0'};
+        say(fd, one);
+    }
+    hear(fd, "<ab>");
+    /* What is no text is kept as well until there is more of it. */
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(send(fd, "\0\r", 2, MSG_NOSIGNAL), 2);
+    say(fd, "\n\r\n");
+    hear(fd, "HTTP/1.1 400 ");
+}
+
+static void requests_that_come_together_are_answered_in_order(void **state)
+{
+    struct world *w = *state;
+    serve(w);
+    OWNED_FD int fd = dial(w);
+    say(fd, "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\na"
+            "GET /names/b/show HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+            "1\r\nc\r\n0\r\n\r\n"
+            "POST /echo HTTP/1.1\r\nContent-Length: 1\r\n" END "d");
+    const char *got = hear(fd, NULL), *at = got;
+    static const char *const want[] = {"\r\n\r\n<a>HTTP/1.1 200 OK\r\n", "\r\n\r\nbHTTP/1.1 ",
+                                       "\r\n\r\n<c>HTTP/1.1 ", "\r\n\r\n<d>"};
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++)
+        if (!(at = strstr(at, want[i])))
+            fail_msg("not answered: %s in %s", want[i], got);
+}
+
+/* More than one turn's steps are enough for, and more than is read in one go. */
+static void a_crowd_of_requests_on_one_connection_is_answered_whole(void **state)
+{
+    struct world *w = *state;
+    enum { COUNT = 2000 };
+    OWNED_BUF struct buf crowd;
+    buf_init(&crowd, 1 << 20);
+    for (int i = 0; i < COUNT; i++)
+        buf_add_text(&crowd, "GET /names/x/show HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    buf_add_text(&crowd, "GET /scope HTTP/1.1\r\n" END);
+    buf_add_char(&crowd, '\0');
+    serve(w);
+    OWNED_FD int fd = dial(w);
+    say(fd, crowd.data);
+    int answers = 0;
+    for (const char *at = hear(fd, NULL); (at = strstr(at, "HTTP/1.1 200")); at++)
+        answers++;
+    assert_int_equal(answers, COUNT + 1);
+}
+
+static void an_answer_says_how_it_ends(void **state)
+{
+    struct world *w = *state;
+    serve(w);
+    answers(w, "POST /echo HTTP/1.0\r\nContent-Length: 1\r\n\r\nx", "200",
+            "\r\nConnection: close\r\nContent-Length: 3\r\n\r\n<x>");
+    const char *got = exchange(w, "HEAD /scope HTTP/1.1\r\n" END);
+    assert_non_null(strstr(got, "\r\nContent-Length: 1\r\n\r\n"));
+    assert_int_equal(strlen(strstr(got, "\r\n\r\n")), 4);
+    assert_non_null(strstr(got, " GMT\r\nContent-Type: application/json"));
+    OWNED_FD int fd = dial(w);
+    say(fd, "GET /scope HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    hear(fd, "\r\nConnection: Keep-Alive\r\nContent-Length: 1\r\n\r\n");
+    say(fd, "GET /scope HTTP/1.0\r\n\r\n");
+    hear(fd, "Connection: close");
+}
+
+static void a_client_that_asks_first_is_told_to_go_on(void **state)
+{
+    struct world *w = *state;
+    serve(w);
+    OWNED_FD int fd = dial(w);
+    say(fd, "POST /echo HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
+            "Content-Length: 2\r\n\r\n");
+    assert_string_equal(hear(fd, "\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
+    say(fd, "ok");
+    hear(fd, "<ok>");
+    /* What would be refused is refused before. */
+    say(fd, "POST /echo HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
+            "Content-Length: 99999999\r\n\r\n");
+    assert_int_equal(strncmp(hear(fd, NULL), "HTTP/1.1 413 Content Too Large\r\n", 32), 0);
+}
+
+static void what_is_no_request_is_refused_and_not_read_on(void **state)
+{
+    struct world *w = *state;
+    serve(w);
+    answers(w, "NONSENSE\r\n\r\n", "400", "no request");
+    answers(w, "GET /scope HTTP/3.0\r\n\r\n", "505", "HTTP/1.1");
+    answers(w, "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nx",
+            "400", "chunks");
+    OWNED_BUF struct buf large;
+    buf_init(&large, 1 << 20);
+    buf_add_text(&large, "GET /scope HTTP/1.1\r\nX: ");
+    for (int i = 0; i < 20000; i++)
+        buf_add_char(&large, 'x');
+    buf_add_char(&large, '\0');
+    answers(w, large.data, "431", "16 KiB");
+    const char *got = exchange(w, "GET /scope HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n"
+                                  "GET /scope HTTP/1.1\r\n" END);
+    assert_null(strstr(got + 1, "HTTP/1.1"));
+}
+
 static void the_refused_read_their_answer_while_they_send(void **state)
 {
     struct world *w = *state;
@@ -648,6 +758,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(bodies_arrive_whole_however_they_are_sent),
         TEST(a_body_above_the_limit_is_refused),
+        TEST(a_head_may_come_in_any_pieces),
+        TEST(requests_that_come_together_are_answered_in_order),
+        TEST(a_crowd_of_requests_on_one_connection_is_answered_whole),
+        TEST(an_answer_says_how_it_ends),
+        TEST(a_client_that_asks_first_is_told_to_go_on),
+        TEST(what_is_no_request_is_refused_and_not_read_on),
         TEST(the_refused_read_their_answer_while_they_send),
         TEST(paths_and_methods_are_told_apart),
         TEST(a_refusal_forgets_half_an_answer),

@@ -61,11 +61,54 @@ static void many_come_and_go(void **state)
     }
 }
 
+/* 100 bytes the first of which tell of the number. */
+static struct str bytes_of(int64_t number)
+{
+    static char text[100];
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = (char)('a' + (number + (int64_t)i) % 26);
+    return (struct str){text, sizeof text};
+}
+
+static bool is_third(void *context, int64_t number)
+{
+    (void)context;
+    return number % 3 == 0;
+}
+
+static void bytes_stay_what_they_were_whatever_moves(void **state)
+{
+    (void)state;
+    enum { COUNT = 3000 };
+    OWNED(in_hand) struct in_hand *h = in_hand_new();
+    for (int64_t round = 0; round < 4; round++) {
+        for (int64_t i = 0; i < COUNT; i++)
+            in_hand_put(h, round * COUNT + i, none, bytes_of(i));
+        /* Tried again, some of them again and again. */
+        for (int64_t i = 0; i < COUNT; i += 2)
+            for (int64_t times = 0; times < i % 5; times++)
+                in_hand_put(h, round * COUNT + i, none, bytes_of(i));
+        in_hand_sweep(h, is_third, NULL);
+        assert_int_equal(in_hand_count(h), (round + 1) * COUNT / 3);
+        for (int64_t i = 0; i < (round + 1) * COUNT; i++) {
+            const struct held_record *held = in_hand_find(h, i);
+            assert_true(!held == (i % 3 != 0));
+            struct str bytes = bytes_of(i % COUNT);
+            if (held)
+                assert_true(str_eq((struct str){held->bytes, held->len}, bytes));
+        }
+    }
+    in_hand_put(h, 7, none, (struct str){"", 0});
+    assert_non_null(in_hand_find(h, 7)->bytes);
+    assert_int_equal(in_hand_find(h, 7)->len, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_put_in_is_found_until_it_is_swept),
         cmocka_unit_test(many_come_and_go),
+        cmocka_unit_test(bytes_stay_what_they_were_whatever_moves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

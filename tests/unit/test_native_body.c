@@ -17,10 +17,13 @@ struct read {
 };
 
 static struct server server;
+static struct loop loop = {.server = &server};
+static struct conn conn = {.loop = &loop};
 
 static struct request *request_with(const char *uri, const char *body)
 {
-    struct request *req = request_new(&server, uri);
+    OWNED_MEM char *head = xasprintf("GET %s HTTP/1.1\r\n\r\n", uri);
+    struct request *req = request_new(&conn, head, strlen(head));
     if (body) {
         req->body = xstrdup(body);
         req->body_len = strlen(body);
@@ -191,6 +194,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
+    requests_release(&loop);
     bodies_release(&server.bodies);
     return 0;
 }

@@ -1,0 +1,159 @@
+#include "http/server_own.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+/* So many sockets are looked at before what was asked goes to the engine. */
+enum { EVENTS_MAX = 64 };
+
+void loop_ring(struct loop *l)
+{
+    uint64_t one = 1;
+    /* It can only fail when the counter is full, which it never gets. */
+    if (write(l->bell, &one, sizeof one) < 0)
+        LOG1(LOG_ERROR, "http.bell", "errno", "%d", errno);
+}
+
+void loop_ask(struct loop *l, struct op *op)
+{
+    op->next = NULL;
+    *l->ops_end = op;
+    l->ops_end = &op->next;
+}
+
+void loop_ask_now(struct loop *l)
+{
+    if (!l->ops)
+        return;
+    struct op *ops = TAKE(l->ops);
+    l->ops_end = &l->ops;
+    intake_post_all(l->server->options.intake, ops);
+}
+
+const char *loop_date(struct loop *l, int64_t wall_us)
+{
+    static const char days[] = "SunMonTueWedThuFriSat";
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    time_t now_s = (time_t)(wall_us / 1000000);
+    if (now_s == l->date_s)
+        return l->date;
+    struct tm t;
+    gmtime_r(&now_s, &t);
+    snprintf(l->date, sizeof l->date, "%.3s, %02d %.3s %d %02d:%02d:%02d GMT", days + t.tm_wday * 3,
+             t.tm_mday, months + t.tm_mon * 3, (t.tm_year + 1900) % 10000, t.tm_hour, t.tm_min,
+             t.tm_sec);
+    l->date_s = now_s;
+    return l->date;
+}
+
+/* Those that were woken so far. Each is called on its own, and closes nobody but itself. */
+static void look_at_woken(struct loop *l)
+{
+    pthread_mutex_lock(&l->lock);
+    struct conn *list = l->woken;
+    l->woken = NULL;
+    l->woken_end = &l->woken;
+    pthread_mutex_unlock(&l->lock);
+    while (list) {
+        struct conn *c = list;
+        list = c->woken_next;
+        pthread_mutex_lock(&l->lock);
+        unsigned why = c->woken;
+        c->woken = 0;
+        pthread_mutex_unlock(&l->lock);
+        conn_woken(c, why);
+    }
+}
+
+/* Whether the thread may sleep; whoever wakes a connection from now on rings. */
+static bool may_sleep(struct loop *l, bool *stopping)
+{
+    pthread_mutex_lock(&l->lock);
+    l->asleep = !l->woken && !l->stopping;
+    *stopping = l->stopping;
+    bool asleep = l->asleep;
+    pthread_mutex_unlock(&l->lock);
+    return asleep;
+}
+
+static void *run(void *context)
+{
+    struct loop *l = context;
+    struct epoll_event events[EVENTS_MAX];
+    for (;;) {
+        bool stopping = false, sleeps = may_sleep(l, &stopping);
+        if (stopping)
+            return NULL;
+        int count = epoll_wait(l->epoll, events, EVENTS_MAX, sleeps ? -1 : 0);
+        /* The bell needs no reading: each ring is an edge. */
+        for (int i = 0; i < count; i++)
+            if (events[i].data.ptr)
+                conn_ready(events[i].data.ptr, events[i].events);
+        /* After the sockets, so that it is known who has gone. */
+        look_at_woken(l);
+        loop_ask_now(l);
+    }
+}
+
+/* Signals are the main thread's; a peer that has gone is told by EPIPE. */
+static int start_thread(struct loop *l)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = pthread_create(&l->thread, NULL, run, l);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failed;
+}
+
+bool loop_start(struct loop *l, struct server *s, struct err *err)
+{
+    *l = (struct loop){.server = s, .epoll = -1, .bell = -1, .date_s = -1};
+    pthread_mutex_init(&l->lock, NULL);
+    l->woken_end = &l->woken;
+    l->ops_end = &l->ops;
+    l->bytes = xcalloc(1, LOOP_READ_BYTES);
+    l->epoll = epoll_create1(EPOLL_CLOEXEC);
+    l->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+    if (l->epoll < 0 || l->bell < 0 || epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->bell, &event) < 0)
+        return err_set(err, ERR_BUSY, "no descriptors are left for the HTTP server");
+    if (start_thread(l) != 0)
+        return err_set(err, ERR_INTERNAL, "a thread cannot be started");
+    l->runs = true;
+    return true;
+}
+
+static void stop_thread(struct loop *l)
+{
+    pthread_mutex_lock(&l->lock);
+    l->stopping = true;
+    pthread_mutex_unlock(&l->lock);
+    loop_ring(l);
+    pthread_join(l->thread, NULL);
+}
+
+void loop_release(struct loop *l)
+{
+    if (!l->server)
+        return;
+    if (l->runs)
+        stop_thread(l);
+    for (struct conn *c = NULL; (c = conns_of(&l->server->conns, l));)
+        conn_close(c);
+    requests_release(l);
+    if (l->epoll >= 0)
+        close(l->epoll);
+    if (l->bell >= 0)
+        close(l->bell);
+    pthread_mutex_destroy(&l->lock);
+    free(l->bytes);
+}
