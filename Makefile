@@ -16,7 +16,7 @@ build:
 	@tools/build.sh build -Dtests=false -Dbench=false -Dfaults=false
 
 test:
-	@tools/setup.sh build demo test
+	@tools/setup.sh build demo demo-queue test
 	@.venv/bin/python tools/run_tests.py $(ONLY)
 
 demo:

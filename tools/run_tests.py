@@ -187,10 +187,11 @@ PARTS = [
     ),
     Part(
         "demo",
-        "the main job on real data, as make demo runs it",
+        "the main jobs on real data, as make demo and make demo-queue run them",
         lambda _: [
             build("build", "-Dtests=false", "-Dbench=false", "-Dfaults=false"),
             [str(ROOT / ".venv-planchet" / "bin" / "python"), "demo/demo.py"],
+            [str(ROOT / ".venv-openaleph" / "bin" / "python"), "demo/queue_demo.py"],
         ],
     ),
     Part(

@@ -225,7 +225,7 @@ class FolderArchive(Archive):
             # Somebody has kept the same bytes: those stay.
             if why.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                 raise
-        for above in (folder, *folder.parents[:4]):
+        for above in (folder, *list(folder.parents)[:4]):  # the four below the root, and it
             _sync_folder(above)
 
 
