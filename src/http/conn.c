@@ -357,7 +357,7 @@ static enum go send_piece(struct conn *c)
     enum go go = flush(c);
     if (go != GO_ON)
         return go;
-    if (c->ended)
+    if (c->ended && !req->reply.whole)
         return GO_CLOSE; /* nobody listens any more */
     if (!c->out.own)
         c->out.own = xcalloc(1, PIECE_HEAD + PIECE_BYTES + PIECE_END + 1);
@@ -365,7 +365,9 @@ static enum go send_piece(struct conn *c)
     ssize_t got = waker_take(req, bytes, PIECE_BYTES);
     if (got == 0)
         return GO_LATER;
-    bool chunks = req->head.http_1_1;
+    if (got < -1)
+        return GO_CLOSE;
+    bool chunks = req->head.http_1_1 && (!req->reply.whole || req->reply.bytes < 0);
     conn_answer(c, (struct str){0}, NULL, 0);
     if (got < 0) {
         c->stage = CONN_SENDING;
@@ -373,6 +375,7 @@ static enum go send_piece(struct conn *c)
             part_add(c, "0\r\n\r\n", 5);
         return GO_ON;
     }
+    exchange_sent_piece(req, (size_t)got);
     if (!chunks) {
         part_add(c, bytes, (size_t)got);
         return GO_ON;

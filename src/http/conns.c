@@ -12,14 +12,8 @@
 
 void conns_init(struct conns *all)
 {
-<<<<<<< HEAD
-    *all = (struct conns){.next_look_us = NEVER_US,
-                          .wake_fd = -1,
-                          .gone_fd = -1,
-                          .empty_since_us = clock_now().mono_us};
-=======
-    *all = (struct conns){.next_look_us = NEVER_US, .wake_fd = -1};
->>>>>>> origin/main
+    *all = (struct conns){
+        .next_look_us = NEVER_US, .wake_fd = -1, .empty_since_us = clock_now().mono_us};
     pthread_mutex_init(&all->lock, NULL);
     all->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 }
@@ -87,14 +81,7 @@ int64_t conns_unlist(struct conns *all, struct conn *c)
         all->first = c->next;
     if (c->next)
         c->next->prev = c->prev;
-<<<<<<< HEAD
     int64_t left = count_add(all, -1);
-    /* An event may be waiting there with a pointer to it. */
-    if (atomic_load(&c->watched))
-        epoll_ctl(all->gone_fd, EPOLL_CTL_DEL, c->fd, NULL);
-=======
-    int64_t left = --all->count;
->>>>>>> origin/main
     pthread_mutex_unlock(&all->lock);
     return left;
 }
@@ -118,62 +105,6 @@ void conns_set_deadline(struct conns *all, struct conn *c, int64_t deadline_us, 
         conns_wake(all);
 }
 
-<<<<<<< HEAD
-static void set_tells(struct conns *all, struct conn *c, atomic_bool *tells)
-{
-    pthread_mutex_lock(&all->lock);
-    c->tells = tells;
-    if (tells && atomic_load(&c->gone))
-        atomic_store(tells, true);
-    pthread_mutex_unlock(&all->lock);
-}
-
-void conns_watch(struct conns *all, struct conn *c, atomic_bool *tells)
-{
-    struct epoll_event event = {.events = EPOLLRDHUP | EPOLLONESHOT, .data.ptr = c};
-    if (tells)
-        set_tells(all, c, tells);
-    atomic_store(&c->waits, true);
-    /* Once is enough: whoever has closed its side does not open it again. */
-    if (!atomic_exchange(&c->watched, true) &&
-        epoll_ctl(all->gone_fd, EPOLL_CTL_ADD, c->fd, &event) < 0)
-        atomic_store(&c->watched, false);
-}
-
-void conns_unwatch(struct conns *all, struct conn *c)
-{
-    atomic_store(&c->waits, false);
-    /* Only this thread sets it, so it may look without the lock. */
-    if (c->tells)
-        set_tells(all, c, NULL);
-    bool first = !c->waited_before;
-    c->waited_before = true;
-    /* Many clients make a connection for each request: that they close it is no news. Who claims
-     * again stays watched. */
-    if (first && atomic_exchange(&c->watched, false))
-        epoll_ctl(all->gone_fd, EPOLL_CTL_DEL, c->fd, NULL);
-}
-
-bool conns_see_gone(struct conns *all)
-{
-    bool waits = false;
-    struct epoll_event events[256];
-    pthread_mutex_lock(&all->lock); /* none is removed while we look at it */
-    int count = epoll_wait(all->gone_fd, events, sizeof events / sizeof *events, 0);
-    for (int i = 0; i < count; i++) {
-        struct conn *c = events[i].data.ptr;
-        /* Who begins to wait now sees it by itself: this first, then `waits`, there the reverse. */
-        atomic_store(&c->gone, true);
-        if (c->tells)
-            atomic_store(c->tells, true);
-        waits = waits || atomic_load(&c->waits);
-    }
-    pthread_mutex_unlock(&all->lock);
-    return waits;
-}
-
-=======
->>>>>>> origin/main
 void conns_set_waker(struct conns *all, struct conn *c, struct waker *w)
 {
     if (w)

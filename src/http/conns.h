@@ -14,26 +14,6 @@ struct conn;
 struct loop;
 struct waker;
 
-<<<<<<< HEAD
-/* One connection, on the list of those whose deadlines are watched. */
-struct conn {
-    struct conn *prev, *next; /* guarded by conns.lock */
-    int fd;
-    bool local;                  /* the Unix socket */
-    bool sent_away;              /* it may still be sending when it is closed */
-    _Atomic int64_t deadline_us; /* monotonic: it is cut off then */
-    _Atomic int64_t pressed_us;  /* the same while other bodies wait for memory */
-    atomic_bool gone;            /* the client has closed its side */
-    atomic_bool watched;         /* conns.gone_fd will tell when it does */
-    atomic_bool waits;           /* what it asked is with the engine, perhaps for long */
-    bool waited_before;          /* not its first; its HTTP thread's */
-    atomic_bool *tells;          /* set, too, when the client goes while it waits; NULL: none.
-                                    Guarded by conns.lock */
-    struct waker *waker;         /* of the stream it sends; guarded by conns.lock; counted */
-};
-
-=======
->>>>>>> origin/main
 struct conns {
     pthread_mutex_t lock;
     struct conn *first;     /* guarded by lock */
@@ -49,37 +29,19 @@ void conns_release(struct conns *all);
 void conns_admit(struct conns *all, int by);
 /* Puts one that is counted on the list. */
 void conns_add(struct conns *all, struct conn *c);
-<<<<<<< HEAD
-/* Frees it. Returns how many are left. */
-int64_t conns_remove(struct conns *all, struct conn *c);
+/* Takes it off. Returns how many are left. */
+int64_t conns_unlist(struct conns *all, struct conn *c);
+/* One of the loop's, NULL: it has none. */
+struct conn *conns_of(struct conns *all, const struct loop *l);
 /* Sets `stopping` if there has been no connection for `idle_us`: in one step with the look, so that
  * whoever is answered on a connection knows that it was not set before. False: *again_us
  * (monotonic) is when that can be. Any thread. */
 bool conns_stop_if_idle(struct conns *all, int64_t now_us, int64_t idle_us, atomic_bool *stopping,
                         int64_t *again_us);
-=======
-/* Takes it off. Returns how many are left. */
-int64_t conns_unlist(struct conns *all, struct conn *c);
-/* One of the loop's, NULL: it has none. */
-struct conn *conns_of(struct conns *all, const struct loop *l);
->>>>>>> origin/main
 /* Makes the listener look. */
 void conns_wake(struct conns *all);
 /* Sets when a connection is cut off unless something else happens; pressed_us as in struct conn. */
 void conns_set_deadline(struct conns *all, struct conn *c, int64_t deadline_us, int64_t pressed_us);
-<<<<<<< HEAD
-/* Something that may wait is about to be asked: has it noticed when the client goes, for a
- * suspended connection is not read from. `tells` is set then, too, unless NULL. Best effort. Its
- * HTTP thread.
- */
-void conns_watch(struct conns *all, struct conn *c, atomic_bool *tells);
-/* It was answered. */
-void conns_unwatch(struct conns *all, struct conn *c);
-/* Marks those that have gone. Whether the engine should know: one of them waits. The listener, when
- * gone_fd is readable. */
-bool conns_see_gone(struct conns *all);
-=======
->>>>>>> origin/main
 /* The stream that a connection sends, NULL: none any more. */
 void conns_set_waker(struct conns *all, struct conn *c, struct waker *w);
 /* Cuts off those whose time is over, wakes followers that have heard nothing for long. Returns when

@@ -42,12 +42,13 @@ static void expect_bytes(struct request *req, int64_t bytes, bool body)
                        body ? pressed_us : NEVER_US);
 }
 
-void exchange_expect(struct request *req, int64_t bytes)
-{
-    expect_bytes(req, bytes, false);
-}
-
 /* --- answering --- */
+
+/* Whether the body is a stream whose length is told beforehand. */
+static bool is_measured(const struct reply *r)
+{
+    return r->take && r->whole && r->bytes >= 0;
+}
 
 static void add_field(struct buf *out, const char *name, const char *value)
 {
@@ -65,39 +66,14 @@ static void add_connection(const struct request *req, struct buf *out)
         buf_add_str(out, STR("Connection: Keep-Alive\r\n"));
 }
 
-<<<<<<< HEAD
-/* Whether the op's answer gives somebody work. */
-static bool hands_out(const struct op *op)
-{
-    return op->kind == OP_CLAIM || op->kind == OP_TASK_CLAIM;
-}
-
-static enum MHD_Result send_reply(struct request *req)
-{
-    struct reply *r = &req->reply;
-    req->stage = STAGE_ANSWERED;
-    bool nobody = req->op_used && hands_out(&req->op) && atomic_load(&req->conn->gone);
-    if (r->cut || nobody || (req->holds_claim && client_has_gone(req)))
-        return MHD_NO; /* the end of the request gives the claim back */
-    struct MHD_Response *response = response_of(req);
-    if (!response)
-        return MHD_NO;
-    bool ok = MHD_add_response_header(response, "Content-Type", r->content_type) == MHD_YES;
-    for (size_t i = 0; ok && i < r->header_count; i++)
-        ok = MHD_add_response_header(response, r->headers[i].name, r->headers[i].value) == MHD_YES;
-    if (ok && (r->close || atomic_load(&req->server->stopping)))
-        ok = MHD_add_response_header(response, "Connection", "close") == MHD_YES;
-    ok = ok && MHD_queue_response(req->connection, (unsigned)r->status, response) == MHD_YES;
-    MHD_destroy_response(response);
-    if (r->take && !r->whole) {
-=======
 /* How long the body is, or how its end is told. */
 static void add_length(const struct request *req, struct buf *out)
 {
     const struct reply *r = &req->reply;
-    if (r->take && req->head.http_1_1)
+    bool told = !r->take || is_measured(r);
+    if (!told && req->head.http_1_1)
         buf_add_str(out, STR("Transfer-Encoding: chunked\r\n"));
-    if (r->take || r->status == 204)
+    if (!told || r->status == 204)
         return;
     buf_add_str(out, STR("Content-Length: "));
     buf_add_i64(out, (int64_t)reply_bytes(r));
@@ -125,15 +101,36 @@ static void write_head(struct request *req)
     buf_add(out, "\r\n", 2);
 }
 
+/* Whether the op's answer gives somebody work. */
+static bool hands_out(const struct op *op)
+{
+    return op->kind == OP_CLAIM || op->kind == OP_TASK_CLAIM;
+}
+
+/* The connection sends a stream, piece by piece. */
+static void start_sending(struct request *req)
+{
+    struct conn *c = req->conn;
+    c->stage = CONN_STREAMING;
+    waker_free(waker_new(req)); /* the request's own hold stays */
+    if (req->reply.whole) {
+        expect_bytes(req, 0, false); /* each piece has its own time */
+        return;
+    }
+    expect_within(req, req->server->options.header_timeout_us);
+    conns_set_waker(&req->server->conns, c, req->waker);
+}
+
 static bool send_reply(struct request *req)
 {
     struct reply *r = &req->reply;
     struct conn *c = req->conn;
     const struct request_head *h = &req->head;
     /* Nobody would take the claim: the end of the request gives it back. */
-    if (r->cut || (req->op_used && req->op.kind == OP_CLAIM && atomic_load(&c->gone)))
+    if (r->cut || (req->op_used && hands_out(&req->op) && atomic_load(&c->gone)))
         return false;
-    c->closes = r->close || h->closes || (!h->http_1_1 && (!h->keeps || r->take)) ||
+    bool ends_it = r->take && !is_measured(r);
+    c->closes = r->close || h->closes || (!h->http_1_1 && (!h->keeps || ends_it)) ||
                 atomic_load(&req->server->stopping);
     write_head(req);
     if (req->answer_head.full)
@@ -141,16 +138,10 @@ static bool send_reply(struct request *req)
     bool has_body = !r->take && r->status != 204 && strcmp(req->method, "HEAD") != 0;
     conn_answer(c, buf_str(&req->answer_head), r->parts, has_body ? r->part_count : 0);
     c->stage = CONN_SENDING;
-    if (r->take && strcmp(req->method, "HEAD") != 0) {
-        c->stage = CONN_STREAMING;
->>>>>>> origin/main
-        expect_within(req, req->server->options.header_timeout_us);
-        waker_free(waker_new(req)); /* the request's own hold stays */
-        conns_set_waker(&req->server->conns, c, req->waker);
-    } else {
-        /* Of what is streamed each portion has its own time. */
-        expect_bytes(req, r->take ? 0 : (int64_t)reply_bytes(r), false);
-    }
+    if (r->take && strcmp(req->method, "HEAD") != 0)
+        start_sending(req);
+    else
+        expect_bytes(req, (int64_t)reply_bytes(r), false);
     return true;
 }
 
@@ -160,7 +151,6 @@ static void engine_has_answered(struct op *op)
     conn_wake(req->conn, WAKE_ANSWER);
 }
 
-<<<<<<< HEAD
 /* Where an op about tasks that waits wants to be told that nobody waits for it; NULL: it does not
  * wait. */
 static atomic_bool *given_up_of(struct op *op)
@@ -177,21 +167,7 @@ static atomic_bool *given_up_of(struct op *op)
     }
 }
 
-/* Whoever may wait long is watched meanwhile. */
-static void watch_client(struct request *req)
-{
-    atomic_bool *tells = given_up_of(&req->op);
-    req->watched = req->op.kind == OP_CLAIM || tells;
-    if (req->op.kind == OP_CLAIM)
-        req->op.claim.given_up = &req->conn->gone;
-    if (req->watched)
-        conns_watch(&req->server->conns, req->conn, tells);
-}
-
-static enum MHD_Result ask_engine(struct request *req)
-=======
 static bool ask_engine(struct request *req)
->>>>>>> origin/main
 {
     struct loop *l = req->conn->loop;
     req->asked_again = false;
@@ -199,15 +175,11 @@ static bool ask_engine(struct request *req)
     req->op.done = engine_has_answered;
     req->op.context = req;
     expect_nothing(req);
-<<<<<<< HEAD
-    watch_client(req);
-    /* First to sleep, then the question: the answer may come before intake_post returns. */
-    MHD_suspend_connection(req->connection);
-    intake_post(req->server->options.intake, &req->op);
-    return MHD_YES;
-=======
     if (req->op.kind == OP_CLAIM)
         req->op.claim.given_up = &req->conn->gone;
+    atomic_bool *tells = given_up_of(&req->op);
+    if (tells)
+        atomic_store(tells, atomic_load(&req->conn->gone));
     loop_ask(l, &req->op);
     if (req->body_len > ASKED_AT_ONCE_BYTES)
         loop_ask_now(l);
@@ -216,10 +188,12 @@ static bool ask_engine(struct request *req)
 
 void exchange_left(struct request *req)
 {
-    /* A claim that waits is to be given up. */
-    if (req->op.kind == OP_CLAIM)
+    atomic_bool *tells = given_up_of(&req->op);
+    if (tells)
+        atomic_store(tells, true);
+    /* What waits is to be given up. */
+    if (req->op.kind == OP_CLAIM || tells)
         intake_wake(req->server->options.intake);
->>>>>>> origin/main
 }
 
 /* Runs the handler, or the finish of what was asked. */
@@ -238,11 +212,6 @@ static bool run(struct request *req, route_finish *finish)
 bool exchange_answered(struct request *req)
 {
     struct op *op = &req->op;
-<<<<<<< HEAD
-    if (req->watched)
-        conns_unwatch(&req->server->conns, req->conn);
-=======
->>>>>>> origin/main
     if (op->kind == OP_KEYS && op->err.code == ERR_NONE)
         auth_set_keys(req->server->auth, op->keys.keys, op->keys.count);
     if (op->err.code != ERR_NONE && !req->sees_failures) {
@@ -275,27 +244,6 @@ static void refuse_large(struct request *req, int64_t limit)
     req->refused = true;
 }
 
-<<<<<<< HEAD
-/* Who is to take the body as it comes? */
-static void start_stream(struct request *req)
-{
-    struct err err = {0};
-    exchange_expect(req, STREAM_STEP_BYTES);
-    if (req->match.route->handle(req, &req->reply, &err))
-        return;
-    request_fail(req, NULL, &err, 0);
-    req->refused = true;
-}
-
-static void start_body(struct request *req, int64_t length)
-{
-    req->stage = STAGE_BODY;
-    if (!req->refused && req->match.route->body == BODY_STREAMED) {
-        start_stream(req);
-        return;
-    }
-    expect_bytes(req, length < 0 ? body_limit(req) : length, true);
-=======
 /* Ends the connection with the refusal that was made; the client may still be sending. */
 static bool send_away(struct request *req)
 {
@@ -304,14 +252,28 @@ static bool send_away(struct request *req)
     return send_reply(req);
 }
 
+/* Who is to take the body as it comes? */
+static void start_stream(struct request *req)
+{
+    struct err err = {0};
+    expect_bytes(req, STREAM_STEP_BYTES, false);
+    if (req->match.route->handle(req, &req->reply, &err))
+        return;
+    request_fail(req, NULL, &err, 0);
+    req->refused = true;
+}
+
 static void start_body(struct request *req)
 {
     int64_t length = req->head.length;
     req->conn->stage = CONN_BODY;
     req->left_bytes = length;
+    if (!req->refused && req->match.route->body == BODY_STREAMED) {
+        start_stream(req);
+        return;
+    }
     if (length != 0)
         expect_bytes(req, length < 0 ? body_limit(req) : length, true);
->>>>>>> origin/main
     if (req->refused || req->match.route->body == BODY_NONE || length == 0)
         return;
     int64_t limit = body_limit(req), start = limit < CHUNKED_START ? limit : CHUNKED_START;
@@ -358,25 +320,33 @@ static bool grow_body(struct request *req, size_t more)
     return true;
 }
 
-<<<<<<< HEAD
+bool exchange_came(struct request *req, size_t count)
+{
+    req->body_len += count;
+    if (!bodies_take(&req->server->bodies, req, (int64_t)count)) {
+        req->conn->stage = CONN_ROOM;
+        expect_nothing(req);
+    }
+    return true;
+}
+
 /* A piece of a body that is streamed. */
-static enum MHD_Result on_piece(struct request *req, struct str piece)
+static void take_piece(struct request *req, struct str piece)
 {
     struct err err = {0};
     req->body_len += piece.len;
     if ((int64_t)req->body_len > body_limit(req)) {
         refuse_large(req, body_limit(req));
-        return MHD_YES;
+        return;
     }
     if (req->body_len - req->expected_from >= STREAM_STEP_BYTES) {
         req->expected_from = req->body_len;
-        exchange_expect(req, STREAM_STEP_BYTES);
+        expect_bytes(req, STREAM_STEP_BYTES, false);
     }
-    if (!req->take(req, piece, &err)) {
-        request_fail(req, NULL, &err, 0);
-        req->refused = true;
-    }
-    return MHD_YES;
+    if (req->take(req, piece, &err))
+        return;
+    request_fail(req, NULL, &err, 0);
+    req->refused = true;
 }
 
 /* How much is read in all of a body that is refused, so that the client gets to see why. */
@@ -387,54 +357,27 @@ static size_t drain_limit(const struct request *req)
     return streamed ? (size_t)body_limit(req) + most : most;
 }
 
-static enum MHD_Result on_bytes(struct request *req, const char *bytes, size_t *len)
-{
-    size_t count = *len;
-    if (req->take && !req->refused) {
-        *len = 0;
-        return on_piece(req, (struct str){bytes, count});
-    }
-    if (req->refused || !req->body) {
-        /* Read to its end, that the client gets to see the answer; but not for ever. */
-        *len = 0;
-        req->body_len += count;
-        return req->body_len <= drain_limit(req) ? MHD_YES : MHD_NO;
-    }
-    if (req->waited) {
-        req->waited = false;
-        expect_bytes(req, (int64_t)(req->body_cap - req->body_len), true);
-    } else if (!bodies_take(&req->server->bodies, req, (int64_t)count)) {
-        req->waited = true;
-        expect_nothing(req);
-        return MHD_YES; /* called again with the same bytes */
-    }
-    *len = 0;
-    if (req->body_len + count > req->body_cap && !grow_body(req, count))
-        return req->refused ? MHD_YES : MHD_NO;
-    memcpy(req->body + req->body_len, bytes, count);
-=======
-bool exchange_came(struct request *req, size_t count)
-{
->>>>>>> origin/main
-    req->body_len += count;
-    if (!bodies_take(&req->server->bodies, req, (int64_t)count)) {
-        req->conn->stage = CONN_ROOM;
-        expect_nothing(req);
-    }
-    return true;
-}
-
 bool exchange_bytes(struct request *req, const char *bytes, size_t count)
 {
+    if (req->take && !req->refused) {
+        take_piece(req, (struct str){bytes, count});
+        return true;
+    }
     if (req->refused || !req->body) {
         /* Read to its end, that the client gets to see the answer; but not for ever. */
         req->body_len += count;
-        return req->body_len <= (size_t)req->server->options.max_body_bytes;
+        return req->body_len <= drain_limit(req);
     }
     if (req->body_len + count > req->body_cap && !grow_body(req, count))
         return req->refused;
     memcpy(req->body + req->body_len, bytes, count);
     return exchange_came(req, count);
+}
+
+void exchange_sent_piece(struct request *req, size_t bytes)
+{
+    if (req->reply.whole)
+        expect_bytes(req, (int64_t)bytes, false);
 }
 
 void exchange_has_room(struct request *req)

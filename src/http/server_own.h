@@ -84,16 +84,12 @@ struct request {
     enum scope scope;
 
     char *body;
-<<<<<<< HEAD
     size_t body_len, body_cap; /* body_len: what has come, also where it is not held */
     request_taker *take;       /* of a body that is streamed */
     route_handler *whole;
     size_t expected_from; /* of such a body: its deadline counts from there */
-=======
-    size_t body_len, body_cap;
-    int64_t left_bytes; /* of the body, still to come; -1: it comes in chunks */
+    int64_t left_bytes;   /* of the body, still to come; -1: it comes in chunks */
     struct body_chunks chunks;
->>>>>>> origin/main
     struct body_share share;
 
     struct op op;
@@ -101,7 +97,7 @@ struct request {
     bool asked_again; /* the handler has called request_call */
     route_finish *finish;
     void *state; /* the handler's */
-    bool holds_claim, watched;
+    bool holds_claim;
 
     struct reply reply;
     struct waker *waker;
@@ -124,20 +120,13 @@ void request_free(struct request *req);
 void requests_release(struct loop *l);
 /* Gives the records of a held claim back. */
 void request_release_claim(struct request *req);
-<<<<<<< HEAD
-/* Everything that is decided by the headers; `unclear` is framing_fault's. False: refused, the
- * reply is made. */
-bool request_begin(struct request *req, const char *unclear);
-/* So many bytes are to come, or to be taken by the client: sets the deadline. */
-void exchange_expect(struct request *req, int64_t bytes);
-=======
 /* Everything that is decided by the head. False: refused, the reply is made. */
 bool request_begin(struct request *req);
->>>>>>> origin/main
 /* The surface makes the reply. */
 void request_fail(struct request *req, const struct op *op, const struct err *err, int status);
 
-/* See reply.h. Bytes of the stream, 0: none now, -1: its end. Its connection's thread. */
+/* See reply.h. Bytes of the stream, 0: none now, -1: its end, -2: it cannot go on. Its connection's
+ * thread. */
 ssize_t waker_take(struct request *req, char *out, size_t max);
 void waker_ping(struct waker *w);
 void waker_hold(struct waker *w);
@@ -172,6 +161,8 @@ bool exchange_broken(struct request *req, const char *why);
 bool exchange_answered(struct request *req); /* the engine has */
 void exchange_left(struct request *req);     /* its client has, while the engine is asked */
 void exchange_has_room(struct request *req);
+/* Such a piece of its stream is about to be sent. */
+void exchange_sent_piece(struct request *req, size_t bytes);
 /* The request is over: its answer has left, or never will. */
 void exchange_end(struct request *req, bool sent);
 
