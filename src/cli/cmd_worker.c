@@ -201,10 +201,13 @@ static bool worker_run(const struct options *options, struct err *err)
         !run_server_secret(options, "key", &w.key, err) ||
         !run_server_secret(options, "token", &w.token, err) || !read_tasks(&w, options, err))
         return false;
-    if (tasks)
-        return run_worker_init(&w.process, &w.settings, options, err) &&
-               run_session_open(&w.settings, &w.process, &w.session, err) &&
+    if (tasks) {
+        if (!run_worker_init(&w.process, &w.settings, options, err))
+            return false;
+        run_worker_tell_server(&w.process);
+        return run_session_open(&w.settings, &w.process, &w.session, err) &&
                work_on_tasks(&w, err) && judge(&w, true, err);
+    }
     const struct client_target target = {.url = options_text(options, "server"),
                                          .key = w.key,
                                          .token = w.token,

@@ -35,13 +35,31 @@ static void set_go(struct run_session *r, const struct run_tasks *tasks)
     };
 }
 
-static bool work(struct run_session *r, struct err *err)
+/* The way to the server, as soon as there is a lease to be given back: an embedded one may not have
+ * been there before. Without a way the leases end by themselves. */
+static void reach(struct run_session *r, const struct client_target *target)
+{
+    struct err ignored;
+    if (r->lost_count == 0 || r->work.client)
+        return;
+    if (client_new(target, &r->work.client, &ignored))
+        r->release = call_new(r->work.client);
+    else
+        while (r->lost_count > 0)
+            free(r->lost[--r->lost_count]);
+}
+
+static bool work(struct run_session *r, const struct client_target *target, struct err *err)
 {
     supervisor_go(r->supervisor, &r->go, clock_now());
-    while (!supervisor_is_over(r->supervisor))
-        if (!run_session_release(r, err) || !run_session_turn(r, NEVER_US, err))
+    while (!supervisor_is_over(r->supervisor)) {
+        reach(r, target);
+        if ((r->release && !run_session_release(r, err)) || !run_session_turn(r, NEVER_US, err))
             return false;
-    run_session_release_all(r);
+    }
+    reach(r, target);
+    if (r->release)
+        run_session_release_all(r);
     return true;
 }
 
@@ -52,15 +70,10 @@ bool run_session_tasks(struct run_session *r, const struct run_tasks *tasks, str
     if (!server)
         return err_set(err, ERR_INVALID, "worker needs --server");
     const struct client_target target = {.url = server, .key = tasks->key, .ca = tasks->ca};
-    OWNED(client) struct client *client = NULL;
-    if (!client_new(&target, &client, err))
-        return false;
-    r->work = (struct run_work){.client = client};
-    r->release = call_new(client);
     r->release_path = xstrdup("/v1/work/release");
     set_go(r, tasks);
-    bool good = work(r, err);
+    bool good = work(r, &target, err);
     call_free(TAKE(r->release));
-    r->work.client = NULL;
+    client_free(TAKE(r->work.client));
     return good;
 }

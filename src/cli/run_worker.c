@@ -72,6 +72,20 @@ bool run_worker_init(struct run_worker *w, const struct run_settings *s,
     return true;
 }
 
+void run_worker_tell_server(struct run_worker *w)
+{
+    static const char *const names[] = {"PENSTOCK_SERVER", "PENSTOCK_STATE", "PENSTOCK_IDLE_EXIT",
+                                        "PENSTOCK_BIN"};
+    OWNED_MEM char *self = realpath("/proc/self/exe", NULL);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *value = getenv(names[i]);
+        if (!value && strcmp(names[i], "PENSTOCK_BIN") == 0)
+            value = self;
+        if (value && *value)
+            add(&w->environment, xasprintf("%s=%s", names[i], value));
+    }
+}
+
 static void free_list(char **list)
 {
     for (size_t i = 0; list && list[i]; i++)

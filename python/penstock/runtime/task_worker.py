@@ -39,9 +39,8 @@ class TaskWorker:
     def __init__(self, channel: Channel, target: AppTarget, name: str, go: Message) -> None:
         self._channel = channel
         self._app = target.app
-        if go.get("server"):
-            # What tasks defer goes where they came from.
-            self._app.move(go["server"], go.get("key"), go.get("ca"))
+        # What tasks defer goes where they came from.
+        self._app.move(go.get("server") or self._app.url, go.get("key"), go.get("ca"))
         server, key, tls = self._app.url, self._app.key, self._app.tls
         queues = go.get("queues") or None
         # Who is told its queues answers for all that is in them.
