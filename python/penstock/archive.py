@@ -240,17 +240,23 @@ class ServerArchive(Archive):
 
     def exists(self, content_hash: str) -> bool:
         try:
-            return self._client().blobs.exists(_checked(content_hash))
+            return self._client().blobs.exists(self._checked(content_hash))
         except BlobNotFoundError:
             return False
 
     def stream(self, content_hash: str) -> Iterator[bytes]:
-        folded = _checked(content_hash)
+        folded = self._checked(content_hash)
         try:
             pieces = self._client().blobs.stream(folded)
             yield from _verified(pieces, folded, "the server's blob")
         except NotFoundError:
             raise BlobNotFoundError(f"{folded} is not among the server's blobs") from None
+
+    def _checked(self, content_hash: str) -> str:
+        folded = _checked(content_hash)
+        if len(folded) != 64:
+            raise BlobNotFoundError(f"{folded} is a SHA-1: the server names its blobs by SHA-256")
+        return folded
 
     def healthz(self) -> bool:
         self._client().health()

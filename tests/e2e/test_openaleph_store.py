@@ -52,7 +52,8 @@ def test_what_stands_beside_the_properties_is_merged_too(openaleph: OpenAlephCas
         bulk.put(person("a", "B", datasets=["y"]), fragment="2")
         merged = bulk.get("a")
         assert merged is not None
-        assert merged.context == {"datasets": ["x", "y"], "first_seen": ["2020"]}
+        assert merged.context["datasets"] == ["x", "y"]
+        assert merged.context["first_seen"] == ["2020"]
 
 
 def test_a_dataset_is_read_in_order_of_ids_in_portions(openaleph: OpenAlephCase) -> None:

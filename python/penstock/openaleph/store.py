@@ -6,6 +6,7 @@ replaces; different ones are merged when the entity is read, whatever their orig
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from types import TracebackType
@@ -13,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from followthemoney.proxy import EntityProxy
 
+from ..errors import NotFoundError
 from .entities import merged, whole
 from .exceptions import InvalidEntity
 
 if TYPE_CHECKING:
     from ..client import Client
+    from ..queue_calls import Fragment
 
 ORIGIN = "openaleph_procrastinate"
 FRAGMENT = "default"
@@ -43,17 +46,28 @@ class Fragments:
 
     def entities(self) -> Iterator[EntityProxy]:
         """All of them, in order of ids."""
-        return merged(self._client().fragments.iterate(self.dataset))
+        return merged(_known(self._client().fragments.iterate(self.dataset)))
 
     def load(self, ids: Iterable[str]) -> Iterator[EntityProxy]:
         """By id, each once and merged, portion by portion in order of ids; no unknown ones."""
         source = iter(dict.fromkeys(ids))
         while portion := sorted(islice(source, LOAD_COUNT)):
-            yield from merged(self._client().fragments.load(self.dataset, portion))
+            yield from merged(self.fragments_of(portion))
+
+    def fragments_of(self, ids: list[str]) -> Iterator[Fragment]:
+        """The fragments themselves of those ids, in their order."""
+        return _known(self._client().fragments.load(self.dataset, ids))
 
     def delete(self, id: str | None = None, origin: str | None = None) -> None:
         """What has that id, that origin, or both; the whole dataset for neither."""
-        self._client().fragments.delete(self.dataset, id, origin)
+        with contextlib.suppress(NotFoundError):
+            self._client().fragments.delete(self.dataset, id, origin)
+
+
+def _known(fragments: Iterator[Fragment]) -> Iterator[Fragment]:
+    """Of a dataset in which nothing was ever put there are none."""
+    with contextlib.suppress(NotFoundError):
+        yield from fragments
 
 
 class EntityWriter:

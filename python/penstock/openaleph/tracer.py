@@ -12,14 +12,12 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .app import app_of
 from .exceptions import SettingsError
 from .model import DatasetJob
-
-if TYPE_CHECKING:
-    from ..client import Client
+from .store import Fragments
 
 TODO, DOING, FAILED = "todo", "doing", "failed"
 SUCCEEDED = "succeeded"
@@ -45,22 +43,16 @@ class Tracer:
         self._counts = {SUCCEEDED: 0, FAILED: 0}
 
     @property
-    def _client(self) -> Client:
-        return app_of(self._app).client
+    def _entities(self) -> Fragments:
+        return app_of(self._app).fragments(f"tracer/{self.dataset}")
 
     @property
-    def _entities(self) -> str:
-        return f"tracer/{self.dataset}"
-
-    @property
-    def _counters(self) -> str:
-        return f"tracer-counters/{self.dataset}"
+    def _counters(self) -> Fragments:
+        return app_of(self._app).fragments(f"tracer-counters/{self.dataset}")
 
     def _mark(self, ids: Iterable[str], status: str) -> None:
         data = {"status": status}
-        self._client.fragments.put(
-            self._entities, ((id, self._origin, "status", data) for id in ids)
-        )
+        self._entities.put((id, self._origin, "status", data) for id in ids)
 
     def add(self, *ids: str) -> None:
         """They wait."""
@@ -73,7 +65,7 @@ class Tracer:
     def finish(self, *ids: str) -> None:
         """They are done: nothing is kept of them but that they were."""
         for id in ids:
-            self._client.fragments.delete(self._entities, id, self._origin)
+            self._entities.delete(id, self._origin)
         self._count(SUCCEEDED, len(ids))
 
     def fail(self, *ids: str) -> None:
@@ -83,7 +75,7 @@ class Tracer:
 
     def status(self, id: str) -> str | None:
         """todo, doing, failed; None."""
-        for fragment in self._client.fragments.load(self._entities, [id]):
+        for fragment in self._entities.fragments_of([id]):
             if fragment.origin == self._origin:
                 return str(fragment.data["status"])
         return None
@@ -95,22 +87,22 @@ class Tracer:
     def counts(self) -> dict[str, int]:
         """How many have succeeded and failed, over all processes."""
         totals = {SUCCEEDED: 0, FAILED: 0}
-        for fragment in self._client.fragments.load(self._counters, [self._origin]):
+        for fragment in self._counters.fragments_of([self._origin]):
             for name in totals:
                 totals[name] += fragment.data.get(name, 0)
         return totals
 
     def clear(self) -> None:
         """Forgets all of it."""
-        self._client.fragments.delete(self._entities, None, self._origin)
-        self._client.fragments.delete(self._counters, self._origin, None)
+        self._entities.delete(origin=self._origin)
+        self._counters.delete(self._origin)
 
     def _count(self, name: str, count: int) -> None:
         if not count:
             return
         self._counts[name] += count
         row = (self._origin, self._counter, "counts", dict(self._counts))
-        self._client.fragments.put(self._counters, [row])
+        self._counters.put([row])
 
 
 def check_uri(uri: str | None) -> None:
