@@ -236,7 +236,7 @@ class ServerArchive(Archive):
         self._client = client
 
     def store(self, source: IO[bytes], name: str | None = None) -> str:
-        return self._client().blobs.put(source).sha256
+        return self._client().blobs.put(source, keep=True).sha256
 
     def exists(self, content_hash: str) -> bool:
         try:

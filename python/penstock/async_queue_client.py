@@ -195,9 +195,10 @@ class AsyncBlobs:
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
 
-    async def put(self, content: bytes) -> Blob:
+    async def put(self, content: bytes, keep: bool = False) -> Blob:
         """Stores bytes."""
-        call = Call("POST", "/v1/blobs", content, content_type="application/octet-stream")
+        path = "/v1/blobs?keep=1" if keep else "/v1/blobs"
+        call = Call("POST", path, content, content_type="application/octet-stream")
         told = await self._client.ask(call)
         return Blob(told["sha256"], told["bytes"])
 

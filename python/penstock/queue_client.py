@@ -206,12 +206,16 @@ class Blobs:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def put(self, content: Content) -> Blob:
-        """Stores what is in a file (a path or an open one), bytes, or pieces of them."""
+    def put(self, content: Content, keep: bool = False) -> Blob:
+        """Stores what is in a file (a path or an open one), bytes, or pieces of them.
+
+        With `keep` it stays until it is deleted, else for a day after nothing refers to it.
+        """
         if isinstance(content, (str, os.PathLike)):
             with open(content, "rb") as file:
-                return self.put(file)
-        told = self._client.upload("/v1/blobs", pieces_of(content))
+                return self.put(file, keep)
+        path = "/v1/blobs?keep=1" if keep else "/v1/blobs"
+        told = self._client.upload(path, pieces_of(content))
         return Blob(told["sha256"], told["bytes"])
 
     def stream(self, sha256: str) -> Iterator[bytes]:

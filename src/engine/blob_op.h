@@ -10,6 +10,7 @@
 struct op_blob_note {
     struct blob_hash hash;
     int64_t bytes;
+    bool kept; /* until somebody forgets it */
 };
 
 /* OP_BLOB_FORGET: one that nothing refers to is removed. ERR_NOT_FOUND, ERR_CONFLICT. */

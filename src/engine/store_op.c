@@ -91,7 +91,8 @@ static bool store_delete(struct tx *tx, struct op *op, int64_t now_us, struct er
 
 static bool store_note(struct tx *tx, struct op *op, int64_t now_us, struct err *err)
 {
-    return blob_store_note(tx, op->blob_note.hash.bytes, op->blob_note.bytes, now_us, err);
+    return blob_store_note(tx, op->blob_note.hash.bytes, op->blob_note.bytes, op->blob_note.kept,
+                           now_us, err);
 }
 
 /* --- and after the commit: whether something is left. The engine's thread. --- */

@@ -4,12 +4,13 @@
 #include "store/stmt.h"
 
 static const char sql_note[] =
-    "INSERT INTO blob (hash, bytes, refs, created_at_us, unused_at_us)"
-    " VALUES (:hash, :bytes, 0, :now_us, :now_us)"
-    " ON CONFLICT (hash) DO UPDATE SET unused_at_us = excluded.unused_at_us WHERE blob.refs = 0";
+    "INSERT INTO blob (hash, bytes, refs, kept, created_at_us, unused_at_us)"
+    " VALUES (:hash, :bytes, 0, :kept, :now_us, :now_us)"
+    " ON CONFLICT (hash) DO UPDATE SET kept = max(blob.kept, excluded.kept),"
+    " unused_at_us = CASE blob.refs WHEN 0 THEN excluded.unused_at_us ELSE 0 END";
 static const char sql_refer[] =
-    "INSERT INTO blob (hash, bytes, refs, created_at_us, unused_at_us)"
-    " VALUES (:hash, :bytes, 1, :now_us, 0)"
+    "INSERT INTO blob (hash, bytes, refs, kept, created_at_us, unused_at_us)"
+    " VALUES (:hash, :bytes, 1, :kept, :now_us, 0)"
     " ON CONFLICT (hash) DO UPDATE SET refs = blob.refs + 1, unused_at_us = 0";
 static const char sql_release[] =
     "UPDATE blob SET refs = refs - 1, unused_at_us = CASE refs WHEN 1 THEN :now_us ELSE 0 END"
@@ -18,33 +19,34 @@ static const char sql_find[] =
     "SELECT bytes, refs, created_at_us, unused_at_us FROM blob WHERE hash = :hash";
 static const char sql_forget[] = "DELETE FROM blob WHERE hash = :hash AND refs = 0";
 static const char sql_unused[] =
-    "SELECT hash FROM blob WHERE refs = 0 AND unused_at_us < :before_us"
+    "SELECT hash FROM blob WHERE refs = 0 AND kept = 0 AND unused_at_us < :before_us"
     " ORDER BY unused_at_us LIMIT :limit";
-static const char sql_first_unused[] =
-    "SELECT unused_at_us FROM blob WHERE refs = 0 ORDER BY unused_at_us LIMIT 1";
+static const char sql_first_unused[] = "SELECT unused_at_us FROM blob WHERE refs = 0 AND kept = 0"
+                                       " ORDER BY unused_at_us LIMIT 1";
 
 static bool put_row(struct tx *tx, const char *sql, const uint8_t hash[BLOB_STORE_HASH_BYTES],
-                    int64_t bytes, int64_t now_us, struct err *err)
+                    int64_t bytes, bool kept, int64_t now_us, struct err *err)
 {
     OWNED(stmt) struct stmt *q = tx_query(tx, sql, err);
     if (!q)
         return false;
     stmt_bind_blob(q, ":hash", hash, BLOB_STORE_HASH_BYTES);
+    stmt_bind_i64(q, ":kept", kept);
     stmt_bind_i64(q, ":bytes", bytes);
     stmt_bind_i64(q, ":now_us", now_us);
     return stmt_run(q, NULL, err) ? true : err_add(err, "store a blob's row");
 }
 
 bool blob_store_note(struct tx *tx, const uint8_t hash[BLOB_STORE_HASH_BYTES], int64_t bytes,
-                     int64_t now_us, struct err *err)
+                     bool kept, int64_t now_us, struct err *err)
 {
-    return put_row(tx, sql_note, hash, bytes, now_us, err);
+    return put_row(tx, sql_note, hash, bytes, kept, now_us, err);
 }
 
 bool blob_store_refer(struct tx *tx, const uint8_t hash[BLOB_STORE_HASH_BYTES], int64_t bytes,
                       int64_t now_us, struct err *err)
 {
-    return put_row(tx, sql_refer, hash, bytes, now_us, err);
+    return put_row(tx, sql_refer, hash, bytes, false, now_us, err);
 }
 
 bool blob_store_release(struct tx *tx, const uint8_t hash[BLOB_STORE_HASH_BYTES], int64_t now_us,

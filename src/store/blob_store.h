@@ -10,9 +10,9 @@
 #define BLOB_STORE_HASH_BYTES 32
 
 /* A blob was put, or put again: it has a row, and its grace begins anew when nothing refers to it.
- */
+ * Once it was put as `kept` it is not collected: it stays until it is forgotten by its name. */
 MUST_CHECK bool blob_store_note(struct tx *tx, const uint8_t hash[BLOB_STORE_HASH_BYTES],
-                                int64_t bytes, int64_t now_us, struct err *err);
+                                int64_t bytes, bool kept, int64_t now_us, struct err *err);
 /* One thing more needs the blob, whose file is there and pinned, or which has a row. Makes the row
  * if there is none. */
 MUST_CHECK bool blob_store_refer(struct tx *tx, const uint8_t hash[BLOB_STORE_HASH_BYTES],
@@ -33,13 +33,13 @@ MUST_CHECK bool blob_store_find(struct tx *tx, const uint8_t hash[BLOB_STORE_HAS
 /* Forgets a blob that nothing refers to. ERR_NOT_FOUND; ERR_CONFLICT: something does. */
 MUST_CHECK bool blob_store_forget(struct tx *tx, const uint8_t hash[BLOB_STORE_HASH_BYTES],
                                   struct err *err);
-/* Forgets up to `limit` blobs, the longest unused first, that nothing has referred to since before
- * `before_us`, and tells their hashes: their files go after the commit. */
+/* Forgets up to `limit` blobs that are not kept, the longest unused first, that nothing has referred
+ * to since before `before_us`, and tells their hashes: their files go after the commit. */
 MUST_CHECK bool blob_store_collect(struct tx *tx, int64_t before_us, int64_t limit,
                                    void (*each)(void *context,
                                                 const uint8_t hash[BLOB_STORE_HASH_BYTES]),
                                    void *context, struct err *err);
-/* When the longest unused one became so; *found false: all are referred to. */
+/* When the longest unused one became so; *found false: all are referred to or kept. */
 MUST_CHECK bool blob_store_first_unused(struct tx *tx, int64_t *unused_at_us, bool *found,
                                         struct err *err);
 

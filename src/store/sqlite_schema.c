@@ -104,9 +104,11 @@ static const char step_6[] = "CREATE TABLE blob ("
                              " hash BLOB NOT NULL PRIMARY KEY,"
                              " bytes INTEGER NOT NULL,"
                              " refs INTEGER NOT NULL,"
+                             " kept INTEGER NOT NULL,"
                              " created_at_us INTEGER NOT NULL,"
                              " unused_at_us INTEGER NOT NULL) WITHOUT ROWID;"
-                             "CREATE INDEX blob_unused ON blob (unused_at_us) WHERE refs = 0;";
+                             "CREATE INDEX blob_unused ON blob (unused_at_us)"
+                             " WHERE refs = 0 AND kept = 0;";
 /* Datasets and the fragments of their entities. */
 static const char step_7[] = "CREATE TABLE dataset ("
                              " id INTEGER PRIMARY KEY,"

@@ -16,6 +16,7 @@ enum { AT_ONCE_BYTES = 64 << 10 };
 struct upload {
     struct blob_writer *writer;
     struct blob_pin *pin; /* from the end of the bytes on */
+    int64_t keep;         /* whether it stays until it is deleted */
     bool has_want;        /* the client has said what it must be: */
     struct blob_hash want;
 };
@@ -63,18 +64,22 @@ static bool upload_whole(struct request *req, struct reply *reply, struct err *e
     struct op *op = request_op(req, OP_BLOB_NOTE);
     op->blob_note.hash = *blob_pin_hash(u->pin);
     op->blob_note.bytes = blob_pin_bytes(u->pin);
+    op->blob_note.kept = u->keep != 0;
     return request_call(req, finish_put);
 }
 
 bool native_blob_put(struct request *req, struct reply *reply, struct err *err)
 {
     char *want = NULL;
-    const struct member members[] = {{.name = "sha256", .type = MEMBER_TEXT, .out = &want}};
     (void)reply;
     struct upload *u = request_alloc(req, sizeof *u);
     if (!u)
         return err_set(err, ERR_BUSY, "memory is out");
-    if (!native_query_read(req, members, 1, err) ||
+    const struct member members[] = {
+        {.name = "sha256", .type = MEMBER_TEXT, .out = &want},
+        {.name = "keep", .type = MEMBER_I64, .max = 1, .out = &u->keep},
+    };
+    if (!native_query_read(req, members, sizeof members / sizeof *members, err) ||
         (want && !blob_name_read(str_of(want), &u->want, err)))
         return false;
     u->has_want = want != NULL;
