@@ -18,12 +18,13 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from ..app import App
 from ..task_call import TaskCall
+from ..testing import TestQueue
 from .app import app_of
 from .entities import dehydrated, proxy_of, whole
 from .exceptions import InvalidJob
 from .files import EntityFileReference
 from .job_log import JobLog
-from .settings import dehydrates
+from .settings import dehydrates, runs_inline
 from .store import ORIGIN, EntityWriter, Fragments
 
 PRIORITY_MIN, PRIORITY_MAX = 0, 100
@@ -73,8 +74,17 @@ class Job(BaseModel):
     def defer(self, app: App, priority: Optional[int] = None) -> None:
         """Enqueues it; durable on return. Without a priority it draws one from 0 to 100, so that no
         dataset holds up the others for long. Higher runs first.
+
+        With DEBUG=1 and PROCRASTINATE_SYNC=1, for tests, it runs here and now instead, and what it
+        defers after it.
         """
-        app.defer(self.call(app, priority))
+        call = self.call(app, priority)
+        if runs_inline() and not isinstance(app.backend, TestQueue):
+            with app.testing() as queue:
+                app.defer(call)
+                queue.run()
+            return
+        app.defer(call)
 
     async def defer_async(self, app: App, priority: Optional[int] = None) -> None:
         """As defer, for coroutines."""

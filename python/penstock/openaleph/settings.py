@@ -261,6 +261,11 @@ def dehydrates() -> bool:
     return flag("OPENALEPH_PROCRASTINATE_DEHYDRATE_ENTITIES", True)
 
 
+def runs_inline() -> bool:
+    """Whether who defers runs the job, too."""
+    return flag("DEBUG", False) and flag("PROCRASTINATE_SYNC", False)
+
+
 def _without_password(value: str) -> str:
     parts = urlsplit(value)
     if parts.password is None:
