@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import io
 import os
 import signal
 import time
@@ -10,7 +11,8 @@ import time
 import pytest
 from followthemoney import model
 from harness.openaleph_case import OpenAlephCase
-from penstock.openaleph import manage
+from harness.server_process import ROOT
+from penstock.openaleph import helpers, manage
 from penstock.openaleph.model import DatasetJob, Job
 
 DOCUMENT = {"id": "a", "schema": "Document", "properties": {"fileName": ["x.pdf"]}}
@@ -507,3 +509,20 @@ def test_names_are_any_text(openaleph: OpenAlephCase, name: str) -> None:
     assert openaleph.notes() == [str([name])]
     tree = manage.get_dataset_status(name, active_only=False)
     assert tree is not None and tree.succeeded == 1
+
+
+# --- the page ---
+
+
+def test_the_example_of_the_page_runs(openaleph: OpenAlephCase) -> None:
+    page = (ROOT / "docs" / "openaleph.md").read_text(encoding="utf-8")
+    (source,) = [part.split("```")[0] for part in page.split("```python\n")[1:]]
+    (openaleph.folder / "texts").mkdir()
+    (openaleph.folder / "texts" / "tasks.py").write_text(source)
+    content_hash = helpers.get_archive().store(io.BytesIO(b"a text"), "a.txt")
+    entities = [document("a", contentHash=[content_hash])]
+    DatasetJob.from_entities("d", "texts", "texts.tasks.read", entities).defer(openaleph.app)
+    openaleph.work("--queues", "texts", target="texts.tasks:app")
+    entity = helpers.load_entity("d", "a")
+    assert entity is not None and entity.get("bodyText") == ["a text"]
+    assert [task.function for task in openaleph.tasks(state="pending")] == ["search.tasks.index"]

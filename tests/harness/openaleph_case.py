@@ -83,9 +83,9 @@ class OpenAlephCase:
         path = self.folder / "notes"
         return path.read_text().splitlines() if path.exists() else []
 
-    def start(self, *args: str) -> subprocess.Popen[str]:
+    def start(self, *args: str, target: str = "mylib:app") -> subprocess.Popen[str]:
         """A worker."""
-        command = [binary(), "worker", "mylib:app", *args]
+        command = [binary(), "worker", target, *args]
         process = subprocess.Popen(
             command,
             cwd=self.folder,
@@ -97,9 +97,9 @@ class OpenAlephCase:
         self.processes.append(process)
         return process
 
-    def work(self, *args: str) -> str:
+    def work(self, *args: str, target: str = "mylib:app") -> str:
         """A worker, until its queues are empty; what it printed."""
-        process = self.start("--one-shot", *args)
+        process = self.start("--one-shot", *args, target=target)
         printed, _ = process.communicate(timeout=DEADLINE_S)
         assert process.returncode == 0, printed
         return printed
