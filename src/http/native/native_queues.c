@@ -91,10 +91,10 @@ bool native_functions_list(struct request *req, struct reply *reply, struct err 
 static bool finish_changed(struct request *req, struct op *op, struct reply *reply, struct err *err)
 {
     (void)req;
-    OWNED_BUF struct buf b;
-    struct json_out o;
     if (op->gates.count != 1)
         return err_set(err, ERR_INTERNAL, "the engine does not show what it has changed");
+    OWNED_BUF struct buf b;
+    struct json_out o;
     native_reply_begin(&o, &b);
     write_gate(&o, &op->gates.views[0], op->gates.of_functions);
     return native_reply_end(reply, &b, err);

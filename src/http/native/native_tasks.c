@@ -51,12 +51,12 @@ static bool finish_enqueued(struct request *req, struct op *op, struct reply *re
                             struct err *err)
 {
     (void)req;
-    OWNED_BUF struct buf b;
-    struct json_out o;
     if (op->err.code != ERR_NONE) {
         *err = op->err;
         return native_enqueue_refused(&op->enqueue, "tasks", err);
     }
+    OWNED_BUF struct buf b;
+    struct json_out o;
     native_reply_begin(&o, &b);
     json_out_open(&o, '{');
     json_out_name(&o, "tasks");

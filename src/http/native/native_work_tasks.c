@@ -175,13 +175,13 @@ static void write_stale(struct json_out *o, const struct op_task_settle *settle)
 
 static bool finish_settled(struct request *req, struct op *op, struct reply *reply, struct err *err)
 {
-    OWNED_BUF struct buf b;
-    struct json_out o;
     const struct op_task_settle *settle = &op->task_settle;
     if (op->err.code != ERR_NONE) {
         *err = op->err;
         return native_enqueue_refused(&settle->enqueue, "enqueue", err);
     }
+    OWNED_BUF struct buf b;
+    struct json_out o;
     begin(&o, &b);
     write_number(&o, "completed", settle->completed);
     write_number(&o, "retried", settle->retried);
