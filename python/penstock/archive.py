@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from . import scratch
-from .errors import NotFoundError
+from .errors import ConnectionLostError, NotFoundError
 
 if TYPE_CHECKING:
     from .client import Client
@@ -236,7 +236,17 @@ class ServerArchive(Archive):
         self._client = client
 
     def store(self, source: IO[bytes], name: str | None = None) -> str:
-        return self._client().blobs.put(source, keep=True).sha256
+        blobs = self._client().blobs
+        begin = source.tell() if source.seekable() else -1
+        try:
+            return blobs.put(source, keep=True).sha256
+        except ConnectionLostError:
+            if begin < 0:
+                raise
+        # The same bytes are the same blob: to send them twice is to send them once.
+        self._client().health()
+        source.seek(begin)
+        return blobs.put(source, keep=True).sha256
 
     def exists(self, content_hash: str) -> bool:
         try:

@@ -1,4 +1,4 @@
-"""Workers killed in every stage, at every step of their work: nothing is missing, nothing is left."""
+"""Workers killed at every step of every stage: nothing is missing, nothing is left."""
 
 from __future__ import annotations
 

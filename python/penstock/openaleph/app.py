@@ -14,7 +14,7 @@ from .. import scratch
 from ..app import App
 from ..archive import Archive, FolderArchive, ServerArchive
 from .exceptions import SettingsError
-from .settings import Settings
+from .settings import Settings, variable
 from .store import Fragments
 
 _mutex = threading.Lock()
@@ -24,12 +24,13 @@ class OpenAlephApp(App):
     """A penstock.App that knows where the settings say entities and files are."""
 
     def __init__(self, settings: Settings, tasks_module: str | None = None) -> None:
-        super().__init__(settings.server)
+        key, state = variable("PENSTOCK_KEY"), variable("PENSTOCK_STATE")
+        super().__init__(settings.server, key=key, state=None if settings.server else state)
         self.settings = settings
         #: What a worker imports to have the tasks.
         self.import_paths = [tasks_module] if tasks_module else []
         same = settings.fragments == settings.server
-        self._entities: App = self if same else App(settings.fragments)
+        self._entities: App = self if same else App(settings.fragments, key=key)
 
     @contextlib.contextmanager
     def open(self, pool_or_engine: Any = None) -> Iterator[OpenAlephApp]:

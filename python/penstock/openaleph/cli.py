@@ -20,7 +20,7 @@ from ..task_call import TaskCall
 from . import manage
 from .app import OpenAlephApp, make_app
 from .exceptions import SettingsError
-from .manage.status import StatusCounts
+from .job_status import StatusCounts
 from .model import DatasetJob, job_of
 from .settings import Settings
 

@@ -11,7 +11,7 @@ def process(job: DatasetJob) -> Defers:
 import datetime
 import random
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal, Optional, Union
+from typing import Any, Optional, Union
 
 from followthemoney.proxy import EntityProxy
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
@@ -24,12 +24,34 @@ from .entities import dehydrated, proxy_of, whole
 from .exceptions import InvalidJob
 from .files import EntityFileReference
 from .job_log import JobLog
+from .job_status import (
+    BatchStatus,
+    DatasetStatus,
+    JobStatus,
+    QueueStatus,
+    StatusCounts,
+    TaskStatus,
+)
 from .settings import dehydrates, runs_inline
 from .store import ORIGIN, EntityWriter, Fragments
 
-PRIORITY_MIN, PRIORITY_MAX = 0, 100
+__all__ = [
+    "AnyJob",
+    "BatchStatus",
+    "DatasetJob",
+    "DatasetStatus",
+    "Defers",
+    "EntityFileReference",
+    "EntityJob",
+    "Job",
+    "JobStatus",
+    "QueueStatus",
+    "StatusCounts",
+    "TaskStatus",
+    "job_of",
+]
 
-JobStatus = Literal["todo", "doing", "succeeded", "failed", "aborted", "aborting", "cancelled"]
+PRIORITY_MIN, PRIORITY_MAX = 0, 100
 
 
 class EntityJob(BaseModel):

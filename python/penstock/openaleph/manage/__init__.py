@@ -8,18 +8,9 @@ from typing import Any
 from ...errors import InvalidError
 from ...handle import TaskInfo
 from ..app import app_of
+from ..job_status import BatchStatus, DatasetStatus, QueueStatus, StatusCounts, TaskStatus
 from ..model import AnyJob, job_of
-from .status import (
-    SYSTEM,
-    BatchStatus,
-    DatasetStatus,
-    QueueStatus,
-    StatusCounts,
-    TaskStatus,
-    get_dataset_status,
-    get_status,
-    status_of,
-)
+from .status import SYSTEM, get_dataset_status, get_status, status_of
 
 __all__ = [
     "BatchStatus",
