@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 else:
     Params = TypeVar("Params")
 Result = TypeVar("Result")
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 NAMED = ("key", "lock", "batch", "unique")
 EXECUTORS = ("thread", "process")
@@ -67,6 +68,8 @@ class App:
         self.queue = check_name("queue", queue)
         #: The tasks that are known here, by name.
         self.tasks: dict[str, Task[Any, Any]] = {}
+        #: See `record`.
+        self.record_function: Callable[..., Any] | None = None
         self._patience_s = patience_s
         self._server = ServerBackend(url, key, patience_s)
         #: Where calls go; another one while testing.
@@ -123,6 +126,15 @@ class App:
             return task
 
         return decorate(*function) if function else decorate
+
+    def record(self, function: Function) -> Function:
+        """Marks the function of records: `penstock worker module:app --job NAME` runs it.
+
+        As in docs/run.md it takes a record, or record and context, and returns a result. The same
+        processes run the app's tasks. There is one in an app; it stays the function that it is.
+        """
+        self.record_function = function
+        return function
 
     def configure_task(self, name: str, **settings: Unpack[TaskSettings]) -> TaskDeferrer:
         """A task by its name, which need not be known here: it may belong to another service."""

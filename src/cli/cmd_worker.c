@@ -36,8 +36,9 @@ enum { CONCURRENCY_MAX = 100000, TASKS_MAX = 1000000000 };
 
 struct worker {
     struct run_settings settings;
-    struct run_tasks tasks; /* without --job */
-    char **queues;          /* NULL ends it; NULL: all */
+    struct run_tasks tasks;
+    bool both;     /* records of a job, and tasks */
+    char **queues; /* NULL ends it; NULL: all */
     struct run_worker process;
     struct run_session *session;
     struct client *client;
@@ -83,14 +84,9 @@ static bool read_queues(struct worker *w, const char *text, struct err *err)
 /* What is asked for that concerns tasks alone. */
 static bool read_tasks(struct worker *w, const struct options *options, struct err *err)
 {
-    static const char *const names[] = {"queues", "concurrency", "max-tasks-per-process",
-                                        "one-shot"};
     static const char *const odd[] = {"timeout", "batch-size", "config"};
     const char *queues = options_text(options, "queues");
     const char *server = options_text(options, "server");
-    for (size_t i = 0; options_has(options, "job") && i < sizeof names / sizeof *names; i++)
-        if (options_has(options, names[i]))
-            return err_set(err, ERR_INVALID, "--%s is for tasks, --job for records", names[i]);
     /* Tasks bring their own time-outs, and come one by one. */
     for (size_t i = 0; !options_has(options, "job") && i < sizeof odd / sizeof *odd; i++)
         if (w->settings.target && options_has(options, odd[i]))
@@ -101,6 +97,8 @@ static bool read_tasks(struct worker *w, const struct options *options, struct e
         .server = server,
         .key = w->key,
         .ca = options_text(options, "ca"),
+        .job = options_text(options, "job"),
+        .token = w->token,
         .one_shot = options_has(options, "one-shot"),
     };
     if ((queues && !read_queues(w, queues, err)) ||
@@ -120,21 +118,36 @@ static bool hello_of(struct worker *w, struct str *hello, struct err *err)
     return run_session_log(w->session, err);
 }
 
+static bool is_app(struct str hello)
+{
+    OWNED_MEM char *kind = worker_message_text(hello, "kind");
+    return kind && strcmp(kind, "app") == 0;
+}
+
 /* Tasks of an app, or of a program. */
 static bool work_on_tasks(struct worker *w, struct err *err)
 {
     struct str hello;
     if (!hello_of(w, &hello, err))
         return false;
-    OWNED_MEM char *kind = worker_message_text(hello, "kind");
-    if (w->settings.target && (!kind || strcmp(kind, "app") != 0))
+    if (w->settings.target && !is_app(hello))
         return err_set(err, ERR_INVALID,
                        "%s is a function of records: worker needs --job, or an app (module:app)",
                        w->settings.target);
     return run_session_tasks(w->session, &w->tasks, hello, err);
 }
 
-/* Records of a job. */
+static bool check_records(const struct options *options, struct err *err)
+{
+    static const char *const names[] = {"queues", "concurrency", "max-tasks-per-process",
+                                        "one-shot"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (options_has(options, names[i]))
+            return err_set(err, ERR_INVALID, "--%s is for tasks, --job for records", names[i]);
+    return true;
+}
+
+/* Records of a job; with an app tasks as well. */
 static bool work(struct worker *w, const struct options *options, struct err *err)
 {
     struct str hello;
@@ -149,11 +162,11 @@ static bool work(struct worker *w, const struct options *options, struct err *er
     };
     if (!hello_of(w, &hello, err))
         return false;
-    OWNED_MEM char *kind = worker_message_text(hello, "kind");
-    if (kind && strcmp(kind, "app") == 0)
-        return err_set(err, ERR_INVALID, "%s is an app, which has tasks: --job is for records",
-                       w->settings.target);
-    return run_session_work(w->session, &task, err) && run_session_ask(w->session, &w->end, err);
+    w->both = is_app(hello);
+    if (w->both)
+        return run_session_tasks(w->session, &w->tasks, hello, err);
+    return check_records(options, err) && run_session_work(w->session, &task, err) &&
+           run_session_ask(w->session, &w->end, err);
 }
 
 /* The job goes on without these hands, if need be. Of tasks there is always more to come. */
@@ -215,7 +228,7 @@ static bool worker_run(const struct options *options, struct err *err)
     return client_new(&target, &w.client, err) &&
            run_worker_init(&w.process, &w.settings, options, err) &&
            run_session_open(&w.settings, &w.process, &w.session, err) && work(&w, options, err) &&
-           judge(&w, false, err);
+           judge(&w, w.both, err);
 }
 
 const struct command cmd_worker = {
@@ -227,8 +240,9 @@ const struct command cmd_worker = {
         "TARGET is an app (module:app, or the file of one), whose tasks are run until a signal\n"
         "ends it; without --server on the server that the app names, which is the embedded one\n"
         "of the state folder when it names none. With --job, TARGET and --exec are as for\n"
-        "\"penstock run\", until the job has ended. Any number of workers, on any machines, may\n"
-        "work side by side: limits hold over all of them.\n",
+        "\"penstock run\", until the job has ended; or TARGET is an app that has a function of\n"
+        "records, which works on both. Any number of workers, on any machines, may work side by\n"
+        "side: limits hold over all of them.\n",
     .options = worker_tables,
     .examples =
         "penstock worker shop:app --queues images,mail --concurrency 20 --processes 4\n"

@@ -26,6 +26,8 @@ static void set_go(struct run_session *r, const struct run_tasks *tasks)
         .server = tasks->server,
         .key = tasks->key,
         .ca = tasks->ca,
+        .job = tasks->job,
+        .token = tasks->token,
         .max_memory_bytes = r->settings->max_memory_bytes,
         .max_records = tasks->max_tasks,
         .slots_hint = tasks->concurrency,

@@ -9,6 +9,7 @@
 struct run_tasks {
     const char *server; /* NULL: the one that the processes name in their hello */
     const char *key, *ca;
+    const char *job, *token;   /* whose records are to be worked on, too; NULL: none */
     const char *const *queues; /* NULL ends it; NULL: all of them */
     int64_t concurrency;       /* tasks at once in one process; 0: as the processes choose */
     int64_t max_tasks;         /* then a fresh process takes over; 0: never */

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from harness.fake_engine import FakeEngine
 from harness.fake_queue import FakeQueue
 from harness.run_command import environment
 from harness.server_process import ROOT, binary
@@ -180,8 +181,7 @@ def test_processes_end_with_their_supervisor(shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("args", "told"),
     [
-        (["--job", "x"], "is an app, which has tasks: --job is for records"),
-        (["--job", "x", "--one-shot"], "--one-shot is for tasks, --job for records"),
+        (["--job", "x"], "has no function of records: mark one with @app.record"),
         (["--queues", "a,,b"], "--queues: a queue needs a name"),
         (["--timeout", "5"], "--timeout is for records: it goes with --job"),
         (["--concurrency", "0"], "--concurrency"),
@@ -190,7 +190,24 @@ def test_processes_end_with_their_supervisor(shop: Shop) -> None:
 def test_what_makes_no_sense_is_refused(shop: Shop, args: list[str], told: str) -> None:
     process = shop.start(*args)
     output, _ = process.communicate(timeout=DEADLINE_S)
-    assert process.returncode == 2 and told in output
+    assert process.returncode == (1 if "record" in told and "--job" in args else 2)
+    assert told in output
+
+
+def test_one_worker_takes_records_and_tasks_alike(shop: Shop, tmp_path: Path) -> None:
+    shop.queue.engine = FakeEngine([str(n) for n in range(300)])
+    with (shop.folder / "shop.py").open("a") as file:
+        file.write("\n@app.record\ndef double(record, context):\n    return [record * 2]\n")
+    handles = [shop.defer("add", a=n) for n in range(30)]
+    shop.run("--job", "doubles", "--one-shot")
+    assert [handle.result(1) for handle in handles] == list(range(1, 31))
+    assert shop.queue.engine.results == {n: [n * 2] for n in range(300)}
+    # When the job has ended, tasks go on.
+    process = shop.start("--job", "doubles")
+    assert shop.defer("add", a=5).result(DEADLINE_S) == 6
+    process.terminate()
+    assert process.wait(DEADLINE_S) == 0
+    shop.queue.engine.close()
 
 
 def test_a_function_of_records_needs_a_job(shop: Shop) -> None:
@@ -198,3 +215,7 @@ def test_a_function_of_records_needs_a_job(shop: Shop) -> None:
     process = shop.start()
     output, _ = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 2 and "is a function of records: worker needs --job" in output
+
+    process = shop.start("--job", "x", "--one-shot")
+    output, _ = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 2 and "--one-shot is for tasks, --job for records" in output

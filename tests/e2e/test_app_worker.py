@@ -453,3 +453,117 @@ def test_a_blocked_loop_keeps_the_lease(shop: Shop) -> None:
     shop.queue.wait_for(lambda: beats() > before)
     (shop.folder / "go").touch()
     assert shop.ended(1)[0]["attempts"] == 1
+
+
+def test_a_thread_that_does_not_end_is_left_behind_with_its_process(shop: Shop) -> None:
+    shop.put("deaf")
+    shop.put("hears", path=str(shop.folder / "go"))
+    process = shop.start(
+        """
+        import penstock.runtime.task_runner
+        penstock.runtime.task_runner.UNWIND_S = 0.1
+
+        @app.task
+        def deaf():
+            time.sleep(3600)
+
+        @app.task
+        def hears(path: str):
+            while not Path(path).exists():
+                time.sleep(0.01)
+        """
+    )
+    shop.queue.wait_for(lambda: all(shop.queue.state(id) == "running" for id in (1, 2)))
+    shop.queue.abort(1, "timeout")
+    assert shop.ended(1)[0]["error"]["type"] == "TimeoutError"
+    (shop.folder / "go").touch()
+    assert process.end() == 0
+    assert shop.ended(2)[0]["state"] == "completed"
+    assert process.said[-1]["bye"]["reason"] == "recycle"
+
+
+def test_a_thread_does_not_hold_up_a_stop(shop: Shop) -> None:
+    shop.put("deaf")
+    process = shop.start(
+        """
+        import penstock.runtime.task_worker
+        penstock.runtime.task_worker.CANCEL_WAIT_S = 0.1
+
+        @app.task
+        def deaf():
+            time.sleep(3600)
+        """
+    )
+    shop.queue.wait_for(lambda: shop.queue.state(1) == "running")
+    process.tell(stop={"grace_s": 0})
+    assert process.end() == 0
+    assert shop.queue.state(1) == "pending" and shop.queue.tasks[1]["attempts"] == 0
+
+
+def test_what_is_claimed_ahead_and_blocked_goes_back(shop: Shop) -> None:
+    for _ in range(400):
+        shop.put("quick")
+    shop.start(
+        """
+        @app.task
+        async def quick():
+            await asyncio.sleep(0)
+
+        @app.task
+        async def waits(path: str):
+            while not Path(path).exists():
+                await asyncio.sleep(0.01)
+        """,
+        concurrency=2,
+    )
+    waits = [shop.put("waits", path=str(shop.folder / "go")) for _ in range(100)]
+    shop.ended(*range(1, 401))
+    held = lambda: sum(shop.queue.state(id) == "running" for id in waits)  # noqa: E731
+    shop.queue.wait_for(lambda: held() == 2)
+    (shop.folder / "go").touch()
+    assert all(task["attempts"] == 1 for task in shop.ended(*waits))
+
+
+def test_context_variables_of_tasks_do_not_leak(shop: Shop) -> None:
+    tasks = shop.run(
+        """
+        import contextvars
+        var = contextvars.ContextVar("var", default=0)
+
+        @app.task
+        async def sets(n: int):
+            before = var.get()
+            var.set(n)
+            await asyncio.sleep(0.001 * (n % 3))
+            return [before, var.get(), penstock.current_context().task.arguments["n"]]
+        """,
+        *[("sets", {"n": n}) for n in range(1, 60)],
+    )
+    assert [task["result"] for task in tasks] == [[0, n, n] for n in range(1, 60)]
+
+
+def test_a_task_may_defer_by_hand(shop: Shop) -> None:
+    url = shop.queue.url
+    plain, waits = shop.run(
+        f"""
+        app = penstock.App({url!r})
+
+        @app.task
+        async def one(n: int):
+            return n
+
+        @app.task
+        def plain():
+            return one.defer(n=1).id
+
+        @app.task
+        async def waits():
+            handles = await one.defer_many_async([{{"n": 2}}, {{"n": 3}}])
+            return [handle.id for handle in handles]
+        """,
+        ("plain", {}),
+        ("waits", {}),
+    )
+    ids = [plain["result"], *waits["result"]]
+    assert sorted(ids) == [3, 4, 5]
+    assert sorted(task["result"] for task in shop.ended(*ids)) == [1, 2, 3]

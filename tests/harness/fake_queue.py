@@ -11,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from .fake_engine import FakeEngine
+
 Task = dict[str, Any]
 ENDED = ("completed", "failed", "cancelled")
 
@@ -34,6 +36,8 @@ class FakeQueue:
         self.calls: list[tuple[str, Any]] = []
         self.before: Callable[[str, Any], None] = lambda *_: None
         self.loses: Callable[[str, Any], bool] = lambda *_: False
+        #: A data job at the same address.
+        self.engine: FakeEngine | None = None
         queue = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -84,6 +88,8 @@ class FakeQueue:
         self.http.server_close()
 
     def ask(self, what: str, body: Any) -> Any:
+        if self.engine is not None and "/v1/jobs/" in what:
+            return self.ask_engine(what, body)
         with self.lock:
             if what == "GET /v1/health":
                 return {"status": "ok"}
@@ -96,6 +102,14 @@ class FakeQueue:
             if what in ("POST /v1/tasks/cancel", "POST /v1/tasks/retry"):
                 return self.control(what.rpartition("/")[2], body)
         raise Refused(404, "not-found", what)
+
+    def ask_engine(self, what: str, body: Any) -> Any:
+        """Of the job that it has, too."""
+        assert self.engine is not None
+        if what.startswith("GET"):
+            return {"id": 1, "lease_s": self.engine.lease_s, "workers": self.engine.workers}
+        told = getattr(self.engine, what.rpartition("/")[2])(body, "")
+        return json.loads(told) if isinstance(told, str) else told
 
     # ---- tasks
 

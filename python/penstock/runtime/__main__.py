@@ -11,6 +11,7 @@ import threading
 import time
 import traceback
 
+from .both import BothWorker
 from .channel import VARIABLE, Channel, Message
 from .fine_selector import FineSelector
 from .target import AppTarget, Target, TargetError, load
@@ -51,14 +52,20 @@ def main() -> int:
     message = channel.listen()
     if message is None or "go" not in message:
         return 0  # nothing more was wanted than to know what it is
-    return _run(channel, target, args.target, message["go"])
+    try:
+        return _run(channel, target, args.target, message["go"])
+    except TargetError as error:
+        channel.say(error={"text": str(error), "traceback": ""})
+        return USAGE
 
 
 def _run(channel: Channel, target: Target | AppTarget, name: str, go: Message) -> int:
-    worker: list[Worker | TaskWorker] = []
+    worker: list[Worker | TaskWorker | BothWorker] = []
 
     async def work() -> int:
-        if isinstance(target, AppTarget):
+        if isinstance(target, AppTarget) and go.get("job"):
+            worker.append(BothWorker(channel, target, name, go))
+        elif isinstance(target, AppTarget):
             worker.append(TaskWorker(channel, target, name, go))
         else:
             worker.append(Worker(channel, target, go))

@@ -73,6 +73,7 @@ class Runner:
         #: Counts turns: a hand whose record waited sees another one afterwards.
         self._round = 0
         self._watch: asyncio.TimerHandle | None = None
+        self._clean = copy_context()
 
     # ---- what the worker asks for
 
@@ -126,7 +127,8 @@ class Runner:
         hand.began_s = time.monotonic()
         self._supply.live += 1
         self._hands.add(hand)
-        hand.task = loop.create_task(self._drive(hand))
+        # Whoever calls this may stand in the context of a record that has ended.
+        hand.task = self._clean.copy().run(loop.create_task, self._drive(hand))
         self._by_task[hand.task] = hand
 
     async def _drive(self, hand: Hand) -> None:

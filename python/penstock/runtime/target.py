@@ -98,6 +98,16 @@ class AppTarget:
         self.what = where
         self.app = app
 
+    def of_records(self) -> Target:
+        """The app's function of records. TargetError when it has none."""
+        function = self.app.record_function
+        if function is None:
+            raise TargetError(f"{self.what} has no function of records: mark one with @app.record")
+        module = sys.modules[function.__module__]
+        where = Path(getattr(module, "__file__", None) or ".")
+        name = function.__qualname__
+        return Target(module, name, module.__name__, where.parent, None, 0)
+
     def hello(self) -> dict[str, Any]:
         """What the supervisor is told."""
         return {
