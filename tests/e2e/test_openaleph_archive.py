@@ -220,12 +220,14 @@ def test_a_child_process_does_not_take_its_parents_folder_along(tmp_path: Path) 
     put_as_servicelayer(tmp_path / "archive")
     archive = FolderArchive(tmp_path / "archive")
     with archive.localpath(SHA1) as path:
+        parents = scratch._own
+        assert parents is not None
         child = os.fork()
         if child == 0:
             try:
                 with archive.localpath(SHA1) as own:
                     assert own.parent.parent != path.parent.parent
-                scratch._own.remove()  # type: ignore[union-attr]
+                parents.remove()  # as it does when a process ends
                 os._exit(0)
             finally:
                 os._exit(1)
