@@ -19,6 +19,7 @@ from .embedded import default_state, embedded_url
 from .errors import InvalidError
 from .handle import TaskHandle
 from .outcome import retry_plan_of
+from .schedule import Schedule
 from .task_call import Named, Retries, Seconds, TaskCall, Unique, check_name, members_of
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ else:
     Params = TypeVar("Params")
 Result = TypeVar("Result")
 Function = TypeVar("Function", bound=Callable[..., Any])
+Scheduled = TypeVar("Scheduled", bound="TaskDeferrer")
 
 NAMED = ("key", "lock", "batch", "unique")
 EXECUTORS = ("thread", "process")
@@ -68,6 +70,8 @@ class App:
         self.queue = check_name("queue", queue)
         #: The tasks that are known here, by name.
         self.tasks: dict[str, Task[Any, Any]] = {}
+        #: Tasks at certain times, by name: see `schedule`.
+        self.schedules: dict[str, Schedule] = {}
         #: See `record`.
         self.record_function: Callable[..., Any] | None = None
         self._patience_s = patience_s
@@ -135,6 +139,48 @@ class App:
         """
         self.record_function = function
         return function
+
+    def schedule(
+        self,
+        name: str,
+        *,
+        cron: str | None = None,
+        every: Seconds | None = None,
+        zone: str | None = None,
+        missed: str | None = None,
+        pass_time: bool = False,
+        arguments: Mapping[str, Any] | None = None,
+    ) -> Callable[[Scheduled], Scheduled]:
+        """Has a task enqueued at certain times. Stands above `@app.task`.
+
+        `cron` is a line of five fields, or six with seconds first, by the clocks of `zone`
+        ("Europe/Vienna"; default: UTC); or `every` so many seconds. `missed`: ticks while the
+        server was down: "skip", "once" or "all". With `pass_time` the argument `timestamp` is the
+        time of the tick.
+
+        Workers of the app make the schedules that the server does not have. Those that it has stay
+        as they are, for they may have been changed there; `put_schedules` sets them again.
+        """
+        if (cron is None) == (every is None):
+            raise InvalidError(f"schedule {name}: say either cron or every")
+
+        def decorate(task: Scheduled) -> Scheduled:
+            stamp = {"timestamp": "1970-01-01T00:00:00Z"} if pass_time else {}
+            given = dict(arguments or {})
+            told = task.call(**{**given, **stamp}).told()
+            told["arguments"] = {one: told["arguments"][one] for one in given}
+            every_s = every.total_seconds() if isinstance(every, datetime.timedelta) else every
+            made = Schedule(name, told, cron, every_s, zone, missed, pass_time)
+            next(made.ticks(datetime.datetime.now(datetime.timezone.utc)))  # it makes sense
+            self.schedules[name] = made
+            return task
+
+        return decorate
+
+    def put_schedules(self) -> None:
+        """Sets all schedules of the app on the server, as the app has them."""
+        for one in self.schedules.values():
+            self.client.schedules.put(one.name, **one.told())
 
     def configure_task(self, name: str, **settings: Unpack[TaskSettings]) -> TaskDeferrer:
         """A task by its name, which need not be known here: it may belong to another service."""

@@ -17,6 +17,7 @@ from .task_call import ATTEMPTS_DEFAULT
 if TYPE_CHECKING:
     from .app import App, TaskDeferrer
     from .runtime.task_run import TaskRun
+    from .schedule import Schedule
 
 RUN_MAX = 10_000
 RETRY_DEFAULTS = {"kind": "exponential", "delay_s": 1.0, "factor": 2.0, "max_delay_s": 3600.0}
@@ -94,13 +95,25 @@ class TestQueue:
         ran = self.run(catch=catch)
         while True:
             later = [one["due"] for one in self._tasks.values() if one["state"] == "pending"]
+            ticks = {name: next(one.ticks(self.now)) for name, one in self.app.schedules.items()}
+            later += ticks.values()
             due = min((at for at in later if self.now < at <= end), default=None)
             if due is None:
                 break
             self.now = due
+            for name, at in ticks.items():
+                if at == due:
+                    self._tick(self.app.schedules[name], at)
             ran += self.run(catch=catch)
         self.now = end
         return ran
+
+    def _tick(self, schedule: Schedule, at: datetime.datetime) -> None:
+        task = dict(schedule.task)
+        if schedule.pass_time:
+            stamp = at.isoformat().replace("+00:00", "Z")
+            task["arguments"] = {**task["arguments"], "timestamp": stamp}
+        self.enqueue([task])
 
     def clear(self) -> None:
         """Forgets all tasks."""

@@ -99,3 +99,14 @@ def test_the_test_of_the_page_passes(folder: Path, queue: FakeQueue) -> None:
     told = run(folder, queue, sys.executable, "-m", "pytest", "-q", "test_shop.py")
     assert "1 passed" in told and not queue.tasks
     assert not os.path.lexists(folder / ".penstock")
+
+
+def test_the_schedule_is_due_at_its_times(folder: Path, queue: FakeQueue) -> None:
+    check = """
+import datetime
+from nightly import app, report
+with app.testing(now=datetime.datetime(2026, 3, 27, 12, tzinfo=datetime.timezone.utc)) as queue:
+    queue.travel(datetime.timedelta(days=4))
+    print([task.result for task in queue.tasks(report)])
+"""
+    assert run(folder, queue, sys.executable, "-c", check) == "['Monday', 'Tuesday']\n"

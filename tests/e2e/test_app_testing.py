@@ -13,6 +13,7 @@ from harness.server_process import ROOT
 
 sys.path.insert(0, str(ROOT / "python"))
 import penstock
+from penstock.schedule import CronLine
 
 app = penstock.App("http://127.0.0.1:1")
 seen: list[Any] = []
@@ -45,6 +46,12 @@ def chain(count: int) -> Iterator[penstock.TaskCall]:
 async def fan(count: int) -> AsyncIterator[penstock.TaskCall]:
     for number in range(count):
         yield add.call(a=number, b=0)
+
+
+@app.schedule("morning", cron="0 7 * * mon-fri", zone="Europe/Vienna", pass_time=True)
+@app.task
+def greet(timestamp: datetime.datetime) -> str:
+    return timestamp.isoformat()
 
 
 @pytest.fixture
@@ -146,3 +153,46 @@ def test_the_app_is_as_it_was_afterwards(queue: Any) -> None:
         add.defer(a=1)
         assert len(inner.tasks()) == 1
     assert app.backend is queue and queue.tasks() == []
+
+
+def test_schedules_follow_the_time() -> None:
+    friday = datetime.datetime(2026, 3, 27, 12, tzinfo=datetime.UTC)
+    with app.testing(now=friday) as queue:
+        assert queue.travel(datetime.timedelta(days=4)) == 2
+        # The clocks went forward on Sunday.
+        told = [task.result for task in queue.tasks(greet)]
+    assert told == ["2026-03-30T05:00:00+00:00", "2026-03-31T05:00:00+00:00"]
+
+
+@pytest.mark.parametrize(
+    ("line", "zone", "after", "ticks"),
+    [
+        ("*/20 * * * *", None, "2026-01-01T00:05", ["01-01T00:20", "01-01T00:40", "01-01T01:00"]),
+        ("0 0 L * *", None, "2026-02-01T00:00", ["02-28T00:00", "03-31T00:00"]),
+        ("30 0 1 1,7 *", None, "2026-02-01T00:00", ["07-01T00:30", "01-01T00:30"]),
+        ("0 12 13 * fri", None, "2026-02-10T00:00", ["02-13T12:00", "02-20T12:00"]),
+        ("15 0 3 * * sun", None, "2026-02-10T00:00", ["02-15T03:00", "02-22T03:00"]),
+        ("@daily", None, "2026-02-10T00:00", ["02-11T00:00"]),
+        ("30 2 * * *", "Europe/Vienna", "2026-03-28T12:00", ["03-29T01:00", "03-30T00:30"]),
+        ("30 2 * * *", "Europe/Vienna", "2026-10-24T12:00", ["10-25T00:30", "10-26T01:30"]),
+    ],
+)
+def test_cron_lines(line: str, zone: str | None, after: str, ticks: list[str]) -> None:
+    start = datetime.datetime.fromisoformat(after + "+00:00")
+    found = CronLine(line).ticks(start, zone)
+    seconds = 15 if line.startswith("15 0 3") else 0
+    for wanted in ticks:
+        at = next(found).astimezone(datetime.UTC)
+        assert at.isoformat()[5:16] == wanted and at.second == seconds
+
+
+@pytest.mark.parametrize(
+    "line", ["* * * *", "60 * * * *", "x * * * *", "5-1 * * * *", "*/0 * * * *"]
+)
+def test_what_is_no_cron_line_is_refused(line: str) -> None:
+    with pytest.raises(penstock.InvalidError, match="cron line"):
+        app.schedule("wrong", cron=line, arguments={"a": 1})(add)
+    with pytest.raises(penstock.InvalidError, match="either cron or every"):
+        app.schedule("wrong")
+    with pytest.raises(penstock.InvalidError, match="no time zone"):
+        app.schedule("wrong", cron="@daily", zone="Europe/Nowhere", arguments={"a": 1})(add)

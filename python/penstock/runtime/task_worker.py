@@ -95,6 +95,7 @@ class TaskWorker:
         self._channel.say(ready={})
         self._beat.start()
         keeper = asyncio.get_running_loop().create_task(self._keep_house())
+        scheduler = asyncio.get_running_loop().create_task(self._make_schedules())
         try:
             await self._work()
             await self._drain()
@@ -103,6 +104,7 @@ class TaskWorker:
             self._channel.say(error={"text": f"{error.code}: {error}", "traceback": ""})
         finally:
             keeper.cancel()
+            scheduler.cancel()
             self._beat.end()
             with contextlib.suppress(PenstockError, asyncio.TimeoutError):
                 await asyncio.wait_for(self._session.release(), CANCEL_WAIT_S)
@@ -256,6 +258,19 @@ class TaskWorker:
                 except (LeaseEndedError, NotFoundError):
                     self._lost(lease)
                 self._abort(self._session.aborts)
+
+    async def _make_schedules(self) -> None:
+        """The app's schedules that the server does not have. Those that it has may be changed."""
+        for schedule in self._app.schedules.values():
+            schedules = self._app.async_client.schedules
+            try:
+                try:
+                    await schedules.get(schedule.name)
+                except NotFoundError:
+                    await schedules.put(schedule.name, **schedule.told())
+            except PenstockError as error:
+                text = f"schedule {schedule.name} cannot be made: {error}"
+                self._channel.say(log={"level": "warning", "text": text})
 
     async def _tell_progress(self) -> None:
         if not self._reported:
