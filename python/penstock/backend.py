@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 #: The server's answer for one task that was enqueued: id, and whether it was there already.
 Enqueued = tuple[int, bool]
-# Many tasks are sent in portions: a body has a limit, and others want to be served meanwhile.
-ENQUEUE_MAX = 5000
 
 
 class Backend(Protocol):

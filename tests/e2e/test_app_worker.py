@@ -237,6 +237,11 @@ def test_a_long_generator_s_calls_are_sent_in_portions(shop: Shop) -> None:
         ("return float('nan')", "result is no JSON"),
         ("return object()", "result is no JSON"),
         ("yield app.configure_task('x').call(bad=True)", "what it yielded was refused"),
+        ("yield app.configure_task('x', after=99).call()", "refused: no such parent"),
+        (
+            "yield right.configure(unique=penstock.Unique('k', on_clash='refuse')).call()",
+            "what it yielded was refused: it is there",
+        ),
     ],
 )
 def test_what_is_neither_call_nor_result_is_an_error(shop: Shop, body: str, told: str) -> None:

@@ -148,8 +148,13 @@ class FakeQueue:
         return told
 
     def _look_at(self, tasks: list[Task]) -> None:
-        if any(new["arguments"] == {"bad": True} for new in tasks):
-            raise Refused(400, "invalid", "bad arguments")
+        for new in tasks:
+            if new["arguments"] == {"bad": True}:
+                raise Refused(400, "invalid", "bad arguments")
+            if any(parent not in self.tasks for parent in new.get("after", ())):
+                raise Refused(404, "not-found", "no such parent")
+            if (new.get("unique") or {}).get("on_clash") == "refuse":
+                raise Refused(409, "conflict", "it is there")
 
     def show(self, id: int, wait_s: float) -> Task:
         if id not in self.tasks:

@@ -13,6 +13,7 @@ import orjson
 
 from ..errors import (
     BusyError,
+    ConflictError,
     ConnectionLostError,
     InvalidError,
     LeaseEndedError,
@@ -32,6 +33,8 @@ SETTLE_AFTER_S = 0.003
 RETRY_MAX_S = 2.0
 # What a generator yields waits for its end no longer than that.
 CALLS_AFTER_S = 0.05
+# What is wrong with a settlement itself: a result too large, a call that clashes or waits for none.
+REFUSALS = (InvalidError, LimitError, NotFoundError, ConflictError)
 
 
 class Outcome:
@@ -198,9 +201,14 @@ class TaskDesk:
                 self.settled += len(self._sent)
                 self._sent = []
                 self._on_sent()
-        except (LeaseEndedError, NotFoundError):
+        except LeaseEndedError:
             self._sent = []
             self._on_lost(lease)
+        except PenstockError as refused:
+            # Nobody's fault that could be found: they go back, to be run again.
+            self._session.unsure = True
+            text = f"outcomes of {self._sent} were refused: {refused}"
+            self._channel.say(log={"level": "error", "text": text})
         finally:
             self._sent = []
             self._sending = None
@@ -220,7 +228,9 @@ class TaskDesk:
         try:
             parts = self._parts(done, empty, outcomes, aborted)
             await self._settle_parts(lease, parts)
-        except (InvalidError, LimitError) as refused:
+        except LeaseEndedError:
+            raise
+        except REFUSALS as refused:
             await self._divide(lease, done, empty, outcomes, aborted, refused)
 
     async def _settle_parts(self, lease: str | None, parts: list[bytes]) -> None:
@@ -231,7 +241,7 @@ class TaskDesk:
                 if told.get("tasks"):
                     self._on_tasks(told["tasks"])
                 return
-            except (LeaseEndedError, NotFoundError, InvalidError, LimitError):
+            except REFUSALS:
                 raise
             except (BusyError, ConnectionLostError):
                 pass

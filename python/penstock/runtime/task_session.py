@@ -65,8 +65,8 @@ class TaskSession:
         self.lease: str | None = None
         #: A claim is on its way or waits.
         self.claiming = False
-        # An answer that had tasks may have been lost: the next claim says what is here.
-        self._unsure = False
+        #: An answer that had tasks may have been lost: the next claim says what is here.
+        self.unsure = False
         self.aborts: list[Abort] = []
 
     async def claim(self, most: int, wait_s: float, holds: Callable[[], list[int]]) -> list[Told]:
@@ -92,9 +92,9 @@ class TaskSession:
         else:
             body.update(lease=self.lease, queues=self._first["queues"])
             body["functions"] = self._first["functions"]
-            if self._unsure:
+            if self.unsure:
                 body["holds"] = holds()
-        lease, self._unsure = self.lease, True
+        lease, self.unsure = self.lease, True
         answer = await self._claims.call(
             "POST", "/v1/work/claim", orjson.dumps(body), repeatable=False, wait_s=wait_s
         )
@@ -102,7 +102,7 @@ class TaskSession:
         if lease is not self.lease:
             # It was lost meanwhile; what came with it is in other hands.
             raise LeaseEndedError("the lease has ended")
-        self._unsure = False
+        self.unsure = False
         if told.get("lease"):
             self.lease = told["lease"]["token"]
         self._take_aborts(told)
@@ -117,25 +117,25 @@ class TaskSession:
         """
         members = [b'"lease":' + orjson.dumps(lease), *parts]
         async with self._reporting:
-            claims = claim_max > 0 and not self.claiming and not self._unsure
+            claims = claim_max > 0 and not self.claiming and not self.unsure
             if claims:
                 rest = {"max": claim_max, "wait_s": 0}
                 rest.update(queues=self._first["queues"], functions=self._first["functions"])
                 members.append(b'"claim":' + orjson.dumps(rest))
-                self.claiming = self._unsure = True
+                self.claiming = self.unsure = True
             body = b"{" + b",".join(members) + b"}"
             try:
                 answer = await self._reports.call("POST", "/v1/work/settle", body, repeatable=False)
             except PenstockError as error:
                 # Refused: nothing was handed out.
                 if claims and not isinstance(error, ConnectionLostError):
-                    self._unsure = False
+                    self.unsure = False
                 raise
             finally:
                 if claims:
                     self.claiming = False
             if claims:
-                self._unsure = False
+                self.unsure = False
         told: Told = loads(answer.body)
         self._take_aborts(told)
         return told
