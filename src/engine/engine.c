@@ -89,6 +89,8 @@ static void apply(struct engine *e, struct op *op)
         [OP_DATASETS] = op_datasets,
         [OP_BLOB_NOTE] = op_store,
         [OP_BLOB_FORGET] = op_blob_forget,
+        [OP_SCHEDULES] = op_schedules,
+        [OP_SCHEDULE_TICK] = op_store,
         [OP_ENQUEUE] = op_enqueue,
         [OP_TASK_CLAIM] = op_task_claim,
         [OP_TASK_SETTLE] = op_task_settle,
@@ -213,6 +215,7 @@ bool engine_begin(struct engine *e, struct op *ops, struct instant now, bool *pe
     engine_retry(e);
     engine_settle_due(e);
     blobs_collect_due(e);
+    schedules_due(e);
     look_at_deadlines(e);
     watch_drain(e);
     /* What went on may have flushed, as an op may on its way, and that may be the end. */
@@ -282,6 +285,9 @@ int64_t engine_next_us(const struct engine *e)
     int64_t next = e->progress_due_us < e->retry_at_us ? e->progress_due_us : e->retry_at_us;
     if (e->settle_due_us < next)
         next = e->settle_due_us;
+    int64_t scheduled_us = schedules_next_us(e);
+    if (scheduled_us < next)
+        next = scheduled_us;
     if (e->blobs_due_us < next)
         next = e->blobs_due_us;
     if (e->store_ops.count)

@@ -72,7 +72,7 @@ static bool open_state(struct engine *e, struct err *err)
     e->state_folders = folders_new();
     return folders_add(e->state_folders, e->state_dir, err) && lock_state(e, err) &&
            read_secret(e, err) && store_open(e->state_fd, e->state_dir, &e->store, err) &&
-           blobs_take_up(e, err);
+           blobs_take_up(e, err) && schedules_load(e, err);
 }
 
 static bool load_row(void *context, struct job_row *row, struct err *err)
@@ -198,6 +198,7 @@ void engine_free(struct engine *e)
     engine_end_waits(e);
     job_table_release(&e->jobs);
     blobs_free(e->blobs);
+    schedules_free(e);
     store_free(e->store);
     folders_free(e->state_folders);
     fd_drop(&e->lock_fd);

@@ -80,6 +80,7 @@ struct engine {
     int watch_fd;            /* inotify, -1 before the first watch */
     struct list subscriptions;
     struct list store_ops; /* struct op: they wait for their (next) portion; see store_op.c */
+    struct list schedules; /* struct scheduled, in order of their names; see schedules.c */
     struct blobs *blobs;   /* any thread; see io/blob.h */
     int64_t blobs_due_us;  /* when unused blobs are looked for */
     int64_t last_event;
@@ -150,6 +151,7 @@ enum op_fate op_unsubscribe(struct engine *e, struct op *op);
 enum op_fate op_fragments_read(struct engine *e, struct op *op);
 enum op_fate op_datasets(struct engine *e, struct op *op);
 enum op_fate op_blob_forget(struct engine *e, struct op *op);
+enum op_fate op_schedules(struct engine *e, struct op *op);
 enum op_fate op_enqueue(struct engine *e, struct op *op);
 enum op_fate op_task_claim(struct engine *e, struct op *op);
 enum op_fate op_task_settle(struct engine *e, struct op *op);
@@ -175,6 +177,16 @@ MUST_CHECK bool store_ops_write(struct tx *tx, const struct group *g, struct err
 void store_ops_finish(struct engine *e, const struct group *g);
 /* Answers all that wait with an error. */
 void store_ops_end(struct engine *e, const struct err *why);
+
+/* schedules.c */
+MUST_CHECK bool schedules_load(struct engine *e, struct err *err);
+void schedules_free(struct engine *e);
+/* Enqueues the ticks that are due. */
+void schedules_due(struct engine *e);
+/* When the next one is (monotonic), NEVER_US. */
+int64_t schedules_next_us(const struct engine *e);
+/* The part of op_release about schedules. */
+void schedule_op_release(struct op *op);
 
 /* blob_keeper.c */
 /* Takes the folder of blobs into use, and removes what no row tells of. */

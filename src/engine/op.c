@@ -65,6 +65,7 @@ void op_release(struct op *op)
         break;
     default:
         fragment_op_release(op);
+        schedule_op_release(op);
         task_op_release(op);
         break;
     }

@@ -19,6 +19,7 @@
 #include "core/portion.h"
 #include "engine/blob_op.h"
 #include "engine/fragment_op.h"
+#include "engine/schedule_op.h"
 #include "engine/task_op.h"
 #include "store/job_store.h"
 
@@ -45,6 +46,8 @@ enum op_kind {
     OP_DATASETS,
     OP_BLOB_NOTE,
     OP_BLOB_FORGET,
+    OP_SCHEDULES,     /* schedule_op.h */
+    OP_SCHEDULE_TICK, /* the engine's own */
     /* Tasks: task_op.h */
     OP_ENQUEUE,
     OP_TASK_CLAIM,
@@ -323,6 +326,8 @@ struct op {
         struct op_datasets datasets;
         struct op_blob_note blob_note;
         struct op_blob_forget blob_forget;
+        struct op_schedules schedules;
+        struct op_schedule_tick schedule_tick;
         struct op_enqueue enqueue;
         struct task_claim task_claim;
         struct op_task_settle task_settle;

@@ -1,4 +1,4 @@
-/* store_op.c: ops that do nothing but change rows of the store: fragments and blobs.
+/* store_op.c: ops that do nothing but change rows of the store: fragments, blobs, ticks.
  *
  * They wait in a queue. Each group takes the next portions of some of them along in its
  * transaction, up to a size that is written in a few milliseconds, and what is left of an op goes
@@ -7,6 +7,7 @@
  * is its poster's and stays as it is until then, so that nothing needs to be copied. */
 #include "engine/engine_state.h"
 #include "store/blob_store.h"
+#include "store/schedule_store.h"
 
 #include <assert.h>
 
@@ -40,7 +41,7 @@ static size_t delete_portion(struct op *op)
     return SHARE_ROWS * ROW_BYTES;
 }
 
-static size_t note_portion(struct op *op)
+static size_t row_portion(struct op *op)
 {
     (void)op;
     return ROW_BYTES;
@@ -95,6 +96,13 @@ static bool store_note(struct tx *tx, struct op *op, int64_t now_us, struct err 
                            now_us, err);
 }
 
+static bool store_tick(struct tx *tx, struct op *op, int64_t now_us, struct err *err)
+{
+    const struct op_schedule_tick *tick = &op->schedule_tick;
+    (void)now_us;
+    return schedule_store_tick(tx, tick->name, tick->at_us, tick->task_id, err);
+}
+
 /* --- and after the commit: whether something is left. The engine's thread. --- */
 
 static bool put_goes_on(struct op *op)
@@ -108,7 +116,7 @@ static bool delete_goes_on(struct op *op)
     return op->fragments_delete.more;
 }
 
-static bool note_goes_on(struct op *op)
+static bool row_goes_on(struct op *op)
 {
     (void)op;
     return false;
@@ -122,7 +130,8 @@ static const struct store_verb {
 } verbs[] = {
     {OP_FRAGMENTS_PUT, put_portion, store_put, put_goes_on},
     {OP_FRAGMENTS_DELETE, delete_portion, store_delete, delete_goes_on},
-    {OP_BLOB_NOTE, note_portion, store_note, note_goes_on},
+    {OP_BLOB_NOTE, row_portion, store_note, row_goes_on},
+    {OP_SCHEDULE_TICK, row_portion, store_tick, row_goes_on},
 };
 
 static const struct store_verb *verb_of(const struct op *op)

@@ -125,6 +125,28 @@ static const char step_7[] = "CREATE TABLE dataset ("
                              " data BLOB NOT NULL,"
                              " at_us INTEGER NOT NULL,"
                              " UNIQUE (dataset_id, id, origin, fragment));";
+/* Schedules. */
+static const char step_8[] = "CREATE TABLE schedule ("
+                             " name TEXT NOT NULL PRIMARY KEY,"
+                             " function TEXT NOT NULL,"
+                             " queue TEXT,"
+                             " arguments TEXT,"
+                             " options TEXT,"
+                             " key TEXT,"
+                             " batch TEXT,"
+                             " lock TEXT,"
+                             " priority INTEGER NOT NULL,"
+                             " max_attempts INTEGER NOT NULL,"
+                             " cron TEXT,"
+                             " every_us INTEGER NOT NULL,"
+                             " zone TEXT,"
+                             " missed INTEGER NOT NULL,"
+                             " paused INTEGER NOT NULL,"
+                             " pass_time INTEGER NOT NULL,"
+                             " created_at_us INTEGER NOT NULL,"
+                             " set_at_us INTEGER NOT NULL,"
+                             " last_at_us INTEGER NOT NULL,"
+                             " last_task_id INTEGER NOT NULL);";
 
 const char *const sqlite_migrations[SQLITE_SCHEMA_VERSION] = {step_1, step_2, step_3, step_4,
-                                                              step_5, step_6, step_7};
+                                                              step_5, step_6, step_7, step_8};

@@ -76,6 +76,12 @@ bool native_limit_put(struct request *req, struct reply *reply, struct err *err)
 bool native_limit_delete(struct request *req, struct reply *reply, struct err *err);
 /* native_workers.c */
 bool native_workers(struct request *req, struct reply *reply, struct err *err);
+/* native_schedules.c */
+bool native_schedules_list(struct request *req, struct reply *reply, struct err *err);
+bool native_schedule_show(struct request *req, struct reply *reply, struct err *err);
+bool native_schedule_set(struct request *req, struct reply *reply, struct err *err);
+bool native_schedule_delete(struct request *req, struct reply *reply, struct err *err);
+bool native_schedule_run(struct request *req, struct reply *reply, struct err *err);
 /* native_blobs.c */
 bool native_blob_put(struct request *req, struct reply *reply, struct err *err);
 bool native_blob_get(struct request *req, struct reply *reply, struct err *err);
