@@ -160,7 +160,7 @@ class AsyncFragments:
 
     async def load(self, dataset: str, ids: Iterable[str]) -> AsyncIterator[Fragment]:
         """As Fragments.load."""
-        wanted = list(ids)
+        wanted = sorted(set(ids))
         for first in range(0, len(wanted), queue_calls.IDS_MAX):
             portion = wanted[first : first + queue_calls.IDS_MAX]
             answer = await self._client.fetch(queue_calls.load_fragments(dataset, portion))

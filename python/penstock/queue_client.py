@@ -172,8 +172,8 @@ class Fragments:
         return stored
 
     def load(self, dataset: str, ids: Iterable[str]) -> Iterator[Fragment]:
-        """All fragments of these ids, in their order; ids that are not there are left out."""
-        wanted = list(ids)
+        """All fragments of these ids, in order of ids; those that are not there are left out."""
+        wanted = sorted(set(ids))
         for first in range(0, len(wanted), queue_calls.IDS_MAX):
             portion = wanted[first : first + queue_calls.IDS_MAX]
             body = self._client.fetch(queue_calls.load_fragments(dataset, portion)).body
