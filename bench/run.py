@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "bench")]
 
 import machine  # noqa: E402
+import openaleph_bench  # noqa: E402
 import run_bench  # noqa: E402
 from figure import BUILD, INPUTS, RECORD_BYTES, Bench, Figure, input_file, table  # noqa: E402
 from harness.server_process import ServerProcess  # noqa: E402
@@ -298,6 +299,7 @@ MEASURES: dict[str, Callable[[Bench], list[Figure]]] = {
     "ten_million": measure_ten_million,
     "idle": measure_idle,
     **run_bench.MEASURES,
+    **openaleph_bench.MEASURES,
 }
 
 
