@@ -38,7 +38,7 @@ struct worker_go {
     const char *const *queues; /* tasks of these, NULL ends it; NULL: of all */
     int64_t concurrency;       /* tasks at once; 0: as it chooses */
     bool one_shot;             /* until there are no more tasks */
-    double alive_s; /* it shall say so often that it is alive; 0: it need not */
+    double alive_s;            /* it shall say so often that it is alive; 0: it need not */
 };
 void worker_go_write(const struct worker_go *go, struct buf *out);
 void worker_stop_write(double grace_s, struct buf *out);
