@@ -29,6 +29,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "bench")]
 
 import machine  # noqa: E402
 import openaleph_bench  # noqa: E402
+import queue_measures  # noqa: E402
 import run_bench  # noqa: E402
 from figure import BUILD, INPUTS, RECORD_BYTES, Bench, Figure, input_file, table  # noqa: E402
 from harness.server_process import ServerProcess  # noqa: E402
@@ -300,6 +301,7 @@ MEASURES: dict[str, Callable[[Bench], list[Figure]]] = {
     "idle": measure_idle,
     **run_bench.MEASURES,
     **openaleph_bench.MEASURES,
+    **queue_measures.MEASURES,
 }
 
 

@@ -12,6 +12,7 @@ from harness.planchet_peer import FLAVOURS, PlanchetPeer
 from harness.run_command import RunCommand
 from harness.runtime_case import RuntimeCase
 from harness.server_process import ServerProcess
+from harness.tasks import Tasks
 from harness.wire import Wire
 
 if TYPE_CHECKING:
@@ -49,6 +50,12 @@ def wire(server: ServerProcess) -> Wire:
 def native(server: ServerProcess) -> Native:
     """Calls to `server` below /v1."""
     return Native(server)
+
+
+@pytest.fixture
+def tasks(server: ServerProcess) -> Tasks:
+    """Calls to `server` about tasks."""
+    return Tasks(server)
 
 
 @pytest.fixture(scope="session", params=FLAVOURS)
