@@ -27,9 +27,9 @@ app = make_app("stages")
 SIGNED = re.compile(r"^ -- +(.{1,200}?) *<([^>\s]{1,200})> +(.{5,60})$", re.MULTILINE)
 # "Copyright: 1999-2004, Jane Doe" in what says who may do what.
 OWNED = re.compile(
-    r"^.{0,80}?(?:copyright|©|\(c\))[^\n]{0,20}?((?:19|20)\d\d)(?:[-, ]+(?:19|20)?\d\d)*[ ,:]+"
+    r"^.{0,80}?(?i:copyright|©|\(c\))[^\n]{0,20}?((?:19|20)\d\d)(?:[-, ]+(?:19|20)?\d\d)*[ ,:]+"
     r"((?:[A-Z][\w.'-]+ ){1,3}[A-Z][\w'-]+)",
-    re.MULTILINE | re.IGNORECASE,
+    re.MULTILINE,
 )
 AGAIN = penstock.RetryPolicy(retries=8, kind="fixed", delay_s=0.3)
 
