@@ -112,9 +112,9 @@ void blobs_collect_due(struct engine *e)
     struct err err;
     if (e->blobs_due_us > e->now.mono_us)
         return;
-    e->blobs_due_us = e->now.mono_us + AGAIN_US;
     if (collect(e, &err))
         return;
+    e->blobs_due_us = e->now.mono_us + AGAIN_US;
     LOG1(LOG_WARN, "blob.not-collected", "reason", "%s", err.text);
     if (err.code == ERR_FATAL) {
         e->fatal = true;
