@@ -259,26 +259,27 @@ static struct lane *pair_first(struct dispatch *d, struct pair *p, int64_t now_u
     return lane;
 }
 
-static void mark(struct dispatch *d, struct stations *all, const uint32_t *places, size_t count)
+/* NULL asks for all, whoever comes. */
+static bool mark(struct dispatch *d, struct stations *all, const uint32_t *places, size_t count)
 {
-    size_t n = places ? count : all->count;
-    for (size_t i = 0; i < n; i++) {
-        size_t place = places ? places[i] : i;
-        assert(place < all->count);
-        all->all[place]->asked = d->asks;
+    for (size_t i = 0; places && i < count; i++) {
+        assert(places[i] < all->count);
+        all->all[places[i]]->asked = d->asks;
     }
+    return !places;
 }
 
 void dispatch_ask(struct dispatch *d, const struct claim_ask *ask)
 {
     d->asks++;
-    mark(d, &d->queues, ask->queues, ask->queue_count);
-    mark(d, &d->functions, ask->functions, ask->function_count);
+    d->any_queue = mark(d, &d->queues, ask->queues, ask->queue_count);
+    d->any_function = mark(d, &d->functions, ask->functions, ask->function_count);
 }
 
 bool lane_is_asked(const struct dispatch *d, const struct pair *p)
 {
-    return p->queue->asked == d->asks && p->function->asked == d->asks;
+    return (d->any_queue || p->queue->asked == d->asks) &&
+           (d->any_function || p->function->asked == d->asks);
 }
 
 struct lane *lane_next(struct dispatch *d, int64_t now_us)

@@ -112,8 +112,9 @@ struct dispatch {
     uint64_t turns, asks; /* counters */
     int64_t began_us;     /* monotonic: what started before is not known; 0: nothing did */
     int64_t opens_us;     /* when a rate of a queue or function lets something start; NEVER_US */
-    bool gained;          /* since the last tick something can run that could not before */
-    struct instant now;   /* the last one told */
+    bool any_queue, any_function; /* the present claim asks for all of them */
+    bool gained;                  /* since the last tick something can run that could not before */
+    struct instant now;           /* the last one told */
     struct task_slab *slab;
 };
 
