@@ -33,8 +33,8 @@ MUST_CHECK bool blob_store_find(struct tx *tx, const uint8_t hash[BLOB_STORE_HAS
 /* Forgets a blob that nothing refers to. ERR_NOT_FOUND; ERR_CONFLICT: something does. */
 MUST_CHECK bool blob_store_forget(struct tx *tx, const uint8_t hash[BLOB_STORE_HASH_BYTES],
                                   struct err *err);
-/* Forgets up to `limit` blobs that are not kept, the longest unused first, that nothing has referred
- * to since before `before_us`, and tells their hashes: their files go after the commit. */
+/* Forgets up to `limit` blobs that are not kept, the longest unused first, that nothing has
+ * referred to since before `before_us`, and tells their hashes: their files go after the commit. */
 MUST_CHECK bool blob_store_collect(struct tx *tx, int64_t before_us, int64_t limit,
                                    void (*each)(void *context,
                                                 const uint8_t hash[BLOB_STORE_HASH_BYTES]),
