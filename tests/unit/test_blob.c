@@ -8,6 +8,7 @@
 
 #define HELLO "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
 #define HELLO_PLACE "blobs/2c/f2/" HELLO
+#define BAD_DIGIT "zcf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
 #define NOTHING "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 static struct blobs *open_blobs(struct temp *t)
@@ -111,9 +112,7 @@ static void a_name_is_64_hexadecimal_digits(void **state)
                                &hash, &t->err));
     blob_name(&hash, name);
     assert_string_equal(name, HELLO);
-    static const char *const bad[] = {"", "2cf2", HELLO "0", "../../../../etc/passwd",
-                                      "zcf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e730433629"
-                                      "38b9824"};
+    static const char *const bad[] = {"", "2cf2", HELLO "0", "../../../../etc/passwd", BAD_DIGIT};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         assert_false(blob_name_read(str_of(bad[i]), &hash, &t->err));
         assert_error(t, ERR_INVALID, "64 hexadecimal");
@@ -165,7 +164,7 @@ static void leftovers_of_a_dead_process_go_at_the_next_start_but_marks_stay(void
     blobs_free(open_blobs(t));
     temp_write(t, "blobs/new/17", "half");
     temp_write(t, "blobs/new/" HELLO ".3", "");
-    OWNED(blobs) struct blobs *b = open_blobs(t);
+    blobs_free(open_blobs(t));
     assert_false(is_there(t, "blobs/new/17"));
     assert_true(is_there(t, "blobs/new/" HELLO ".3"));
 }
