@@ -55,9 +55,23 @@ static void sink_down(struct delays *d, struct wait w)
     d->heap[at] = w;
 }
 
+/* Drops what was taken out of the middle, when that is most of the heap. */
+static void compact(struct delays *d)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < d->count; i++)
+        if (attempts_get(d->due, d->heap[i].record) == d->heap[i].due_us)
+            d->heap[kept++] = d->heap[i];
+    /* Built anew, one by one: each finds its place among those before it. */
+    for (d->count = 0; d->count < kept; d->count++)
+        rise(d, d->count);
+}
+
 void delays_add(struct delays *d, int64_t record, int64_t due_us)
 {
     assert(due_us > 0 && attempts_get(d->due, record) == 0);
+    if (d->count == d->cap && (int64_t)d->count > 2 * d->waiting)
+        compact(d);
     if (d->count == d->cap) {
         d->cap = d->cap ? d->cap * 2 : 16;
         d->heap = xrealloc(d->heap, d->cap * sizeof *d->heap);

@@ -82,8 +82,14 @@ static void heap_settle(struct leases *all, size_t place)
     heap_put(all, place, l);
 }
 
-struct lease *leases_add(struct leases *all, const uint8_t token[LEASE_TOKEN_BYTES],
-                         int64_t ends_us)
+void leases_number_from(struct leases *all, int64_t number)
+{
+    if (number > all->last_number)
+        all->last_number = number;
+}
+
+struct lease *leases_restore(struct leases *all, int64_t number,
+                             const uint8_t token[LEASE_TOKEN_BYTES], int64_t ends_us)
 {
     if (all->count == all->cap) {
         all->cap = all->cap ? all->cap * 2 : 8;
@@ -91,11 +97,18 @@ struct lease *leases_add(struct leases *all, const uint8_t token[LEASE_TOKEN_BYT
     }
     struct lease *l = xcalloc(1, sizeof *l);
     memcpy(l->token, token, LEASE_TOKEN_BYTES);
-    l->number = ++all->last_number;
+    l->number = number;
+    leases_number_from(all, number);
     l->ends_us = ends_us;
     heap_put(all, all->count++, l);
     heap_settle(all, l->place);
     return l;
+}
+
+struct lease *leases_add(struct leases *all, const uint8_t token[LEASE_TOKEN_BYTES],
+                         int64_t ends_us)
+{
+    return leases_restore(all, all->last_number + 1, token, ends_us);
 }
 
 struct lease *leases_find(const struct leases *all, const uint8_t token[LEASE_TOKEN_BYTES])

@@ -23,6 +23,11 @@ DEFINE_OWNED(leases)
  */
 struct lease *leases_add(struct leases *all, const uint8_t token[LEASE_TOKEN_BYTES],
                          int64_t ends_us);
+/* One that was there before: it has that number, and later ones have higher. */
+struct lease *leases_restore(struct leases *all, int64_t number,
+                             const uint8_t token[LEASE_TOKEN_BYTES], int64_t ends_us);
+/* Later ones have numbers above this. */
+void leases_number_from(struct leases *all, int64_t number);
 /* By token, compared in constant time; NULL when there is none. */
 struct lease *leases_find(const struct leases *all, const uint8_t token[LEASE_TOKEN_BYTES]);
 /* The lease that holds a record, NULL when none does. */

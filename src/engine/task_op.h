@@ -35,6 +35,7 @@ struct task_new {
     /* out: */
     int64_t id;
     bool existing; /* the id is of an older task with that unique key */
+    bool left_out; /* of a settlement: `of` is stale, or it would wait for one that is left out */
 };
 
 struct op_enqueue {

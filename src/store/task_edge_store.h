@@ -1,0 +1,28 @@
+/* task_edge_store.h: which tasks wait for which, in the store. Rules as in task_store.h. */
+#ifndef PENSTOCK_STORE_TASK_EDGE_STORE_H
+#define PENSTOCK_STORE_TASK_EDGE_STORE_H
+
+#include "core/task_graph.h"
+#include "store/store.h"
+
+struct task_edge_row {
+    int64_t parent, child;
+    enum after_when when;
+};
+MUST_CHECK bool task_edge_store_add(struct tx *tx, const struct task_edge_row *rows, size_t count,
+                                    struct err *err);
+/* The parent has ended: nobody waits for it (any more) `when` so. */
+MUST_CHECK bool task_edge_store_drop(struct tx *tx, int64_t parent, enum after_when when,
+                                     struct err *err);
+/* The child waits for nothing any more. */
+MUST_CHECK bool task_edge_store_forget(struct tx *tx, int64_t child, struct err *err);
+MUST_CHECK bool task_edge_store_load(struct tx *tx,
+                                     void (*each)(void *context, const struct task_edge_row *row),
+                                     void *context, struct err *err);
+/* Up to `limit` parents of a task. */
+MUST_CHECK bool task_edge_store_parents(struct tx *tx, int64_t child, int64_t limit,
+                                        void (*each)(void *context,
+                                                     const struct task_edge_row *row),
+                                        void *context, struct err *err);
+
+#endif
