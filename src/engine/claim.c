@@ -54,19 +54,24 @@ static void finish_claim(struct engine *e, struct data_job *job, struct op *op, 
     engine_activate(e, job);
 }
 
+void engine_new_token(struct engine *e, uint8_t token[LEASE_TOKEN_BYTES])
+{
+    if (e->options.seeded)
+        for (size_t i = 0; i < LEASE_TOKEN_BYTES; i += sizeof(uint64_t)) {
+            uint64_t word = rng_next(&e->rng);
+            memcpy(token + i, &word, sizeof word);
+        }
+    else
+        random_bytes(token, LEASE_TOKEN_BYTES);
+}
+
 struct lease *claim_new_lease(struct engine *e, struct data_job *job, const struct op *op)
 {
     int64_t lease_us = lease_us_of(job, op);
     if (lease_us <= 0)
         return NULL;
     uint8_t token[LEASE_TOKEN_BYTES];
-    if (e->options.seeded)
-        for (size_t i = 0; i < sizeof token; i += sizeof(uint64_t)) {
-            uint64_t word = rng_next(&e->rng);
-            memcpy(token + i, &word, sizeof word);
-        }
-    else
-        random_bytes(token, sizeof token);
+    engine_new_token(e, token);
     return leases_add(job->leases, token, e->now.mono_us + lease_us);
 }
 

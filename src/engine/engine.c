@@ -217,6 +217,7 @@ bool engine_begin(struct engine *e, struct op *ops, struct instant now, bool *pe
     blobs_collect_due(e);
     schedules_due(e);
     look_at_deadlines(e);
+    tasks_begin(e);
     watch_drain(e);
     /* What went on may have flushed, as an op may on its way, and that may be the end. */
     if (e->fatal)
@@ -230,6 +231,7 @@ bool engine_begin(struct engine *e, struct op *ops, struct instant now, bool *pe
             return refuse_all(e, ops, err);
     }
     store_ops_build(e);
+    tasks_feed(e);
     *pending = stage_next(e);
     return true;
 }
@@ -292,6 +294,8 @@ int64_t engine_next_us(const struct engine *e)
         next = e->blobs_due_us;
     if (e->store_ops.count)
         return 0;
+    if (tasks_next_us(e) < next)
+        next = tasks_next_us(e);
     if (e->building.touched.count) /* decided while the engine was opened */
         return 0;
     for (size_t i = 0; i < e->active.count; i++) {

@@ -22,6 +22,8 @@ struct engine_options {
     int64_t slice_bytes;   /* so much of an input is read in one go for nobody; 0: the usual */
     int64_t blob_grace_us; /* how long a blob that nothing refers to is kept; 0: the usual, a day */
     int64_t held_records;  /* so many results wait at most for their turn; 0: the usual */
+    int64_t keep_tasks_us; /* so long tasks are kept that have ended; 0: the usual */
+    int64_t keep_tasks;    /* and so many of them at most; 0: the usual */
     bool seeded;           /* tokens from `seed` instead of the system (simulation) */
     uint64_t seed;
 };

@@ -40,6 +40,8 @@ struct staged {
     struct err err;                      /* why this part failed */
 };
 
+#include "engine/task_state.h"
+
 /* What goes to the disk together and is answered together. */
 struct group {
     struct list touched;  /* struct data_job: their changes go into the commit */
@@ -53,10 +55,13 @@ struct group {
     struct list texts;
     struct staged *staged;
     size_t staged_count;
-    struct err err; /* why the store refused */
+    struct task_group tasks; /* what was decided about tasks */
+    struct err err;          /* why the store refused */
 };
 
 struct stats {
+    int64_t tasks_enqueued, tasks_started, tasks_completed, tasks_retried, tasks_failed, tasks_lost,
+        tasks_cancelled;
     int64_t served, written, failed, repeats, leases_ended, commits, groups, sync_us, ops;
 };
 
@@ -68,6 +73,8 @@ struct engine {
     uint8_t secret[32];
     struct store *store;
     struct job_table jobs;
+    struct tasks *tasks;
+    int64_t last_id;    /* the highest that a job or a task has */
     struct instant now; /* of the step */
     struct rng rng;
 
@@ -101,6 +108,10 @@ void engine_touch(struct engine *e, struct data_job *job);
 /* Adds an event to the group. `detail` is a JSON object or empty; copied. */
 void engine_event(struct engine *e, const struct data_job *job, const char *kind,
                   struct str detail);
+/* The same of tasks; `kind` is static. */
+void engine_task_event(struct engine *e, const char *kind, struct str detail);
+/* A token for a new lease. */
+void engine_new_token(struct engine *e, uint8_t token[LEASE_TOKEN_BYTES]);
 /* Takes what was built for committing; false when there is nothing. */
 bool group_stage(struct engine *e);
 /* Writes and syncs outputs, commits the store. Touches only what was staged. Thread: any. */

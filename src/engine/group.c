@@ -71,6 +71,12 @@ void engine_event(struct engine *e, const struct data_job *job, const char *kind
     add_event(&e->building, &event);
 }
 
+void engine_task_event(struct engine *e, const char *kind, struct str detail)
+{
+    struct event event = {.at_us = e->now.wall_us, .kind = str_of(kind), .detail = detail};
+    add_event(&e->building, &event);
+}
+
 /* A job that has ended goes on. What its owner has put behind what it wrote stays: the length of
  * all that is stored with the new state, before anything is written. */
 static void take_up_output(struct engine *e, struct data_job *job)
@@ -174,10 +180,11 @@ bool group_stage(struct engine *e)
     struct group *g = &e->building;
     assert(!e->in_commit);
     /* What a failed commit has left over does not count: it would fail again at once. */
-    bool stirs = g->touched.count || g->stores.count || g->answers.count ||
+    bool stirs = g->touched.count || tasks_stir(g) || g->stores.count || g->answers.count ||
                  (g->event_count && !e->store_failed);
     if (!stirs)
         return false;
+    tasks_stage(e, g);
     g->staged_count = g->touched.count;
     g->staged = xcalloc(g->staged_count, sizeof *g->staged);
     for (size_t i = 0; i < g->staged_count; i++)
@@ -296,7 +303,7 @@ static bool store_group(struct engine *e, struct group *g, struct err *err)
             !tail_store(tx, staged, err))
             return false;
     }
-    return store_ops_write(tx, g, err) &&
+    return tasks_store(tx, &g->tasks, err) && store_ops_write(tx, g, err) &&
            (g->event_count == 0 || event_store_add(tx, g->events, g->event_count, err)) &&
            tx_commit(tx, err);
 }
@@ -304,7 +311,8 @@ static bool store_group(struct engine *e, struct group *g, struct err *err)
 void group_commit(struct engine *e)
 {
     struct group *g = &e->committing;
-    if (g->staged_count == 0 && g->event_count == 0 && g->stores.count == 0)
+    if (g->staged_count == 0 && g->event_count == 0 && g->stores.count == 0 &&
+        !tasks_stir(g))
         return;
     struct instant before = clock_now();
     for (size_t i = 0; i < g->staged_count; i++) {
@@ -478,14 +486,17 @@ void group_release(struct group *g)
     list_release(&g->answers);
     list_release(&g->ended);
     list_release(&g->stores);
+    task_group_release(&g->tasks);
     *g = (struct group){0};
 }
 
-/* The store took nothing. Events tell of what was decided: they go with the next group. */
+/* The store took nothing. Events tell of what was decided: they go with the next group. What was
+ * decided of tasks is undone. */
 static void keep_events(struct engine *e, const struct group *g)
 {
     for (size_t i = 0; i < g->event_count; i++)
-        add_event(&e->building, &g->events[i]);
+        if (strncmp(g->events[i].kind.ptr, "task.", 5) != 0)
+            add_event(&e->building, &g->events[i]);
     e->failure = g->err;
     e->retry_at_us = e->now.mono_us + RETRY_US;
 }
@@ -503,6 +514,10 @@ void group_finish(struct engine *e)
         else
             job_committed(e, staged);
     }
+    if (e->store_failed)
+        tasks_failed(e, g, &g->err);
+    else
+        tasks_committed(e, g);
     answer(g);
     store_ops_finish(e, g);
     if (e->store_failed)

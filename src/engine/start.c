@@ -248,8 +248,12 @@ static bool take_output_over(struct engine *e, const struct data_job *job, struc
 static bool insert_job(struct engine *e, struct data_job *job, struct err *err)
 {
     OWNED(tx) struct tx *tx = NULL;
-    return tx_begin(e->store, &tx, err) && job_store_insert(tx, &job->row, 1, err) &&
-           tx_commit(tx, err);
+    job->row.id = e->last_id + 1; /* tasks have ids of the same sequence */
+    if (!tx_begin(e->store, &tx, err) || !job_store_insert(tx, &job->row, 1, err) ||
+        !tx_commit(tx, err))
+        return false;
+    e->last_id++;
+    return true;
 }
 
 static void remove_spool(const struct engine *e, const struct data_job *job, const char *what)

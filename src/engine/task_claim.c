@@ -26,7 +26,7 @@ static void settle_texts(struct task_claim *claim)
 {
     for (size_t i = 0; i < claim->count; i++) {
         struct task_handed *task = &claim->tasks[i];
-        struct str *const texts[] = {&task->function, &task->queue, &task->key,      &task->batch,
+        struct str *const texts[] = {&task->function, &task->queue,     &task->key,    &task->batch,
                                      &task->lock,     &task->arguments, &task->options};
         for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
             settle_text(&claim->texts, texts[k]);
@@ -87,8 +87,7 @@ static bool hand_one(struct handing *h, struct err *err)
     if ((!h->tx && !tx_begin(h->e->store, &h->tx, err)) ||
         !task_store_read(h->tx, h->t->id, &found, hand_row, h, err))
         return false;
-    return found ||
-           err_set(err, ERR_STORE, "task %" PRId64 " is not in the store", h->t->id);
+    return found || err_set(err, ERR_STORE, "task %" PRId64 " is not in the store", h->t->id);
 }
 
 /* It runs now: what is to be stored of that. */
@@ -191,7 +190,7 @@ void task_claim_finish(struct engine *e, struct task_claim *claim, struct lease 
 {
     memcpy(claim->token, lease_token(lease), LEASE_TOKEN_BYTES);
     claim->lease_ends_at_us = e->now.wall_us + (lease_ends_us(lease) - e->now.mono_us);
-    (void)task_session_aborts(e, lease, &claim->aborts, &claim->abort_count);
+    task_session_aborts(e, lease, &claim->aborts, &claim->abort_count);
 }
 
 static struct lease *begin(struct engine *e, struct op *op)

@@ -40,6 +40,7 @@ static void leave_session(struct engine *e, struct task *t)
     if (lease && lease_holds(lease, t->id))
         lease_drop(lease, t->id);
     delays_remove(tasks->timeouts, t->id);
+    tasks->aborting -= t->run->abort != ABORT_NOT;
     tasks->stirred = true; /* it used room, and perhaps a lock */
 }
 
@@ -206,8 +207,7 @@ static void wait_again(struct engine *e, struct task_note *note, bool spent, int
 {
     struct task *t = note->t;
     leave_session(e, t);
-    dispatch_return(e->tasks->dispatch, t, spent, delay_us ? e->now.mono_us + delay_us : 0,
-                    e->now);
+    dispatch_return(e->tasks->dispatch, t, spent, delay_us ? e->now.mono_us + delay_us : 0, e->now);
     note->row.session = 0;
     note->row.aborts = false;
     note->row.run_at_us = delay_us ? e->now.wall_us + delay_us : 0;
@@ -301,13 +301,15 @@ void task_abort(struct engine *e, struct task_note *note, enum task_abort why)
     struct task_run *run = note->t->run;
     if (run->abort == ABORT_CANCELLED || run->abort == why)
         return;
+    if (run->abort == ABORT_NOT)
+        e->tasks->aborting++;
     run->abort = why;
     note->told = false;
     if (why == ABORT_CANCELLED) {
         note->row.aborts = true;
         note_write(e, note, WRITE_SAVE);
     }
-    task_session_wake(e, run->session);
+    e->tasks->woken = true;
 }
 
 /* --- time-outs --- */

@@ -51,8 +51,9 @@ static bool check_names(struct looking *l, size_t place, const struct task_new *
     const struct {
         const char *what;
         struct str name;
-    } names[] = {{"function", task->function}, {"queue", task->queue}, {"key", task->key},
-                 {"batch", task->batch},       {"lock", task->lock},   {"unique key", task->unique}};
+    } names[] = {{"function", task->function}, {"queue", task->queue},
+                 {"key", task->key},           {"batch", task->batch},
+                 {"lock", task->lock},         {"unique key", task->unique}};
     if (task->function.len == 0)
         return refuse(l, place, REFUSED_OTHERWISE, ERR_INVALID, -1, "it names no function");
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -138,8 +139,8 @@ static bool check_unique(struct looking *l, size_t place, struct task_new *task)
         l->batch = unique_map_new();
     int64_t earlier = unique_map_get(l->batch, key);
     if (earlier && task->on_clash == CLASH_REFUSE) {
-        OWNED_MEM char *text = xasprintf("task %" PRId64 " of this list has its unique key",
-                                         earlier);
+        OWNED_MEM char *text =
+            xasprintf("task %" PRId64 " of this list has its unique key", earlier);
         return refuse(l, place, REFUSED_UNIQUE_TAKEN, ERR_CONFLICT, -1, text);
     }
     if (earlier)
@@ -176,10 +177,10 @@ static bool check_parent(struct looking *l, size_t place, const struct task_new 
         return true;
     if (!find_ended(l, id, &state))
         return false;
-    if (state == JOB_STATE_COUNT || (state == JOB_CANCELLED && task->after_when == AFTER_COMPLETED)) {
-        OWNED_MEM char *text =
-            xasprintf("it waits for task %" PRId64 ", which %s", id,
-                      state == JOB_CANCELLED ? "was cancelled" : "is not there");
+    if (state == JOB_STATE_COUNT ||
+        (state == JOB_CANCELLED && task->after_when == AFTER_COMPLETED)) {
+        OWNED_MEM char *text = xasprintf("it waits for task %" PRId64 ", which %s", id,
+                                         state == JOB_CANCELLED ? "was cancelled" : "is not there");
         return refuse(l, place, REFUSED_PARENT,
                       state == JOB_CANCELLED ? ERR_CONFLICT : ERR_NOT_FOUND, id, text);
     }
@@ -225,16 +226,15 @@ static bool look_at(struct looking *l)
             continue;
         task->id = 0;
         task->existing = false;
-        if (!check_names(l, i, task) || !check_numbers(l, i, task) ||
-            !check_options(l, i, task) || !check_unique(l, i, task))
+        if (!check_names(l, i, task) || !check_numbers(l, i, task) || !check_options(l, i, task) ||
+            !check_unique(l, i, task))
             return false;
     }
     for (size_t i = 0; i < enqueue->count; i++)
         if (enqueue->tasks[i].after_count && !enqueue->tasks[i].left_out && !check_parents(l, i))
             return false;
-    return l->edge_count == 0 ||
-           task_graph_check_batch((const uint32_t(*)[2])l->edges, l->edge_count, enqueue->count,
-                                  &l->op->err);
+    return l->edge_count == 0 || task_graph_check_batch((const uint32_t(*)[2])l->edges,
+                                                        l->edge_count, enqueue->count, &l->op->err);
 }
 
 bool enqueue_check(struct engine *e, struct op *op, struct op_enqueue *enqueue)
@@ -369,8 +369,7 @@ static void take_up(struct engine *e, const struct op_enqueue *enqueue, struct t
         .key = task->key,
         .lock = task->lock,
         .priority = (int16_t)task->priority,
-        .max_attempts =
-            (uint32_t)(task->max_attempts ? task->max_attempts : TASK_ATTEMPTS_DEFAULT),
+        .max_attempts = (uint32_t)(task->max_attempts ? task->max_attempts : TASK_ATTEMPTS_DEFAULT),
         .run_at_us = run_at(e, task),
         .parents = add_parents(e, enqueue, task, &doomed)};
     struct task *t = dispatch_add(tasks->dispatch, &entry, e->now);
@@ -396,8 +395,7 @@ static void replace(struct engine *e, const struct task_new *task)
     struct task_note *note = old ? old->change : NULL;
     if (!note || old->state == JOB_RUNNING)
         return;
-    old->max_attempts =
-        (uint32_t)(task->max_attempts ? task->max_attempts : TASK_ATTEMPTS_DEFAULT);
+    old->max_attempts = (uint32_t)(task->max_attempts ? task->max_attempts : TASK_ATTEMPTS_DEFAULT);
     dispatch_change(e->tasks->dispatch, old, (int16_t)task->priority, run_at(e, task), e->now);
     free(TAKE(note->options));
     note->row.options = or_null(task->options);

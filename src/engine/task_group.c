@@ -12,7 +12,8 @@ bool tasks_stir(const struct group *g)
 {
     const struct task_group *t = &g->tasks;
     return t->note_count || t->deletes.count || t->drop_count || t->session_deletes.count ||
-           t->leaf_count || t->event_count || t->gates_changed || t->sessions_changed;
+           t->leaf_count || t->event_count || t->gates_changed || t->sessions_changed ||
+           t->rules_changed;
 }
 
 /* --- staging --- */
@@ -112,6 +113,20 @@ static void stage_sessions(struct engine *e, struct task_group *g)
     }
 }
 
+static void stage_rules(struct engine *e, struct task_group *g)
+{
+    const struct tasks *tasks = e->tasks;
+    g->rules = xcalloc(tasks->rule_count, sizeof *g->rules);
+    for (; g->rule_count < tasks->rule_count; g->rule_count++) {
+        const struct key_rule *rule = &tasks->rules[g->rule_count];
+        g->rules[g->rule_count] =
+            (struct task_rule_row){.name = str_of(rule->name),
+                                   .pattern = str_of(rule->pattern),
+                                   .concurrency = rule->concurrency,
+                                   .rpm_millionths = (int64_t)(rule->rpm * 1e6 + 0.5)};
+    }
+}
+
 static void stage_events(struct engine *e, struct task_group *g)
 {
     for (size_t i = 0; i < g->event_count; i++) {
@@ -137,6 +152,8 @@ void tasks_stage(struct engine *e, struct group *group)
     }
     if (g->sessions_changed)
         stage_sessions(e, g);
+    if (g->rules_changed)
+        stage_rules(e, g);
     stage_events(e, g);
     g->last_id = e->last_id;
     attempts_clear(e->tasks->ended);
@@ -145,11 +162,10 @@ void tasks_stage(struct engine *e, struct group *group)
 /* --- storing: the committer --- */
 
 /* The rows that `wants` says, in one verb. */
-static bool store_rows(struct tx *tx, const struct task_group *g,
-                       bool (*wants)(const struct task_note *note),
-                       bool (*verb)(struct tx *, const struct task_row *const *, size_t,
-                                    struct err *),
-                       struct err *err)
+static bool
+store_rows(struct tx *tx, const struct task_group *g, bool (*wants)(const struct task_note *note),
+           bool (*verb)(struct tx *, const struct task_row *const *, size_t, struct err *),
+           struct err *err)
 {
     OWNED_MEM const struct task_row **rows = xcalloc(g->note_count, sizeof *rows);
     size_t count = 0;
@@ -215,6 +231,16 @@ static bool store_sessions(struct tx *tx, const struct task_group *g, struct err
     return true;
 }
 
+static bool store_rules(struct tx *tx, const struct task_group *g, struct err *err)
+{
+    if (g->rules_changed && !task_rule_store_clear(tx, err))
+        return false;
+    for (size_t i = 0; i < g->rule_count; i++)
+        if (!task_rule_store_put(tx, &g->rules[i], err))
+            return false;
+    return true;
+}
+
 static bool store_replacements(struct tx *tx, const struct task_group *g, struct err *err)
 {
     for (size_t i = 0; i < g->note_count; i++)
@@ -226,7 +252,7 @@ static bool store_replacements(struct tx *tx, const struct task_group *g, struct
 
 bool tasks_store(struct tx *tx, struct task_group *g, struct err *err)
 {
-    return store_gates(tx, g, err) && store_sessions(tx, g, err) &&
+    return store_gates(tx, g, err) && store_sessions(tx, g, err) && store_rules(tx, g, err) &&
            store_rows(tx, g, inserts, task_store_insert, err) &&
            store_rows(tx, g, starts, task_store_start, err) &&
            store_rows(tx, g, completes, task_store_complete, err) &&
@@ -240,10 +266,20 @@ bool tasks_store(struct tx *tx, struct task_group *g, struct err *err)
 
 /* --- the outcome --- */
 
+/* A key that is kept as long as the task is stored is found in the store from now on. */
+static void forget_unique(struct engine *e, const struct task_note *note)
+{
+    struct unique_map *unique = e->tasks->unique;
+    if (note->unique.low && unique_map_get(unique, note->unique) == note->row.id)
+        unique_map_remove(unique, note->unique);
+}
+
 static void settle_note(struct engine *e, struct task_note *note)
 {
     note->write = WRITE_NOTHING;
     note->inserts = note->replaces = false;
+    if (!note->t)
+        forget_unique(e, note);
     if (!note->t || note->t->state != JOB_RUNNING) {
         note_free(e, note);
         return;
@@ -269,6 +305,8 @@ void tasks_committed(struct engine *e, struct group *group)
     put_leaves(e, g);
     g->leaf_count = 0;
     task_shows_committed(e, &g->ended);
+    if (g->ended.count)
+        tasks_keep_later(e);
 }
 
 void task_take_back(struct op *op, const struct err *why)
@@ -312,12 +350,16 @@ static void end_controls(struct engine *e, const struct err *why)
 void tasks_failed(struct engine *e, struct group *group, const struct err *why)
 {
     struct tasks *tasks = e->tasks;
-    if (!tasks_stir(group) || why->code == ERR_FATAL)
+    if (!tasks_stir(group))
         return;
     for (size_t i = 0; i < group->answers.count; i++) {
         struct op *op = group->answers.items[i];
         if (op->kind >= OP_ENQUEUE)
             task_take_back(op, why);
+    }
+    if (why->code == ERR_FATAL) {
+        task_group_drop_notes(e, &group->tasks);
+        return;
     }
     tasks->refused_why = *why;
     tasks->refused_until_us = e->now.mono_us + RETRY_US;
@@ -341,6 +383,7 @@ void task_group_release(struct task_group *g)
     free(g->gate_fresh);
     free(g->counts);
     free(g->sessions);
+    free(g->rules);
     id_list_release(&g->forgets);
     id_list_release(&g->deletes);
     id_list_release(&g->ended);

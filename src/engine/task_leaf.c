@@ -10,7 +10,8 @@
 
 #define RATE_SPAN_US 30e6 /* an end of so long ago counts 1/e */
 
-/* Leaves that nobody has a reference to and whose rate is forgotten leave when there are so many. */
+/* Leaves that nobody has a reference to and whose rate is forgotten leave when there are so many.
+ */
 enum { LEAVES_IDLE = 1024 };
 
 static uint64_t hash_of(const struct tasks *tasks, uint32_t queue, uint32_t function,
@@ -61,8 +62,8 @@ static void rebuild(struct tasks *tasks, size_t size)
     free(old);
 }
 
-static struct task_leaf *make(struct tasks *tasks, uint64_t hash, uint32_t queue,
-                              uint32_t function, struct str key, struct str batch)
+static struct task_leaf *make(struct tasks *tasks, uint64_t hash, uint32_t queue, uint32_t function,
+                              struct str key, struct str batch)
 {
     if (!tasks->leaves || tasks->leaf_count > tasks->leaf_mask) {
         size_t size = tasks->leaves ? tasks->leaf_mask + 1 : LEAVES_IDLE;

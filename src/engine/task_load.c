@@ -46,8 +46,8 @@ static void load_rule(void *context, const struct task_rule_row *row)
 static void load_session(void *context, const struct task_session_row *row)
 {
     struct engine *e = context;
-    struct lease *lease = leases_restore(e->tasks->leases, row->number, row->token,
-                                         e->now.mono_us + row->span_us);
+    struct lease *lease =
+        leases_restore(e->tasks->leases, row->number, row->token, e->now.mono_us + row->span_us);
     lease_keep(lease, row->worker, row->span_us);
     struct task_session *session = task_session_add(e, row->number);
     session->since_at_us = row->since_us;
@@ -72,8 +72,10 @@ static void resume(struct engine *e, struct task *t, const struct task_row *row)
         return;
     dispatch_resume(e->tasks->dispatch, t, row->session, row->started_at_us);
     lease_add(lease, row->id);
-    if (row->aborts)
+    if (row->aborts) {
         t->run->abort = ABORT_CANCELLED;
+        e->tasks->aborting++;
+    }
     task_watch_time(e, t, row->options);
 }
 
@@ -97,8 +99,8 @@ static bool load_task(void *context, const struct task_row *row, struct err *err
                                .fence = (uint32_t)row->fence,
                                /* What runs has had its time. */
                                .run_at_us = row->state == JOB_RUNNING ? 0 : row->run_at_us,
-                               .parents = (uint32_t)task_graph_parents(tasks->graph, row->id,
-                                                                       NULL, 0)};
+                               .parents =
+                                   (uint32_t)task_graph_parents(tasks->graph, row->id, NULL, 0)};
     struct task *t = dispatch_add(tasks->dispatch, &entry, e->now);
     t->has_children = task_graph_has_children(tasks->graph, row->id);
     if (row->unique.ptr && (row->unique_while != UNIQUE_PENDING || row->fence == 0)) {
@@ -170,7 +172,7 @@ void tasks_forget(struct engine *e)
     free(TAKE(tasks->functions));
     free(TAKE(tasks->by_number));
     tasks->rule_count = tasks->queue_count = tasks->function_count = 0;
-    tasks->last_gate = tasks->loaded_gates = 0;
+    tasks->last_gate = tasks->loaded_gates = tasks->aborting = 0;
 }
 
 bool tasks_load(struct engine *e, struct err *err)

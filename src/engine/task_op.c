@@ -15,6 +15,9 @@ void task_claim_release(struct task_claim *claim)
 {
     free(claim->tasks);
     free(claim->aborts);
+    free(claim->queue_places);
+    free(claim->function_places);
+    claim->queue_places = claim->function_places = NULL;
     buf_release(&claim->texts);
     claim->tasks = NULL;
     claim->aborts = NULL;
@@ -125,24 +128,3 @@ void task_op_release(struct op *op)
         break;
     }
 }
-
-/* --- not there yet --- */
-#define NOT_YET(name)                                                                              \
-    enum op_fate name(struct engine *e, struct op *op)                                             \
-    {                                                                                              \
-        (void)e;                                                                                   \
-        return op_refuse(op, REFUSED_OTHERWISE, ERR_INTERNAL, "this server has no tasks yet");     \
-    }
-NOT_YET(op_enqueue)
-NOT_YET(op_task_claim)
-NOT_YET(op_task_settle)
-NOT_YET(op_task_extend)
-NOT_YET(op_task_release)
-NOT_YET(op_task_show)
-NOT_YET(op_task_list)
-NOT_YET(op_task_errors)
-NOT_YET(op_task_status)
-NOT_YET(op_task_control)
-NOT_YET(op_gates)
-NOT_YET(op_limits)
-NOT_YET(op_workers)

@@ -31,7 +31,8 @@ struct task_new {
     int64_t delay_us;  /* from now; 0 */
     int64_t priority;
     int64_t max_attempts; /* 0: the default */
-    int64_t of; /* within a settlement: the task that asks for it, and without which it is not enqueued; 0 */
+    int64_t of; /* within a settlement: the task that asks for it, and without which it is not
+                   enqueued; 0 */
     /* out: */
     int64_t id;
     bool existing; /* the id is of an older task with that unique key */
@@ -79,6 +80,7 @@ struct task_claim {
     int64_t lease_ends_at_us; /* wall */
     int64_t answer; /* number of the answer, to give it back when it does not get through */
     bool made;      /* this claim made the lease */
+    uint32_t *queue_places, *function_places; /* the engine's */
 };
 
 /* A task that its session is to stop. */
@@ -202,6 +204,7 @@ struct op_task_errors { /* OP_TASK_ERRORS: failed tasks by function and error ty
     struct task_filter filter;
     struct task_error_group *groups; /* out, most first */
     size_t count;
+    int64_t reached; /* the engine's: it goes on in slices */
 };
 
 /* A leaf of the status tree; leaves come ordered by key, batch, queue, function. */

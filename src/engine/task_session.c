@@ -15,8 +15,7 @@ struct task_session *task_session_add(struct engine *e, int64_t number)
     struct tasks *tasks = e->tasks;
     if (tasks->session_count == tasks->session_cap) {
         tasks->session_cap = tasks->session_cap ? tasks->session_cap * 2 : 16;
-        tasks->sessions =
-            xrealloc(tasks->sessions, tasks->session_cap * sizeof(void *));
+        tasks->sessions = xrealloc(tasks->sessions, tasks->session_cap * sizeof(void *));
     }
     struct task_session *session = xcalloc(1, sizeof *session);
     session->number = number;
@@ -117,7 +116,7 @@ bool task_session_span(struct engine *e, struct op *op, struct lease *lease, int
 /* Names as one text with commas; NULL when all are meant. */
 static char *joined(const struct str *names, size_t count)
 {
-    OWNED_BUF struct buf text;
+    struct buf text;
     if (!names)
         return NULL;
     buf_init(&text, BUF_NO_CAP);
@@ -168,12 +167,10 @@ static void each_task(struct engine *e, const struct id_list *ids, const struct 
     }
 }
 
-bool task_session_recall(struct engine *e, struct op *op, struct lease *lease,
-                         const int64_t *holds, size_t count)
+void task_session_recall(struct engine *e, struct lease *lease, const int64_t *holds, size_t count)
 {
     struct record_set known = {0};
     struct id_list back = {0};
-    (void)op;
     for (size_t i = 0; i < count; i++)
         if (holds[i] > 0 && !record_set_has(&known, holds[i]))
             record_set_add(&known, holds[i]);
@@ -183,7 +180,6 @@ bool task_session_recall(struct engine *e, struct op *op, struct lease *lease,
     id_list_release(&back);
     record_set_release(&known);
     record_set_release(&unknown);
-    return true;
 }
 
 static void lose(struct engine *e, struct task_note *note)
@@ -236,24 +232,44 @@ struct aborting {
     struct engine *e;
     struct task_aborted *list;
     size_t count;
-    bool untold;
 };
+
+struct untold {
+    struct engine *e;
+    bool any;
+};
+
+static void find_untold(void *context, int64_t id)
+{
+    struct untold *u = context;
+    const struct task *t = dispatch_find(u->e->tasks->dispatch, id);
+    const struct task_note *note = t ? t->change : NULL;
+    u->any = u->any || (t && t->run && t->run->abort != ABORT_NOT && (!note || !note->told));
+}
+
+bool task_session_untold(struct engine *e, const struct lease *lease)
+{
+    struct untold u = {.e = e};
+    if (e->tasks->aborting > 0)
+        lease_each(lease, find_untold, &u);
+    return u.any;
+}
 
 static void note_abort(void *context, int64_t id)
 {
     struct aborting *a = context;
+    struct err err;
     struct task *t = dispatch_find(a->e->tasks->dispatch, id);
     if (!t || !t->run || t->run->abort == ABORT_NOT)
         return;
     a->list = xrealloc(a->list, (a->count + 1) * sizeof *a->list);
     a->list[a->count++] = (struct task_aborted){id, t->run->abort};
-    struct task_note *note = t->change;
-    a->untold = a->untold || !note || !note->told;
+    struct task_note *note = note_need(a->e, t, &err);
     if (note)
         note->told = true;
 }
 
-bool task_session_aborts(struct engine *e, struct lease *lease, struct task_aborted **out,
+void task_session_aborts(struct engine *e, struct lease *lease, struct task_aborted **out,
                          size_t *count)
 {
     struct aborting a = {.e = e};
@@ -262,7 +278,6 @@ bool task_session_aborts(struct engine *e, struct lease *lease, struct task_abor
     free(*out);
     *out = a.list;
     *count = a.count;
-    return a.untold;
 }
 
 /* --- release --- */

@@ -46,8 +46,7 @@ static void leave_out(struct engine *e, struct op_task_settle *settle, const str
             for (size_t k = 0; !enqueue->tasks[i].left_out && k < enqueue->tasks[i].after_count;
                  k++) {
                 int64_t place = -enqueue->tasks[i].after[k] - 1;
-                if (place >= 0 && place < (int64_t)enqueue->count &&
-                    enqueue->tasks[place].left_out)
+                if (place >= 0 && place < (int64_t)enqueue->count && enqueue->tasks[place].left_out)
                     enqueue->tasks[i].left_out = more = true;
             }
     }
@@ -114,7 +113,7 @@ enum op_fate op_task_settle(struct engine *e, struct op *op)
         (void)!claim_tasks(e, &settle->claim, lease, &ignored);
         task_claim_finish(e, &settle->claim, lease);
     }
-    (void)task_session_aborts(e, lease, &settle->aborts, &settle->abort_count);
+    task_session_aborts(e, lease, &settle->aborts, &settle->abort_count);
     return tasks_stir(&e->building) ? FATE_DURABLE : FATE_NOW;
 }
 
@@ -141,7 +140,7 @@ void task_extend_finish(struct engine *e, struct op *op, struct lease *lease)
     struct op_task_extend *extend = &op->task_extend;
     lease_extend(e->tasks->leases, lease, e->now.mono_us + lease_span_us(lease));
     extend->lease_ends_at_us = e->now.wall_us + lease_span_us(lease);
-    (void)task_session_aborts(e, lease, &extend->aborts, &extend->abort_count);
+    task_session_aborts(e, lease, &extend->aborts, &extend->abort_count);
 }
 
 enum op_fate op_task_extend(struct engine *e, struct op *op)

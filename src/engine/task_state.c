@@ -41,24 +41,30 @@ void tasks_free(struct engine *e)
     free(TAKE(e->tasks));
 }
 
+/* Whether memory is what the store holds; reads it again where it is not. */
+static bool is_readable(struct engine *e)
+{
+    struct tasks *tasks = e->tasks;
+    if (!tasks->unreadable || tasks_load(e, &tasks->refused_why))
+        return true;
+    tasks->refused_until_us = e->now.mono_us + REFUSED_US;
+    return false;
+}
+
 bool tasks_are_ready(struct engine *e, struct op *op, bool changes)
 {
     struct tasks *tasks = e->tasks;
     bool refused = tasks->refused_until_us > e->now.mono_us;
-    if ((refused && (changes || tasks->unreadable)) ||
-        (tasks->unreadable && !tasks_load(e, &tasks->refused_why))) {
-        if (!refused)
-            tasks->refused_until_us = e->now.mono_us + REFUSED_US;
-        op->err = tasks->refused_why;
-        return false;
-    }
-    return true;
+    if (refused ? !changes && !tasks->unreadable : is_readable(e))
+        return true;
+    op->err = tasks->refused_why;
+    return false;
 }
 
 void tasks_begin(struct engine *e)
 {
     struct tasks *tasks = e->tasks;
-    if (tasks->unreadable || tasks->refused_until_us > e->now.mono_us)
+    if (tasks->refused_until_us > e->now.mono_us || !is_readable(e))
         return;
     if (dispatch_tick(tasks->dispatch, e->now))
         tasks->stirred = true;
@@ -87,7 +93,7 @@ int64_t tasks_next_us(const struct engine *e)
     const struct tasks *tasks = e->tasks;
     int64_t next = NEVER_US;
     if (tasks->unreadable)
-        return NEVER_US;
+        return tasks->refused_until_us;
     sooner(&next, dispatch_next_us(tasks->dispatch, e->now));
     sooner(&next, task_sessions_next_us(e));
     sooner(&next, delays_first_us(tasks->timeouts));

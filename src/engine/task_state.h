@@ -1,10 +1,10 @@
 /* task_state.h: the engine's inside about tasks, shared by engine/task_*.c, group.c and engine.c
  * only. The engine's thread; while a group is being committed nothing here is touched.
  *
- * What has not ended is in the dispatch (core/dispatch.h). A task that a group changes has a *note*:
- * its row as it is to be stored. Notes of running tasks stay between groups. A note's texts are
- * borrowed from the op that brought them, which is answered after the commit. What ends leaves the
- * dispatch at once; its note leaves with the commit. */
+ * What has not ended is in the dispatch (core/dispatch.h). A task that a group changes has a
+ * *note*: its row as it is to be stored. Notes of running tasks stay between groups. A note's texts
+ * are borrowed from the op that brought them, which is answered after the commit. What ends leaves
+ * the dispatch at once; its note leaves with the commit. */
 #ifndef PENSTOCK_ENGINE_TASK_STATE_H
 #define PENSTOCK_ENGINE_TASK_STATE_H
 
@@ -53,10 +53,10 @@ struct task_note {
     struct task_row row; /* texts borrowed, or owned by: */
     char *options, *error, *error_type;
     enum task_write write;
-    bool in_group; /* in the building group's list */
-    bool inserts;  /* the store has no row of it yet */
-    bool replaces; /* arguments and options are new */
-    bool told;     /* its worker was told to stop */
+    bool in_group;  /* in the building group's list */
+    bool inserts;   /* the store has no row of it yet */
+    bool replaces;  /* arguments and options are new */
+    bool told;      /* its worker was told to stop */
     int64_t answer; /* number of the claim's answer that it went out with */
     size_t event;   /* 1 + place of the group's event that told of it last; 0: none did */
     struct unique_key unique;
@@ -101,17 +101,19 @@ struct task_group {
     size_t leaf_count, leaf_cap;
     struct task_event *events;
     size_t event_count, event_cap;
-    bool gates_changed, sessions_changed, enqueues;
+    bool gates_changed, sessions_changed, rules_changed, enqueues;
     /* made when it is staged: */
     int64_t last_id;
     struct task_tally_row *tallies;
-    struct task_gate_row *gates;  /* new ones and changed ones, */
-    bool *gate_fresh;             /* which are new, */
+    struct task_gate_row *gates; /* new ones and changed ones, */
+    bool *gate_fresh;            /* which are new, */
     size_t gate_count;
     struct task_gate_row *counts; /* and those whose counts change */
     size_t count_count;
     struct task_session_row *sessions;
     size_t session_count;
+    struct task_rule_row *rules;
+    size_t rule_count;
 };
 
 struct tasks {
@@ -135,13 +137,15 @@ struct tasks {
     size_t rule_count;
     uint64_t seed; /* of unique keys */
 
-    struct op *claims, **claims_end;   /* that wait, the oldest first */
-    struct op *extends, *shows;        /* that wait */
-    struct op *slices;                 /* that go on a slice a step */
-    bool stirred;                      /* something may be claimed that could not */
-    int64_t loaded_for_us, refused_until_us; /* after a failed commit: changes are refused */
+    struct op *claims, **claims_end; /* that wait, the oldest first */
+    struct op *extends, *shows;      /* that wait */
+    struct op *slices;               /* that go on a slice a step */
+    bool stirred;                    /* something may be claimed that could not */
+    bool woken;                      /* a session is to be told to stop a task */
+    int64_t aborting;                /* so many running tasks are to stop */
+    int64_t refused_until_us;        /* after a failed commit: changes are refused */
     struct err refused_why;
-    bool unreadable; /* memory is not what the store holds */
+    bool unreadable;     /* memory is not what the store holds */
     int64_t keep_due_us; /* retention looks again, monotonic */
 };
 
@@ -201,12 +205,14 @@ void enqueue_apply(struct engine *e, struct op_enqueue *enqueue);
 
 /* --- task_claim.c --- */
 /* Gives the session what it asks for. False with the op's error: nothing was taken. */
-MUST_CHECK bool claim_tasks(struct engine *e, struct op *op, struct task_claim *claim,
-                            struct lease *lease);
+MUST_CHECK bool claim_tasks(struct engine *e, struct task_claim *claim, struct lease *lease,
+                            struct err *err);
+/* Turns the names that it asks for into places. */
+void task_claim_find_places(struct engine *e, struct task_claim *claim);
+/* What its answer says besides its tasks. */
+void task_claim_finish(struct engine *e, struct task_claim *claim, struct lease *lease);
 /* Waiting claims get what can be had now; those whose wait is over are answered. */
 void task_claims_feed(struct engine *e);
-/* Ends the waiting claims of a lease. */
-void task_claims_end_of(struct engine *e, const uint8_t token[LEASE_TOKEN_BYTES]);
 
 /* --- task_session.c --- */
 /* The lease of that token, which lives on; refuses the op when there is none. */
@@ -217,13 +223,18 @@ struct task_session *task_session_of(struct engine *e, const struct lease *lease
 /* Its part beside the lease of that number. */
 struct task_session *task_session_add(struct engine *e, int64_t number);
 /* What it holds besides goes back. */
-MUST_CHECK bool task_session_recall(struct engine *e, struct op *op, struct lease *lease,
-                                    const int64_t *holds, size_t count);
+void task_session_recall(struct engine *e, struct lease *lease, const int64_t *holds, size_t count);
+/* A sign of life: it ends not before its span from then. */
+void task_session_lives(struct engine *e, struct lease *lease, int64_t from_us);
+/* Its claim says how long it lives from now on (0: nothing), and what it takes. */
+MUST_CHECK bool task_session_span(struct engine *e, struct op *op, struct lease *lease,
+                                  int64_t asked_us);
+void task_session_asks(struct engine *e, struct lease *lease, const struct task_claim *claim);
+/* Whether it is to stop a task and was not told of it. */
+bool task_session_untold(struct engine *e, const struct lease *lease);
 /* What of its tasks is to stop; all are told then. */
 void task_session_aborts(struct engine *e, struct lease *lease, struct task_aborted **out,
                          size_t *count);
-/* A task of the session is to stop: whoever waits with it is answered. */
-void task_session_wake(struct engine *e, int64_t session);
 void task_sessions_tick(struct engine *e);
 int64_t task_sessions_next_us(const struct engine *e);
 /* Forgets a session whose lease is ended by this. */
@@ -259,13 +270,16 @@ int64_t task_option_us(struct str options, const char *name);
 void task_shows_look(struct engine *e);
 /* These tasks have ended: whoever waits for one of them is answered. */
 void task_shows_committed(struct engine *e, const struct id_list *ended);
+/* The state as it is told: who waits for its time or its parents is blocked. */
+enum job_state task_state_of_row(struct engine *e, const struct task_row *row);
 /* What a row and memory say of a task. */
 void task_view_of_row(struct engine *e, const struct task_row *row, bool whole,
                       struct task_view *view);
 
 /* --- task_list.c, task_control.c --- */
 bool filter_matches(struct engine *e, const struct task_filter *filter, const struct task_row *row);
-MUST_CHECK bool filter_check(const struct task_filter *filter, struct err *err);
+/* The rows among which it finds its own. */
+enum task_walk filter_walk(const struct task_filter *filter);
 /* Goes on with ops that take many steps. */
 void task_slices_step(struct engine *e);
 void task_slice_add(struct engine *e, struct op *op);
@@ -276,8 +290,10 @@ bool task_control_slice(struct engine *e, struct op *op);
 
 /* --- task_keep.c --- */
 void tasks_keep_tick(struct engine *e);
-/* A row that has ended is forgotten. */
-void task_delete_row(struct engine *e, const struct task_row *row);
+/* More have ended: it looks again. */
+void tasks_keep_later(struct engine *e);
+/* A row that has ended is forgotten, unless it came back or is forgotten already. */
+bool task_delete_row(struct engine *e, const struct task_row *row);
 
 /* --- task_group.c --- */
 bool tasks_stir(const struct group *g);
@@ -295,6 +311,12 @@ void task_take_back(struct op *op, const struct err *why);
 /* --- task_wait.c: ops that wait --- */
 /* Extends of sessions that are to be told something, or whose wait is over, are answered. */
 void task_extends_look(struct engine *e);
+void task_claim_wait(struct engine *e, struct op *op);
+void task_extend_wait(struct engine *e, struct op *op);
+/* The waiting claim of a session is over: another request came, or its end. */
+void task_waits_end_of(struct engine *e, const uint8_t token[LEASE_TOKEN_BYTES]);
+/* task_settle.c: what the answer of an extend says. */
+void task_extend_finish(struct engine *e, struct op *op, struct lease *lease);
 /* When the first wait of a claim, an extend or a show is over. */
 int64_t task_waits_next_us(const struct engine *e);
 

@@ -95,12 +95,6 @@ void task_extends_look(struct engine *e)
     tasks->woken = false;
 }
 
-void task_session_wake(struct engine *e, int64_t session)
-{
-    (void)session;
-    e->tasks->woken = true;
-}
-
 /* A session claims anew, or ends: its claim that waits is over. */
 void task_waits_end_of(struct engine *e, const uint8_t token[LEASE_TOKEN_BYTES])
 {

@@ -8,12 +8,12 @@
 
 /* A conflict is an answer here and not a failed statement, so that the transaction goes on. */
 static const char sql_insert[] =
-    "INSERT INTO job (name, kind, state, paused, spec, failure, token_hash, created_at_us,"
+    "INSERT INTO job (id, name, kind, state, paused, spec, failure, token_hash, created_at_us,"
     " started_at_us, ended_at_us, known, reading_record, reading_bytes, reading_line, served_below,"
     " sink_bytes, tail_bytes, sink_columns, errors_bytes, bad_records, repeats, written,"
     " source_print, source_print_bytes, done_before, duplicates, skipped, no_id, left_out, portion,"
     " inputs)"
-    " VALUES (:name, :kind, :state, :paused, :spec, :failure, :token_hash, :created_at_us,"
+    " VALUES (:id, :name, :kind, :state, :paused, :spec, :failure, :token_hash, :created_at_us,"
     " :started_at_us, :ended_at_us, :known, :reading_record, :reading_bytes, :reading_line,"
     " :served_below, :sink_bytes, :tail_bytes, :sink_columns, :errors_bytes, :bad_records,"
     " :repeats, :written, :source_print, :source_print_bytes,"
@@ -93,6 +93,10 @@ static void bind_common(struct stmt *q, const struct job_row *row)
 /* Inserts one row; false with ERR_CONFLICT when the name is taken. */
 static bool insert_one(struct stmt *q, struct job_row *row, struct err *err)
 {
+    if (row->id > 0)
+        stmt_bind_i64(q, ":id", row->id);
+    else
+        stmt_bind_text(q, ":id", NULL);
     stmt_bind_text(q, ":name", row->name);
     stmt_bind_text(q, ":kind", job_kind_name(row->kind));
     stmt_bind_i64(q, ":created_at_us", row->created_at_us);

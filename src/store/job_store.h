@@ -53,7 +53,8 @@ struct job_row {
 
 void job_row_release(struct job_row *row);
 
-/* Inserts and sets each row's id. ERR_CONFLICT when a name is taken: then none is inserted. */
+/* Inserts each row under its id, or where that is 0 sets it to the next. ERR_CONFLICT when a name
+ * is taken: then none is inserted. */
 MUST_CHECK bool job_store_insert(struct tx *tx, struct job_row *rows, size_t count,
                                  struct err *err);
 /* Writes all but id, name, kind and created_at_us of each row. ERR_NOT_FOUND when the store has no

@@ -24,7 +24,7 @@ static const char sql_put_rule[] =
     " VALUES (:name, :pattern, :concurrency, :rpm) ON CONFLICT (name) DO UPDATE SET"
     " pattern = excluded.pattern, concurrency = excluded.concurrency,"
     " rpm_millionths = excluded.rpm_millionths";
-static const char sql_delete_rule[] = "DELETE FROM task_rule WHERE name = :name";
+static const char sql_clear_rules[] = "DELETE FROM task_rule";
 static const char sql_load_rules[] = "SELECT name, pattern, concurrency, rpm_millionths"
                                      " FROM task_rule ORDER BY name";
 
@@ -129,13 +129,10 @@ bool task_rule_store_put(struct tx *tx, const struct task_rule_row *row, struct 
     return stmt_run(q, NULL, err) || err_add(err, "store a limit");
 }
 
-bool task_rule_store_delete(struct tx *tx, struct str name, struct err *err)
+bool task_rule_store_clear(struct tx *tx, struct err *err)
 {
-    OWNED(stmt) struct stmt *q = tx_query(tx, sql_delete_rule, err);
-    if (!q)
-        return false;
-    stmt_bind_str(q, ":name", name);
-    return stmt_run(q, NULL, err) || err_add(err, "delete a limit");
+    OWNED(stmt) struct stmt *q = tx_query(tx, sql_clear_rules, err);
+    return q && (stmt_run(q, NULL, err) || err_add(err, "delete limits"));
 }
 
 bool task_rule_store_load(struct tx *tx,

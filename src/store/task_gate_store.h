@@ -38,7 +38,7 @@ struct task_rule_row {
 /* In place of one of that name. */
 MUST_CHECK bool task_rule_store_put(struct tx *tx, const struct task_rule_row *row,
                                     struct err *err);
-MUST_CHECK bool task_rule_store_delete(struct tx *tx, struct str name, struct err *err);
+MUST_CHECK bool task_rule_store_clear(struct tx *tx, struct err *err);
 /* In order of names. */
 MUST_CHECK bool task_rule_store_load(struct tx *tx,
                                      void (*each)(void *context, const struct task_rule_row *row),
