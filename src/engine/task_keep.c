@@ -104,6 +104,11 @@ void tasks_keep_tick(struct engine *e)
     tasks->keep_due_us = more ? e->now.mono_us : next_due(e);
 }
 
+void tasks_keep_begin(struct engine *e)
+{
+    e->tasks->keep_due_us = next_due(e);
+}
+
 void tasks_keep_later(struct engine *e)
 {
     int64_t due = e->now.mono_us + LOOK_EVERY_US;

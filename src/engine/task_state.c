@@ -27,9 +27,11 @@ bool tasks_open(struct engine *e, struct err *err)
     tasks->claims_end = &tasks->claims;
     memcpy(&tasks->seed, e->secret, sizeof tasks->seed);
     tasks->watched = attempts_new();
-    tasks->keep_due_us = e->now.mono_us;
     tasks->refused_until_us = e->now.mono_us;
-    return tasks_load(e, err);
+    if (!tasks_load(e, err))
+        return false;
+    tasks_keep_begin(e);
+    return true;
 }
 
 void tasks_free(struct engine *e)

@@ -289,6 +289,7 @@ bool task_errors_slice(struct engine *e, struct op *op);
 bool task_control_slice(struct engine *e, struct op *op);
 
 /* --- task_keep.c --- */
+void tasks_keep_begin(struct engine *e);
 void tasks_keep_tick(struct engine *e);
 /* More have ended: it looks again. */
 void tasks_keep_later(struct engine *e);

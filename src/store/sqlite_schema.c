@@ -152,7 +152,7 @@ static const char step_8[] = "CREATE TABLE schedule ("
                              " last_task_id INTEGER NOT NULL);";
 
 /* Tasks. */
-static const char step_8[] =
+static const char step_9[] =
     "CREATE TABLE task ("
     " id INTEGER PRIMARY KEY,"
     " state INTEGER NOT NULL,"
@@ -232,5 +232,5 @@ static const char step_8[] =
     " since_us INTEGER NOT NULL);"
     "CREATE TABLE task_last (id INTEGER PRIMARY KEY, task INTEGER NOT NULL);";
 
-const char *const sqlite_migrations[SQLITE_SCHEMA_VERSION] = {step_1, step_2, step_3, step_4,
-                                                              step_5, step_6, step_7, step_8};
+const char *const sqlite_migrations[SQLITE_SCHEMA_VERSION] = {
+    step_1, step_2, step_3, step_4, step_5, step_6, step_7, step_8, step_9};

@@ -122,7 +122,7 @@ static void a_version_that_cannot_be_is_refused(void **state)
 
 /* ---- programs to come: the driver with more steps ---- */
 
-enum { STEPS_MAX = 8 };
+enum { STEPS_MAX = 64 };
 
 /* The driver of a program that knows `count` further steps; there is one at a time. */
 static struct store_driver *newer_driver(const char *const *more, int count)
@@ -130,6 +130,7 @@ static struct store_driver *newer_driver(const char *const *more, int count)
     static const char *all[STEPS_MAX];
     static struct store_driver driver;
     driver = sqlite_driver;
+    assert_true(driver.migration_count + count <= STEPS_MAX);
     for (int i = 0; i < driver.migration_count; i++)
         all[i] = sqlite_driver.migrations[i];
     for (int i = 0; i < count; i++)
