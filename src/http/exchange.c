@@ -175,6 +175,10 @@ static bool ask_engine(struct request *req)
     req->op.done = engine_has_answered;
     req->op.context = req;
     expect_nothing(req);
+    if (req->work) {
+        helper_take(req->server->helper, req, &req->op, TAKE(req->work));
+        return true;
+    }
     if (req->op.kind == OP_CLAIM)
         req->op.claim.given_up = &req->conn->gone;
     atomic_bool *tells = given_up_of(&req->op);

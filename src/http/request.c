@@ -258,6 +258,12 @@ bool request_ask(struct request *req, route_finish *finish)
     return ask(req, finish, true);
 }
 
+bool request_hand_over(struct request *req, request_work *work, route_finish *finish)
+{
+    req->work = work;
+    return ask(req, finish, false);
+}
+
 /* The tasks that an op hands out, NULL when it is about none. */
 static const struct task_claim *claimed_tasks(const struct op *op)
 {

@@ -64,6 +64,11 @@ struct op *request_op(struct request *req, enum op_kind kind);
 bool request_call(struct request *req, route_finish *finish);
 /* The same, `finish` sees failures too (op->err). */
 bool request_ask(struct request *req, route_finish *finish);
+/* What may wait for the disk. False: it has failed. */
+typedef bool request_work(struct request *req, struct err *err);
+/* Has `work` done on a thread of its own, as an answer to the request's op, which only carries its
+ * error: then `finish` is called as with request_call. Always true. */
+bool request_hand_over(struct request *req, request_work *work, route_finish *finish);
 /* The request's op is a claim whose records or tasks are in the reply (for tasks, perhaps within a
  * settlement): when the reply cannot be sent to its end, or the client is gone already, they are
  * given back (OP_RELEASE, OP_TASK_RELEASE). */

@@ -114,7 +114,7 @@ bool server_start(const struct server_options *options, struct server **out, str
     lingers_init(&s->lingers);
     s->auth = auth_new(options->engine, options->master_token);
     raise_descriptor_limit();
-    if (!load_keys(s, err) || !open_all(s, err))
+    if (!helper_start(&s->helper, err) || !load_keys(s, err) || !open_all(s, err))
         return false;
     if (pthread_create(&s->accepting, NULL, listener_run, s) != 0)
         return err_set(err, ERR_INTERNAL, "a thread cannot be started");
@@ -181,6 +181,7 @@ void server_free(struct server *s)
     if (s->unix_fd >= 0)
         close(s->unix_fd);
     wait_for_answers(s);
+    helper_free(s->helper);
     for (size_t i = 0; i < s->loop_count; i++)
         loop_release(&s->loops[i]);
     free(s->loops);

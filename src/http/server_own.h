@@ -10,6 +10,7 @@
 #include "http/body_chunks.h"
 #include "http/conn.h"
 #include "http/conns.h"
+#include "http/helper.h"
 #include "http/lingers.h"
 #include "http/loop.h"
 #include "http/query.h"
@@ -87,6 +88,7 @@ struct request {
     size_t body_len, body_cap; /* body_len: what has come, also where it is not held */
     request_taker *take;       /* of a body that is streamed */
     route_handler *whole;
+    request_work *work;   /* to be done before it goes on; NULL: none */
     size_t expected_from; /* of such a body: its deadline counts from there */
     int64_t left_bytes;   /* of the body, still to come; -1: it comes in chunks */
     struct body_chunks chunks;
@@ -145,6 +147,7 @@ struct server {
     struct conns conns;
     struct bodies bodies;
     struct lingers lingers;
+    struct helper *helper;
     struct auth *auth;
     pthread_mutex_t active_lock;
     pthread_cond_t none_active;

@@ -55,17 +55,30 @@ static bool finish_put(struct request *req, struct op *op, struct reply *reply, 
     return native_reply_end(reply, &b, err);
 }
 
-static bool upload_whole(struct request *req, struct reply *reply, struct err *err)
+/* A helper's thread. */
+static bool upload_finish(struct request *req, struct err *err)
 {
     struct upload *u = request_state(req);
-    (void)reply;
-    if (!blob_finish(u->writer, u->has_want ? &u->want : NULL, &u->pin, err))
-        return false;
+    return blob_finish(u->writer, u->has_want ? &u->want : NULL, &u->pin, err);
+}
+
+static bool upload_note(struct request *req, struct op *finished, struct reply *reply,
+                        struct err *err)
+{
+    const struct upload *u = request_state(req);
+    (void)finished, (void)reply, (void)err;
     struct op *op = request_op(req, OP_BLOB_NOTE);
     op->blob_note.hash = *blob_pin_hash(u->pin);
     op->blob_note.bytes = blob_pin_bytes(u->pin);
     op->blob_note.kept = u->keep != 0;
     return request_call(req, finish_put);
+}
+
+static bool upload_whole(struct request *req, struct reply *reply, struct err *err)
+{
+    (void)reply, (void)err;
+    (void)request_op(req, OP_BLOB_NOTE);
+    return request_hand_over(req, upload_finish, upload_note);
 }
 
 bool native_blob_put(struct request *req, struct reply *reply, struct err *err)
