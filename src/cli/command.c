@@ -91,7 +91,7 @@ static bool refuse_unknown(int argc, char **argv, struct err *err)
         group |=
             strncmp(commands[i]->name, argv[0], length) == 0 && commands[i]->name[length] == ' ';
     }
-    if (group && argc < 2)
+    if (group && (argc < 2 || argv[1][0] == '-'))
         return err_set(err, ERR_INVALID, "%s what? \"penstock help %s\" lists it", argv[0],
                        argv[0]);
     bool two = group || (argc > 1 && argv[1][0] != '-');

@@ -119,9 +119,12 @@ static bool is_live(struct subscription *s)
 }
 
 /* Whether everybody may see what the event tells beyond its kind. Of a job that is gone nobody
- * knows whether it had a token. */
+ * knows whether it had a token; tasks have none. */
 static bool is_open(const struct engine *e, const struct event *event)
 {
+    static const char of_tasks[] = "task.";
+    if (event->kind.len >= sizeof of_tasks && memcmp(event->kind.ptr, of_tasks, 5) == 0)
+        return true;
     const struct data_job *job = job_table_by_id(&e->jobs, event->job_id);
     return job && !job->row.has_token;
 }

@@ -198,6 +198,69 @@ def test_what_the_native_surface_answers_has_the_documented_shape(wire: Wire, se
     check(wire, "doctor", "/v1/doctor")
 
 
+def examples() -> list[tuple[str, Any, Any]]:
+    """All examples of the document, each with its schema."""
+    found = []
+    for method, path, operation in OPERATIONS:
+        parts = [operation.get("requestBody", {})]
+        parts += [resolved(response) for response in operation["responses"].values()]
+        for part in parts:
+            for content in part.get("content", {}).values():
+                if "example" in content and "schema" in content:
+                    found.append((named(method, path), content["schema"], content["example"]))
+    return found
+
+
+def test_every_example_has_the_documented_shape() -> None:
+    for where, schema, example in examples():
+        assert shape_faults(schema, example, where) == []
+
+
+def test_what_the_queue_answers_has_the_documented_shape(wire: Wire) -> None:
+    task = {"function": "f", "key": "k", "unique": {"key": "u"}, "retry": {"delay_s": 1}}
+    made = check(wire, "enqueueTasks", "/v1/tasks", {"tasks": [task, {"function": "g"}]}, 201)
+    first, second = (entry["id"] for entry in made["tasks"])
+    check(wire, "enqueueTasks", "/v1/tasks", {"tasks": [{}]}, 400)
+    task["unique"] = {"key": "u", "on_clash": "refuse"}
+    check(wire, "enqueueTasks", "/v1/tasks", {"tasks": [task]}, 409)
+    claim = check(wire, "claimTasks", "/v1/work/claim", {"max": 2, "worker": "w"})
+    lease = claim["lease"]["token"]
+    check(wire, "getTask", f"/v1/tasks/{first}")
+    check(wire, "getTask", "/v1/tasks/4711", status=404)
+    check(wire, "listWorkers", "/v1/workers")
+    check(wire, "cancelTasks", "/v1/tasks/cancel", {"ids": [second]})
+    progress = [[first, 0.5, "half"]]
+    told = check(wire, "extendSession", "/v1/work/extend", {"lease": lease, "progress": progress})
+    assert told["aborts"] == [[second, "cancelled"]]
+    check(wire, "listTasks", "/v1/tasks")
+    settlement = {
+        "lease": lease,
+        "failures": [[first, {"message": "no", "type": "E", "final": True}], [4711, None]],
+        "aborted": [second],
+        "enqueue": [{"function": "h"}, {"of": 4711, "function": "h"}],
+        "claim": {"max": 1},
+    }
+    told = check(wire, "settleTasks", "/v1/work/settle", settlement)
+    assert told["stale"] == [4711] and len(told["tasks"]) == 1
+    check(wire, "getTask", f"/v1/tasks/{first}")
+    check(wire, "getTaskResult", f"/v1/tasks/{first}/result", status=409)
+    check(wire, "listTaskErrors", "/v1/tasks/errors")
+    check(wire, "taskStatus", "/v1/tasks/status")
+    check(wire, "retryTasks", "/v1/tasks/retry", {"ids": [first]})
+    check(wire, "deleteTasks", "/v1/tasks/delete", {"state": "cancelled"})
+    check(wire, "deleteTasks", "/v1/tasks/delete", {}, 400)
+    check(wire, "releaseSession", "/v1/work/release", {"lease": lease}, 204)
+    check(wire, "settleTasks", "/v1/work/settle", {"lease": lease}, 409)
+    check(wire, "listQueues", "/v1/queues")
+    check(wire, "changeQueue", "/v1/queues/q", {"concurrency": 2, "fair": True})
+    check(wire, "listFunctions", "/v1/functions")
+    check(wire, "changeFunction", "/v1/functions/f", {"rpm": 60})
+    check(wire, "putLimit", "/v1/limits/l", {"pattern": "*", "concurrency": 1})
+    check(wire, "listLimits", "/v1/limits")
+    check(wire, "deleteLimit", "/v1/limits/l", status=204)
+    check(wire, "deleteLimit", "/v1/limits/l", status=404)
+
+
 def test_what_the_planchet_surface_answers_has_the_documented_shape(
     wire: Wire, server: Any
 ) -> None:

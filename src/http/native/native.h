@@ -102,6 +102,7 @@ bool native_key_revoke(struct request *req, struct reply *reply, struct err *err
 /* native_service.c */
 bool native_health(struct request *req, struct reply *reply, struct err *err);
 bool native_doctor(struct request *req, struct reply *reply, struct err *err);
+/* native_metrics.c */
 bool native_metrics(struct request *req, struct reply *reply, struct err *err);
 /* native_pages.c */
 bool native_openapi(struct request *req, struct reply *reply, struct err *err);

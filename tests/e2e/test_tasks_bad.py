@@ -1,0 +1,165 @@
+"""Whatever is sent about tasks gets a clear answer, and the server goes on."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from harness.native import problem
+from harness.server_process import ServerProcess
+from harness.tasks import Tasks
+
+LEASE = "0" * 32
+ONE = {"function": "f"}
+
+
+@pytest.mark.parametrize(
+    ("task", "detail"),
+    [
+        ({}, "tasks[1].function: is required"),
+        ({**ONE, "priority": "x"}, "tasks[1].priority: expected a whole number"),
+        ({**ONE, "priorty": 1}, 'tasks[1]: unknown member "priorty"'),
+        ({**ONE, "queue": ""}, "tasks[1].queue: expected 1 to 512 bytes"),
+        ({**ONE, "queue": "x" * 513}, "tasks[1].queue: expected 1 to 512 bytes"),
+        ({**ONE, "key": "a\nb"}, "tasks[1].key: expected 1 to 512 bytes"),
+        ({**ONE, "function": "a\0"}, "tasks[1].function: expected 1 to 512 bytes"),
+        ({**ONE, "run_at": "tomorrow"}, "tasks[1].run_at: expected a time"),
+        ({**ONE, "delay_s": -1}, "tasks[1].delay_s: expected seconds"),
+        ({**ONE, "max_attempts": 0}, "tasks[1].max_attempts: expected"),
+        ({**ONE, "timeout_s": "1"}, "tasks[1].timeout_s: expected seconds"),
+        ({**ONE, "retry": {"kind": "soon"}}, "tasks[1].retry.kind: expected"),
+        ({**ONE, "retry": {"delay": 1}}, "tasks[1].retry"),
+        ({**ONE, "unique": {}}, "tasks[1].unique.key: is required"),
+        ({**ONE, "after": [0]}, "tasks[1].after[0]: 0 is neither"),
+        ({**ONE, "after": [-3]}, "tasks[1].after[0]: -3 is neither"),
+        ({**ONE, "after_when": "x"}, "tasks[1].after_when: expected one of"),
+        ({**ONE, "of": 1}, "tasks[1].of: goes with a settlement only"),
+        (None, "tasks[1]: expected an object, not null"),
+    ],
+)
+def test_what_does_not_fit_is_named_with_its_place(tasks: Tasks, task: Any, detail: str) -> None:
+    told = problem(tasks.call("POST", "/tasks", {"tasks": [ONE, task]}), 400, "invalid")
+    assert told["detail"].startswith(detail)
+    assert tasks.list() == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b'{"tasks":[{"function":"f","arguments":NaN}]}',
+        b'{"tasks":[{"function":"f","arguments":Infinity}]}',
+        b'{"tasks":[{"function":"f","arguments":"\\ud800"}]}',
+        b'{"tasks":[{"function":"f","arguments":"\xff"}]}',
+        b'{"tasks":[{"function":"f","arguments":' + b"[" * 100 + b"]" * 100 + b"}]}",
+        b'{"tasks":[{"function":"f"}',
+        b'{"tasks":[{"function":"f"}]}{}',
+    ],
+)
+def test_what_is_no_json_is_refused_with_its_byte(tasks: Tasks, body: bytes) -> None:
+    told = problem(tasks.call("POST", "/tasks", body), 400, "invalid")
+    assert "byte " in told["detail"] or "is required" in told["detail"]
+
+
+def test_an_argument_may_hold_a_nul_character(tasks: Tasks) -> None:
+    (task,) = tasks.enqueue(arguments={"a\0": "\0"})
+    assert tasks.work().got[0]["arguments"] == {"a\0": "\0"}
+    assert tasks.show(task)["arguments"] == {"a\0": "\0"}
+
+
+def test_a_circle_of_tasks_is_refused(tasks: Tasks) -> None:
+    circle = [{**ONE, "after": [-2]}, {**ONE, "after": [-3]}, {**ONE, "after": [-1]}, ONE]
+    told = problem(tasks.call("POST", "/tasks", {"tasks": circle}), 400, "invalid")
+    assert "1" in told["detail"] and "2" in told["detail"] and "3" in told["detail"]
+    problem(tasks.call("POST", "/tasks", {"tasks": [{**ONE, "after": [-1]}]}), 400, "invalid")
+    assert tasks.list() == []
+
+
+def test_a_parent_that_nobody_knows_is_refused(tasks: Tasks) -> None:
+    told = problem(tasks.call("POST", "/tasks", {"tasks": [{**ONE, "after": [99]}]}), 404, "parent")
+    assert "99" in told["detail"]
+
+
+def test_hundred_megabytes_of_arguments_work_or_are_refused(make_server: Any) -> None:
+    text = b"x" * (100 << 20)
+    body = b'{"tasks":[{"function":"f","arguments":"' + text + b'"}]}'
+    small: ServerProcess = make_server("--max-body", "10M", name="small")
+    told = problem(Tasks(small).call("POST", "/tasks", body), 413, "limit")
+    assert "larger than" in told["detail"]
+    large: ServerProcess = make_server("--max-body", "200M", name="large")
+    tasks = Tasks(large)
+    task = tasks.ok("POST", "/tasks", body, 201)["tasks"][0]["id"]
+    worker = tasks.work()
+    assert worker.ids == [task] and len(worker.got[0]["arguments"]) == len(text)
+    assert worker.complete(task)["completed"] == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "detail"),
+    [
+        ("POST", "/work/claim", {"max": -1}, "max: expected"),
+        ("POST", "/work/claim", {"queues": []}, "queues: expected at least one"),
+        ("POST", "/work/claim", {"queues": ["a", 1]}, "queues[1]: expected a name"),
+        ("POST", "/work/claim", {"lease": "x"}, "lease: expected a token"),
+        ("POST", "/work/claim", {"lease": 7}, "lease: expected a token"),
+        ("POST", "/work/claim", {"holds": [1]}, "holds: goes with lease"),
+        ("POST", "/work/claim", {"wait_s": 61}, "wait_s: expected seconds"),
+        ("POST", "/work/claim", {"lease_s": 0.1}, "lease_s: expected seconds"),
+        ("POST", "/work/claim", {"worker": "x" * 201}, "worker: expected a name of up to 200"),
+        ("POST", "/work/settle", {}, "lease: is required"),
+        ("POST", "/work/settle", {"lease": LEASE, "completed": [7]}, "completed[0]: expected a"),
+        ("POST", "/work/settle", {"lease": LEASE, "failures": [[7, 8]]}, "failures[0]: expected"),
+        ("POST", "/work/settle", {"lease": LEASE, "done": []}, 'unknown member "done"'),
+        ("POST", "/work/settle", {"lease": LEASE, "enqueue": [{}]}, "enqueue[0].function: is"),
+        ("POST", "/work/settle", {"lease": LEASE, "claim": {"wait_s": 1}}, "claim.wait_s: expect"),
+        ("POST", "/work/extend", {}, "lease: is required"),
+        ("POST", "/work/extend", {"lease": LEASE, "wait_s": 31}, "wait_s: expected seconds"),
+        ("POST", "/work/extend", {"lease": LEASE, "progress": 5}, "progress: expected a list"),
+        ("POST", "/work/extend", {"lease": LEASE, "progress": [[1, 2]]}, "progress[0]: expected"),
+        ("POST", "/work/extend", {"lease": LEASE, "holds": "x"}, "holds: expected a list of ids"),
+        ("POST", "/work/release", {"lease": LEASE, "died": 1}, "died: expected true or false"),
+        ("POST", "/tasks/cancel", {}, "which tasks?"),
+        ("POST", "/tasks/cancel", {"ids": "x"}, "ids: expected a list of ids"),
+        ("POST", "/tasks/cancel", {"state": "doing"}, "state: doing is none of"),
+        ("POST", "/tasks/cancel", {"quue": "x"}, 'unknown member "quue"'),
+        ("GET", "/tasks?state=doing", None, "state: doing is none of"),
+        ("GET", "/tasks?limit=0", None, "limit: "),
+        ("GET", "/tasks?quue=x", None, "unknown parameter quue"),
+        ("GET", "/tasks/errors?state=failed", None, "unknown parameter state"),
+        ("GET", "/tasks/seven", None, "task seven: expected an id"),
+        ("GET", "/tasks/0", None, "task 0: expected an id"),
+        ("GET", "/tasks/7?wait_s=61", None, "wait_s: "),
+        ("PATCH", "/queues/q", {"paused": None}, "paused: expected true or false"),
+        ("PATCH", "/queues/q", {"concurrency": 0}, "concurrency: expected"),
+        ("PATCH", "/queues/q", {"rpm": "fast"}, "rpm: expected a number"),
+        ("PATCH", "/queues/q", {"speed": 1}, 'unknown member "speed"'),
+        ("PATCH", "/queues/a%0Ab", {"paused": True}, "name: expected"),
+        ("PATCH", "/functions/f", {"fair": True}, 'unknown member "fair"'),
+        ("PUT", "/limits/l", {"concurrency": 1}, "pattern: is required"),
+        ("PUT", "/limits/l", {"pattern": "*"}, ""),
+        ("PUT", "/limits/l", {"pattern": "*", "rpm": -1}, "rpm: expected a number"),
+    ],
+)
+def test_a_mistake_is_named(tasks: Tasks, method: str, path: str, body: Any, detail: str) -> None:
+    told = problem(tasks.call(method, path, body), 400, "invalid")
+    assert told["detail"].startswith(detail)
+
+
+@pytest.mark.parametrize("verb", ["claim", "settle", "extend", "release"])
+def test_a_lease_that_nobody_has_is_told_so(tasks: Tasks, verb: str) -> None:
+    problem(tasks.call("POST", f"/work/{verb}", {"lease": LEASE}), 409, "lease-ended")
+
+
+def test_a_task_that_nobody_knows_is_told_so(tasks: Tasks) -> None:
+    problem(tasks.call("GET", "/tasks/4711"), 404, "not-found")
+    problem(tasks.call("GET", "/tasks/4711/result"), 404, "not-found")
+    assert tasks.change("cancel", ids=[4711]) == (0, 0)
+
+
+def test_many_tasks_in_one_request(tasks: Tasks) -> None:
+    body = {"tasks": [ONE] * 100_001}
+    problem(tasks.call("POST", "/tasks", json.dumps(body).encode()), 413, "limit")
+    assert len(tasks.enqueue(*[ONE] * 10_000)) == 10_000
+    assert tasks.ok("GET", "/queues")["queues"][0]["counts"]["pending"] == 10_000
