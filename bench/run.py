@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "bench")]
 
 import machine  # noqa: E402
+import queue_python  # noqa: E402
 import openaleph_bench  # noqa: E402
 import queue_measures  # noqa: E402
 import run_bench  # noqa: E402
@@ -299,6 +300,7 @@ MEASURES: dict[str, Callable[[Bench], list[Figure]]] = {
     "client": measure_client,
     "ten_million": measure_ten_million,
     "idle": measure_idle,
+    **queue_python.MEASURES,
     **run_bench.MEASURES,
     **openaleph_bench.MEASURES,
     **queue_measures.MEASURES,

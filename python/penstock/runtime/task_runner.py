@@ -128,7 +128,8 @@ class TaskRunner(Runner):
                 context = TaskContext(self._app, told, self._on_progress)
                 run = TaskRun(found, told, context)
                 hand.began_s = now
-                runs[run.id] = run, hand
+                mine = run, hand
+                runs[run.id] = mine
                 token = enter(context)
                 try:
                     args, named = run.arguments()
@@ -153,7 +154,9 @@ class TaskRunner(Runner):
                     elif hand.why not in LOST:
                         desk.finish(run, result)
                 finally:
-                    runs.pop(run.id, None)
+                    # It may have been lost, and run here anew beside this one.
+                    if runs.get(run.id) is mine:
+                        del runs[run.id]
                     with contextlib.suppress(ValueError):  # it ended in another context
                         leave(token)
                 if hand.why or task._must_cancel or copy_context() != clean:
