@@ -9,13 +9,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from figure import BUILD, ROOT, Bench, Figure
 
 sys.path.insert(0, str(ROOT / "python"))
-import penstock  # noqa: E402
-from harness.server_process import ServerProcess  # noqa: E402
+import penstock
+from harness.server_process import ServerProcess
 
 TASKS = 200_000
 PORTION = 5000
@@ -95,8 +96,8 @@ def measure_defer(bench: Bench) -> list[Figure]:
             server = ServerProcess(Path(folder)).start()
             try:
                 noop = penstock.App(f"unix://{server.state}/penstock.sock").configure_task("noop")
-                one.append(rate_of(lambda: noop.defer(), 5000, 1))
-                many.append(rate_of(lambda: noop.defer_many([{}] * 1000), 100, 1000))
+                one.append(rate_of(noop.defer, 5000, 1))
+                many.append(rate_of(partial(noop.defer_many, [{}] * 1000), 100, 1000))
             finally:
                 server.kill()
     return [

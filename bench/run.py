@@ -28,9 +28,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "bench")]
 
 import machine  # noqa: E402
-import queue_python  # noqa: E402
 import openaleph_bench  # noqa: E402
 import queue_measures  # noqa: E402
+import queue_python  # noqa: E402
 import run_bench  # noqa: E402
 from figure import BUILD, INPUTS, RECORD_BYTES, Bench, Figure, input_file, table  # noqa: E402
 from harness.server_process import ServerProcess  # noqa: E402
