@@ -63,13 +63,22 @@ static bool span_of(struct op *op, int64_t asked_us, int64_t *span_us)
     return false;
 }
 
+/* When a session's time begins anew. While it waits here the worker lives. */
+static int64_t begins_us(const struct engine *e, int64_t wait_until_us)
+{
+    bool waits = wait_until_us > e->now.mono_us && wait_until_us != NEVER_US;
+    return waits ? wait_until_us : e->now.mono_us;
+}
+
 struct lease *task_session_make(struct engine *e, struct op *op, struct task_claim *claim)
 {
     int64_t span_us = 0;
     if (!span_of(op, claim->lease_us, &span_us))
         return NULL;
     engine_new_token(e, claim->token);
-    struct lease *lease = leases_add(e->tasks->leases, claim->token, e->now.mono_us + span_us);
+    /* As in task_session_find. */
+    int64_t from_us = begins_us(e, claim->wait_until_us);
+    struct lease *lease = leases_add(e->tasks->leases, claim->token, from_us + span_us);
     lease_keep(lease, claim->worker, span_us);
     struct task_session *session = task_session_add(e, lease_number(lease));
     session->since_at_us = session->last_at_us = e->now.wall_us;
@@ -95,9 +104,7 @@ struct lease *task_session_find(struct engine *e, struct op *op,
                   "the lease has ended: its tasks run elsewhere");
         return NULL;
     }
-    /* While it waits here the worker lives: its time begins when the wait is over. */
-    bool waits = wait_until_us > e->now.mono_us && wait_until_us != NEVER_US;
-    task_session_lives(e, lease, waits ? wait_until_us : e->now.mono_us);
+    task_session_lives(e, lease, begins_us(e, wait_until_us));
     return lease;
 }
 

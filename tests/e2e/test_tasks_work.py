@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -186,6 +187,25 @@ def test_requests_keep_a_session_alive(tasks: Tasks) -> None:
     for _ in range(4):
         worker.extend(wait_s=0.5)
     assert worker.complete(task)["completed"] == 1
+
+
+def test_a_first_claim_may_wait_longer_than_its_lease_lasts(tasks: Tasks) -> None:
+    worker = tasks.work(wait_s=1.5, lease_s=1)
+    assert worker.got == []
+    worker.extend()
+
+
+def test_a_session_lasts_as_its_first_claim_said(tasks: Tasks) -> None:
+    def left_s(answer: Any) -> float:
+        ends = datetime.fromisoformat(answer["lease"]["ends_at"])
+        return (ends - datetime.now(timezone.utc)).total_seconds()  # noqa: UP017
+
+    worker = tasks.work(lease_s=3600)
+    assert left_s(worker.claim()) > 3000
+    assert left_s(worker.extend()) > 3000
+    worker.settle(claim={"max": 1})
+    assert left_s(worker.extend()) > 3000
+    assert 0 < left_s(worker.claim(lease_s=20)) <= 20
 
 
 def test_one_runs_at_a_time_of_those_with_a_lock(tasks: Tasks) -> None:

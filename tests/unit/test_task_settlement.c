@@ -234,7 +234,7 @@ static void a_claim_has_defaults(void **state)
     assert_true(read_claim("{}", &c, &body, &err));
     assert_int_equal(c.max, 1);
     assert_int_equal(c.wait_us, 0);
-    assert_int_equal(c.lease_us, TASK_LEASE_DEFAULT_US);
+    assert_int_equal(c.lease_us, 0);
     task_claim_body_release(&c);
 }
 

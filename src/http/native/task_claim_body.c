@@ -105,7 +105,6 @@ bool task_claim_body_read(struct task_claim_body *c, struct json *j, bool inner,
     struct str name, raw;
     task_claim_body_release(c);
     c->max = 1;
-    c->lease_us = TASK_LEASE_DEFAULT_US;
     if (json_enter(j, '{'))
         while (json_member(j, &name) && json_value(j, &raw))
             if (!read_member(c, name, raw, inner, err))

@@ -6,7 +6,6 @@
 #include "engine/task_op.h"
 
 #define TASK_CLAIM_MAX 10000
-#define TASK_LEASE_DEFAULT_US (INT64_C(10) * 1000000)
 #define TASK_LEASE_MAX_US (INT64_C(86400) * 1000000)
 #define TASK_WORKER_MAX_BYTES 200
 
@@ -14,7 +13,7 @@
 struct task_claim_body {
     struct str *queues, *functions; /* owned; NULL: all */
     size_t queue_count, function_count;
-    int64_t max, wait_us, lease_us;
+    int64_t max, wait_us, lease_us; /* lease_us 0: not said */
     struct str worker, lease; /* empty: none */
     int64_t *holds;           /* owned */
     size_t holds_count, holds_cap;
