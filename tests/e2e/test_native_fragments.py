@@ -69,7 +69,10 @@ def test_the_same_triple_replaces_and_others_stand_beside_it(
     assert load(native, "a") == expected
     assert load(native, "a", dataset="other") == [["a", "o", "f", {"n": 6}]]
     listed = native.ok("GET", "/fragments")
-    assert [(one["name"], one["fragments"]) for one in listed["datasets"]] == [("d", 3), ("other", 1)]
+    assert [(one["name"], one["fragments"]) for one in listed["datasets"]] == [
+        ("d", 3),
+        ("other", 1),
+    ]
     assert listed["more"] is False
     page = native.ok("GET", "/fragments?after=d&limit=1")
     assert [one["name"] for one in page["datasets"]] == ["other"]
@@ -77,7 +80,7 @@ def test_the_same_triple_replaces_and_others_stand_beside_it(
 
 
 def test_names_may_be_anything_but_empty_ids(native: Native) -> None:
-    odd = "é /%?&#\"\\\n\t☃𝄞"
+    odd = 'é /%?&#"\\\n\t☃𝄞'
     lines = [[odd, odd, odd, {"n": odd}], ["x", "", "", {}], ["y" * 512, "o", "f", {"": []}]]
     name = "Üñï/cödé %41"
     assert put(native, lines, dataset=name) == {"stored": 3}
@@ -121,7 +124,15 @@ def test_a_bad_line_is_named_and_nothing_is_stored(native: Native, line: bytes, 
 
 def test_what_is_asked_for_wrongly_is_told(native: Native) -> None:
     put(native, [["a", "o", "f", {}]])
-    for body in ({}, {"ids": "a"}, {"ids": [1]}, {"ids": ["a"], "x": 1}, {"ids": ["\0"]}, []):
+    bodies: list[Any] = [
+        {},
+        {"ids": "a"},
+        {"ids": [1]},
+        {"ids": ["a"], "x": 1},
+        {"ids": ["\0"]},
+        [],
+    ]
+    for body in bodies:
         problem(native.call("POST", "/fragments/d/load", body), 400, "invalid")
     for query in ("?limit=0", "?limit=x", "?limit=10001", "?x=1"):
         problem(native.call("GET", "/fragments/d" + query), 400, "invalid")
@@ -135,7 +146,9 @@ def test_what_is_asked_for_wrongly_is_told(native: Native) -> None:
 
 
 def test_a_dataset_is_walked_in_portions_of_ids(native: Native) -> None:
-    lines = [[f"{n:04}", "o", f"{k}", {"n": n, "k": k}] for n in range(25) for k in range(3)]
+    lines: list[Line] = [
+        [f"{n:04}", "o", f"{k}", {"n": n, "k": k}] for n in range(25) for k in range(3)
+    ]
     put(native, reversed(lines))
     for limit in (1, 7, 25, 26, 1000):
         portions = walk(native, limit)
@@ -146,7 +159,7 @@ def test_a_dataset_is_walked_in_portions_of_ids(native: Native) -> None:
 
 def test_what_is_large_is_streamed(native: Native) -> None:
     """More than one portion of the engine's, also of a single id."""
-    lines = [["a", "o", f"{n:05}", {"text": "x" * 1000}] for n in range(3000)]
+    lines: list[Line] = [["a", "o", f"{n:05}", {"text": "x" * 1000}] for n in range(3000)]
     lines += [[f"b{n:05}", "o", "f", {"n": n}] for n in range(6000)]
     assert put(native, lines) == {"stored": 9000}
     assert load(native, *{line[0] for line in lines}) == lines
@@ -154,13 +167,16 @@ def test_what_is_large_is_streamed(native: Native) -> None:
 
 
 def test_deletion_by_id_by_origin_and_of_all(native: Native) -> None:
-    lines = [[f"{n:05}", origin, "f", {}] for n in range(4000) for origin in ("o", "p")]
+    lines: list[Line] = [[f"{n:05}", origin, "f", {}] for n in range(4000) for origin in ("o", "p")]
     put(native, lines)
     assert native.ok("DELETE", "/fragments/d?id=00007&origin=o") == {"deleted": 1}
     assert native.ok("DELETE", "/fragments/d?id=00007") == {"deleted": 1}
     assert native.ok("DELETE", "/fragments/d?id=00007") == {"deleted": 0}
     assert native.ok("DELETE", "/fragments/d?origin=o") == {"deleted": 3999}
-    assert load(native, "00006", "00007", "00008") == [["00006", "p", "f", {}], ["00008", "p", "f", {}]]
+    assert load(native, "00006", "00007", "00008") == [
+        ["00006", "p", "f", {}],
+        ["00008", "p", "f", {}],
+    ]
     assert native.ok("GET", "/fragments")["datasets"][0]["fragments"] == 3999
     assert native.ok("DELETE", "/fragments/d") == {"deleted": 3999}
     assert native.ok("GET", "/fragments")["datasets"] == []
@@ -177,7 +193,7 @@ def test_after_a_kill_what_was_answered_is_there(
     server.restart(env={"PENSTOCK_FAULT": f"{point}:kill"})
     answered: list[Line] = []
     for n in range(20):
-        lines = [[f"{n}-{k}", "o", "f", {"n": n}] for k in range(50)]
+        lines: list[Line] = [[f"{n}-{k}", "o", "f", {"n": n}] for k in range(50)]
         try:
             put(native, lines)
         except (OSError, http.client.HTTPException):

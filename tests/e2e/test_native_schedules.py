@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import sqlite3
 import time
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -138,7 +140,7 @@ def test_a_schedule_runs_when_it_is_told_to(native: Native) -> None:
     ids = [native.ok("POST", "/schedules/s/run", status=201)["id"] for _ in range(2)]
     assert ids[0] < ids[1]
     told = native.ok("GET", f"/tasks/{ids[0]}")
-    age = datetime.now(timezone.utc) - moment(told["arguments"]["timestamp"])
+    age = datetime.now(UTC) - moment(told["arguments"]["timestamp"])
     assert abs(age.total_seconds()) < DEADLINE_S
     assert native.ok("GET", "/schedules/s")["last_at"] is None
 
@@ -169,7 +171,7 @@ def test_what_was_missed_while_the_server_was_down(
     if (now + 300) % 3600 < 600:
         pytest.skip("an hour begins about now: ticks of the present would count among the missed")
     hours_ago = int((now - 3 * 3600) * 1e6)
-    sqlite(server, f"UPDATE schedule SET set_at_us = {hours_ago}")
+    change_store(server, f"UPDATE schedule SET set_at_us = {hours_ago}")
     server.start()
     wait_for_tasks(native, least)
     put(native, "last", every_s=1)  # once it has run, the others had their turn
@@ -181,9 +183,7 @@ def test_what_was_missed_while_the_server_was_down(
     assert moment(native.ok("GET", "/schedules/s")["next_at"]).timestamp() > now
 
 
-def sqlite(server: ServerProcess, sql: str) -> None:
-    import sqlite3
-
+def change_store(server: ServerProcess, sql: str) -> None:
     with sqlite3.connect(os.fspath(server.state / "penstock.db")) as db:
         db.execute(sql)
     db.close()
@@ -204,4 +204,4 @@ def test_a_kill_at_a_tick_makes_no_second_one(
     uniques = [native.ok("GET", f"/tasks/{one['id']}")["unique"] for one in found]
     assert len(set(uniques)) == len(uniques)
     moments = sorted(moment(text.rsplit("/", 1)[1]).timestamp() for text in uniques)
-    assert [b - a for a, b in zip(moments, moments[1:])] == [1.0] * (len(moments) - 1)
+    assert [b - a for a, b in itertools.pairwise(moments)] == [1.0] * (len(moments) - 1)
