@@ -98,6 +98,29 @@ static void check_output(struct engine *e, struct data_job *job, struct findings
         check_tail(e, job, f);
 }
 
+static void say_task(void *context, const char *fault)
+{
+    find(context, true, NULL, "tasks", fault);
+}
+
+/* Counts against rows, edges, sessions; then memory against the store. */
+static void check_tasks(struct engine *e, struct findings *f)
+{
+    struct err err = {0};
+    int64_t before = f->faults, open = 0;
+    OWNED(tx) struct tx *tx = NULL;
+    if (!tx_begin(e->store, &tx, &err) || !task_store_check(tx, say_task, f, &err) ||
+        !task_store_count_open(tx, &open, &err)) {
+        find(f, true, NULL, "tasks", err.text);
+        return;
+    }
+    int64_t known = e->tasks->unreadable ? -1 : (int64_t)dispatch_count(e->tasks->dispatch);
+    OWNED_MEM char *text = xasprintf("%lld tasks have not ended, %lld are in memory",
+                                     (long long)open, (long long)known);
+    if (open != known || f->faults == before)
+        find(f, open != known, NULL, "tasks", text);
+}
+
 enum op_fate op_doctor(struct engine *e, struct op *op)
 {
     struct findings f = {.faults = 0};
@@ -106,6 +129,7 @@ enum op_fate op_doctor(struct engine *e, struct op *op)
     json_out_init(&f.out, &op->doctor.findings);
     json_out_open(&f.out, '[');
     check_store(e, &f);
+    check_tasks(e, &f);
     for (size_t i = 0; i < e->jobs.count; i++) {
         struct data_job *job = e->jobs.jobs[i];
         if (job->unreadable) {

@@ -413,7 +413,7 @@ bool task_store_walk_expired(struct tx *tx, int64_t before_us, int64_t limit, ta
 static bool only_number(struct tx *tx, const char *sql, int64_t *out, struct err *err)
 {
     OWNED(stmt) struct stmt *q = tx_query(tx, sql, err);
-    return (q && stmt_only_i64(q, out, err) == ROW_HERE) || err_add(err, "look for ended tasks");
+    return (q && stmt_only_i64(q, out, err) == ROW_HERE) || err_add(err, "look at tasks");
 }
 
 bool task_store_first_ended(struct tx *tx, int64_t *out, struct err *err)
@@ -427,6 +427,13 @@ bool task_store_first_expiry(struct tx *tx, int64_t *out, struct err *err)
 }
 
 /* --- doctor --- */
+
+static const char sql_count_open[] = "SELECT count(*) FROM task WHERE ended_at_us = 0";
+
+bool task_store_count_open(struct tx *tx, int64_t *out, struct err *err)
+{
+    return only_number(tx, sql_count_open, out, err);
+}
 
 static const char sql_check[] =
     "WITH counted AS (SELECT coalesce(key, '') AS key, coalesce(batch, '') AS batch, queue_id,"

@@ -90,6 +90,8 @@ MUST_CHECK bool task_store_walk_expired(struct tx *tx, int64_t before_us, int64_
 MUST_CHECK bool task_store_first_ended(struct tx *tx, int64_t *out, struct err *err);
 MUST_CHECK bool task_store_first_expiry(struct tx *tx, int64_t *out, struct err *err);
 
+/* How many have not ended. */
+MUST_CHECK bool task_store_count_open(struct tx *tx, int64_t *out, struct err *err);
 /* What doctor compares: tells of each place where counts and rows differ. */
 MUST_CHECK bool task_store_check(struct tx *tx, void (*say)(void *context, const char *fault),
                                  void *context, struct err *err);
