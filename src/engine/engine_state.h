@@ -1,4 +1,5 @@
-/* engine_state.h: the engine's inside, shared by the files of engine/ only. The engine's thread. */
+/* engine_state.h: the engine's inside, shared by the files of engine/ only. "The
+ * engine's thread" is in these files whoever has the turn (intake.h). */
 #ifndef PENSTOCK_ENGINE_ENGINE_STATE_H
 #define PENSTOCK_ENGINE_ENGINE_STATE_H
 
@@ -69,7 +70,7 @@ struct engine {
     struct rng rng;
 
     struct group building;   /* what was applied and not staged */
-    struct group committing; /* staged: the committer's until engine_finish */
+    struct group committing; /* staged: the committing thread's until engine_finish */
     bool in_commit;          /* between engine_begin and engine_finish */
     struct list active;      /* struct data_job with leases or waiting claims */
     struct list settled;     /* struct data_job whose group was committed: what follows from it? */
@@ -117,7 +118,8 @@ MUST_CHECK bool engine_move(struct engine *e, struct data_job *job, enum job_ver
 /* Opens an output that has a tail, so that it can be settled. One that cannot be opened is told of;
  * the store keeps its tail. */
 void tail_reach(struct engine *e, struct data_job *job);
-/* What is in the output by now leaves the store, what rides enters it. Thread: the committer's. */
+/* What is in the output by now leaves the store, what rides enters it. Thread: the one that
+ * commits. */
 MUST_CHECK bool tail_store(struct tx *tx, const struct staged *staged, struct err *err);
 /* The job was committed: its tail will be due. */
 void tail_note(struct engine *e, const struct data_job *job);

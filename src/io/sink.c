@@ -34,7 +34,7 @@
 /* What rides is written twice (and once more by the store's checkpoint). Above the first bound that
  * takes longer than the sync it saves; the second bounds the store's growth and the work of a
  * restart. In bytes. */
-#define RIDE_MAX (64 << 10)
+#define RIDE_MAX (112 << 10)
 #define TAIL_MAX (1 << 20)
 
 struct sink {

@@ -348,7 +348,7 @@ static void claim(struct worker *w, int most)
 static void add_result(struct buf *lines, int64_t record, bool large)
 {
     buf_add_format(lines, "{\"n\": %lld, \"result\": \"", (long long)record);
-    for (int i = large ? 400 : 0; i > 0; i--)
+    for (int i = large ? 750 : 0; i > 0; i--)
         buf_add_text(lines, "reservoir, penstock, turbine; ");
     buf_add_text(lines, "\"}\n");
 }

@@ -65,7 +65,7 @@ static void a_flush_syncs_the_tail_with_and_without_more(void **state)
 static void what_is_large_or_compressed_or_comes_behind_too_much_does_not_ride(void **state)
 {
     struct temp *t = *state;
-    enum { LARGE = 100000, PIECE = 60000 };
+    enum { LARGE = 200000, PIECE = 60000 };
     OWNED_MEM char *line = xcalloc(1, LARGE + 1);
     memset(line, '1', LARGE - 1);
     line[LARGE - 1] = '\n';
