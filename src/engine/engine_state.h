@@ -38,6 +38,8 @@ struct staged {
     bool settles;                        /* the output's tail is synced into it */
     struct buf bad_lines, failure_lines; /* for the error file */
     struct buf notes[NOTE_KIND_COUNT];   /* for the store */
+    struct sink_seal seal;               /* of the output as it is written; len 0: none */
+    bool sealed;                         /* it is to be stored */
     struct err err;                      /* why this part failed */
 };
 
@@ -121,8 +123,12 @@ void tail_reach(struct engine *e, struct data_job *job);
 /* What is in the output by now leaves the store, what rides enters it. Thread: the one that
  * commits. */
 MUST_CHECK bool tail_store(struct tx *tx, const struct staged *staged, struct err *err);
+/* Stores the seal of an output that was just opened, beside the length it has without us. */
+MUST_CHECK bool tail_seal(struct tx *tx, const struct data_job *job, struct err *err);
+/* Takes the seal of what was synced, if that is more than the store tells of. */
+MUST_CHECK bool tail_take_seal(struct staged *staged, struct err *err);
 /* The job was committed: its tail will be due. */
-void tail_note(struct engine *e, const struct data_job *job);
+void tail_note(struct engine *e, struct data_job *job, const struct staged *staged);
 /* engine_flush, then the tail of the job's output is synced into it: to be called before the job
  * lets go of it. An output that cannot be reached is told of and left. Errors: ERR_FATAL. */
 MUST_CHECK bool engine_flush_output(struct engine *e, struct data_job *job, struct err *err);
