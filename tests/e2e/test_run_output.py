@@ -129,7 +129,7 @@ def test_another_file_in_the_output_s_place_is_not_written_over(real: RunCommand
     out, away = real.folder / "out.jsonl", real.folder / "away.jsonl"
     assert real.run("--limit", "4").returncode == 0
     out.rename(away)
-    text = "what somebody has put here, of quite some length\n" * 20
+    text = "what somebody has put here, of quite some length\n" * 1000
     out.write_text(text)
     ended = real.run()
     assert ended.returncode == 75, ended.stderr
