@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -58,7 +59,7 @@ static const char **child_environment(const char *const *added)
     return out;
 }
 
-enum { PLACES = 4, STACK_BYTES = 64 << 10 };
+enum { PLACES = 4, CHILD_BYTES = 64 << 10 };
 
 /* Puts copies of the descriptors at 0, 1, 2 and, when the last is not 0, at 3. They may be there
  * already, in any order, so all are first copied out of the way. */
@@ -123,28 +124,54 @@ static bool spawn_error(struct err *err, int number, const char *program)
     return false;
 }
 
+/* A thread sanitizer knows no two processes in one memory. */
+#if defined __SANITIZE_THREAD__
+#define SHARES_MEMORY 0
+#elif defined __has_feature
+#if __has_feature(thread_sanitizer)
+#define SHARES_MEMORY 0
+#endif
+#endif
+#ifndef SHARES_MEMORY
+#define SHARES_MEMORY CLONE_VM
+#endif
+
+/* Returns when the child has become its program, or has ended: its pid, or -1 with errno. */
+static pid_t clone_child(struct child_side *side)
+{
+    sigset_t all, before;
+    char *stack = (char *)side + CHILD_BYTES;
+    /* No handler of ours may run in the child. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pid_t child = clone(become, stack, SHARES_MEMORY | CLONE_VFORK | SIGCHLD, side);
+    int number = errno;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = number;
+    return child;
+}
+
 bool spawn_start(const struct spawn_plan *plan, pid_t *pid, struct err *err)
 {
     OWNED_FD int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (nothing < 0)
         return spawn_error(err, errno, plan->argv[0]);
+    /* What the child is told and its stack, for both to see. */
+    struct child_side *side =
+        mmap(NULL, CHILD_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (side == MAP_FAILED)
+        return spawn_error(err, errno, plan->argv[0]);
     OWNED_MEM const char **environment = child_environment(plan->environment);
-    OWNED_MEM char *stack = xcalloc(STACK_BYTES, 1);
-    struct child_side side = {.plan = plan,
-                              .environment = environment,
-                              .fds = {plan->stdin_fd < 0 ? nothing : plan->stdin_fd,
-                                      plan->stdout_fd < 0 ? nothing : plan->stdout_fd,
-                                      plan->stderr_fd < 0 ? nothing : plan->stderr_fd,
-                                      plan->control_fd},
-                              .parent = getpid()};
-    /* No handler of ours may run in the child. */
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    /* Goes on when the child has become its program, or has ended. */
-    pid_t child = clone(become, stack + STACK_BYTES, CLONE_VM | CLONE_VFORK | SIGCHLD, &side);
-    int number = child < 0 ? errno : side.failed;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    *side = (struct child_side){.plan = plan,
+                                .environment = environment,
+                                .fds = {plan->stdin_fd < 0 ? nothing : plan->stdin_fd,
+                                        plan->stdout_fd < 0 ? nothing : plan->stdout_fd,
+                                        plan->stderr_fd < 0 ? nothing : plan->stderr_fd,
+                                        plan->control_fd},
+                                .parent = getpid()};
+    pid_t child = clone_child(side);
+    int number = child < 0 ? errno : side->failed;
+    munmap(side, CHILD_BYTES);
     if (child >= 0 && number)
         while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
             ;

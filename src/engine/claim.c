@@ -194,7 +194,7 @@ static enum op_fate claim_now(struct engine *e, struct data_job *job, struct op 
     if (op->claim.add && !session_of(job, op)) /* it was ended while the claim waited */
         return answer_empty(e, job, op);
     /* What is at its end, and what opens it again, is decided between commits, not during one: it
-     * may take the sink in hand, which is the committer's now. */
+     * may take the sink in hand, which is being written now. */
     if (e->in_commit && job_state_is_final(job->row.state)) {
         job->again_now = true;
         wait_for_records(e, job, op);
@@ -234,7 +234,8 @@ static enum op_fate claim_now(struct engine *e, struct data_job *job, struct op 
         wait_for_records(e, job, op);
         return FATE_WAITS;
     }
-    if (found == FOUND_END && !job->exhausted && !prints) {
+    /* Also when the end was met before: a commit may have been under way then. */
+    if (found == FOUND_END && !prints) {
         job->exhausted = true;
         job_advance(e, job);
     }

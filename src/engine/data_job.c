@@ -314,6 +314,23 @@ bool data_job_load_tail(struct engine *e, const struct data_job *job, struct buf
            tail_store_load(tx, job->row.id, p->sink_bytes - p->tail_bytes, p->sink_bytes, out, err);
 }
 
+static bool load_seal(struct engine *e, const struct data_job *job, struct sink_seal *out,
+                      struct err *err)
+{
+    OWNED_BUF struct buf bytes;
+    OWNED(tx) struct tx *tx = NULL;
+    buf_init(&bytes, SINK_SEAL_BYTES);
+    if (job->spec.id_key)
+        return true;
+    if (!tx_begin(e->store, &tx, err) ||
+        !tail_store_load_seal(tx, job->row.id, &out->end_bytes, &bytes, err))
+        return false;
+    out->len = bytes.len;
+    if (bytes.len)
+        memcpy(out->bytes, bytes.data, bytes.len);
+    return true;
+}
+
 bool data_job_need_sink(struct engine *e, struct data_job *job, struct err *err)
 {
     if (identity_ready(job) && !job->resume)
@@ -347,6 +364,11 @@ bool data_job_open_sink(struct engine *e, struct data_job *job, struct err *err)
                                .columns = p->sink_columns,
                                .tail = buf_str(&tail),
                                .rested = job_state_is_final(job->stored_state) && !tail.len};
+    if (!load_seal(e, job, &start.seal, err)) {
+        data_spec_release(&spec);
+        return false;
+    }
+    job->sealed_bytes = -1;
     bool ok = sink_open(&spec, folders_of(e, job->spec.sink_format), &start, &job->sink, err);
     data_spec_release(&spec);
     return ok;

@@ -87,6 +87,7 @@ struct data_job {
     bool touched;                     /* in the group being built */
     bool settles;                     /* that group syncs the tail into the output */
     bool owed;                        /* memory knows what the store could not be told */
+    int64_t sealed_bytes;             /* where the stored seal of the output ends; -1: not known */
     struct data_progress stored;      /* as of the last commit; its string is owned */
     enum job_state stored_state;
     struct buf bad_lines;     /* for the error file: lines that could not be read */

@@ -10,9 +10,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* Bytes of results: from about here on writing takes longer than a wake-up. */
-enum { LARGE_COMMIT = 64 << 10 };
-
 void list_add(struct list *l, void *item)
 {
     if (l->count == l->cap) {
@@ -239,20 +236,6 @@ bool engine_begin(struct engine *e, struct op *ops, struct instant now, bool *pe
 void engine_commit(struct engine *e)
 {
     group_commit(e);
-}
-
-bool engine_commit_is_large(const struct engine *e)
-{
-    size_t bytes = e->committing.store_bytes;
-    const struct list *answers = &e->committing.answers;
-    for (size_t i = 0; i < answers->count && bytes < LARGE_COMMIT; i++) {
-        const struct op *op = answers->items[i];
-        if (op->kind != OP_SETTLE || op->settle.count == 0)
-            continue;
-        const struct settle_entry *last = &op->settle.entries[op->settle.count - 1];
-        bytes += last->at + last->len;
-    }
-    return bytes >= LARGE_COMMIT;
 }
 
 void engine_claim_meanwhile(struct engine *e, struct op *claim, struct instant now)

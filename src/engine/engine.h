@@ -44,7 +44,7 @@ MUST_CHECK bool engine_step(struct engine *e, struct op *ops, struct instant now
 
 /* The same in parts, for who wants to hand out records while the disk is waited for. Between
  * engine_begin (or engine_finish) with *pending and the next engine_finish, engine_commit must run
- * once, on any thread, and on the engine's own thread only engine_claim_meanwhile may be called:
+ * once, on any thread, and beside it only engine_claim_meanwhile may be called, by one at a time:
  *
  *     ok = engine_begin(e, ops, now, &pending, &err);
  *     while (ok && pending) {
@@ -54,8 +54,6 @@ MUST_CHECK bool engine_step(struct engine *e, struct op *ops, struct instant now
 MUST_CHECK bool engine_begin(struct engine *e, struct op *ops, struct instant now, bool *pending,
                              struct err *err);
 void engine_commit(struct engine *e);
-/* Whether so much is to be written that handing out records meanwhile is worth a second thread. */
-bool engine_commit_is_large(const struct engine *e);
 /* Applies one OP_CLAIM. */
 void engine_claim_meanwhile(struct engine *e, struct op *claim, struct instant now);
 MUST_CHECK bool engine_finish(struct engine *e, struct instant now, bool *pending, struct err *err);

@@ -1,4 +1,5 @@
-/* engine_state.h: the engine's inside, shared by the files of engine/ only. The engine's thread. */
+/* engine_state.h: the engine's inside, shared by the files of engine/ only. "The
+ * engine's thread" is in these files whoever has the turn (intake.h). */
 #ifndef PENSTOCK_ENGINE_ENGINE_STATE_H
 #define PENSTOCK_ENGINE_ENGINE_STATE_H
 
@@ -37,6 +38,8 @@ struct staged {
     bool settles;                        /* the output's tail is synced into it */
     struct buf bad_lines, failure_lines; /* for the error file */
     struct buf notes[NOTE_KIND_COUNT];   /* for the store */
+    struct sink_seal seal;               /* of the output as it is written; len 0: none */
+    bool sealed;                         /* it is to be stored */
     struct err err;                      /* why this part failed */
 };
 
@@ -47,8 +50,7 @@ struct group {
     struct list touched;  /* struct data_job: their changes go into the commit */
     struct list answers;  /* struct op: to be answered when it is durable */
     struct list ended;    /* struct data_job that may rest after it */
-    struct list stores;   /* struct op: of each a portion is stored with it, see store_op.c: */
-    size_t store_bytes;   /* so much in all, */
+    struct list stores;   /* struct op: of each a portion is stored with it, see store_op.c, */
     int64_t stores_at_us; /* at this moment (wall) */
     struct event *events; /* strings owned by `texts` */
     size_t event_count, event_cap;
@@ -79,7 +81,7 @@ struct engine {
     struct rng rng;
 
     struct group building;   /* what was applied and not staged */
-    struct group committing; /* staged: the committer's until engine_finish */
+    struct group committing; /* staged: the committing thread's until engine_finish */
     bool in_commit;          /* between engine_begin and engine_finish */
     struct list active;      /* struct data_job with leases or waiting claims */
     struct list settled;     /* struct data_job whose group was committed: what follows from it? */
@@ -135,10 +137,15 @@ MUST_CHECK bool engine_move(struct engine *e, struct data_job *job, enum job_ver
 /* Opens an output that has a tail, so that it can be settled. One that cannot be opened is told of;
  * the store keeps its tail. */
 void tail_reach(struct engine *e, struct data_job *job);
-/* What is in the output by now leaves the store, what rides enters it. Thread: the committer's. */
+/* What is in the output by now leaves the store, what rides enters it. Thread: the one that
+ * commits. */
 MUST_CHECK bool tail_store(struct tx *tx, const struct staged *staged, struct err *err);
+/* Stores the seal of an output that was just opened, beside the length it has without us. */
+MUST_CHECK bool tail_seal(struct tx *tx, const struct data_job *job, struct err *err);
+/* Takes the seal of what was synced, if that is more than the store tells of. */
+MUST_CHECK bool tail_take_seal(struct staged *staged, struct err *err);
 /* The job was committed: its tail will be due. */
-void tail_note(struct engine *e, const struct data_job *job);
+void tail_note(struct engine *e, struct data_job *job, const struct staged *staged);
 /* engine_flush, then the tail of the job's output is synced into it: to be called before the job
  * lets go of it. An output that cannot be reached is told of and left. Errors: ERR_FATAL. */
 MUST_CHECK bool engine_flush_output(struct engine *e, struct data_job *job, struct err *err);

@@ -229,7 +229,8 @@ static bool begin_sink(struct engine *e, struct staged *staged, struct sink *sin
     row.progress = *stored;
     const struct job_row *rows = &row;
     OWNED(tx) struct tx *tx = NULL;
-    if (tx_begin(e->store, &tx, err) && job_store_save(tx, &rows, 1, err) && tx_commit(tx, err)) {
+    if (tx_begin(e->store, &tx, err) && job_store_save(tx, &rows, 1, err) &&
+        (sink != job->sink || tail_seal(tx, job, err)) && tx_commit(tx, err)) {
         (void)FAULT("group.begun"); /* where the output begins is stored, nothing is written yet */
         return true;
     }
@@ -264,7 +265,7 @@ static bool write_output(struct engine *e, struct staged *staged, struct err *er
 static void write_outputs(struct engine *e, struct staged *staged)
 {
     if (staged->err.code != ERR_NONE || !write_errors(e, staged, &staged->err) ||
-        !write_output(e, staged, &staged->err))
+        !write_output(e, staged, &staged->err) || !tail_take_seal(staged, &staged->err))
         return;
     struct data_progress *p = &staged->row.progress;
     if (staged->job->sink) {
@@ -428,7 +429,7 @@ static void job_committed(struct engine *e, struct staged *staged)
     job->row.progress.errors_bytes = staged->row.progress.errors_bytes;
     if (job->sink) {
         sink_commit(job->sink);
-        tail_note(e, job);
+        tail_note(e, job, staged);
         if (job->feed_out)
             program_advance(job->feed_out, sink_length(job->sink));
     }

@@ -1,8 +1,11 @@
-/* intake.c: see intake.h. Two threads: the engine's, and the committer, which waits for the disk
- * while the engine's hands out records. They never touch the same things: see engine_begin.
+/* intake.c: see intake.h. The engine belongs to whoever has its turn: mostly the engine's thread,
+ * which steps it with all ops that are there, gives the turn away while it commits, and sleeps
+ * without it. A thread that posts claims and finds the turn free takes it and applies them itself:
+ * nobody has to be woken for what needs no disk. What a claim on its way makes to be committed is
+ * left staged for the engine's thread.
  *
- * The engine's thread sleeps in poll on an eventfd (ops, programs, commits done) and the engine's
- * inotify descriptor; posting writes the eventfd only when the thread is asleep or about to be. */
+ * The engine's thread sleeps in ppoll on an eventfd (ops, programs) and the engine's inotify
+ * descriptor; the eventfd is written only when the thread is asleep or about to be. */
 #include "engine/intake.h"
 
 #include "base/log.h"
@@ -15,27 +18,35 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { CLAIM_WORTH_WAKING = 50 }; /* records */
+/* Who has the turn looks so often for claims that have come meanwhile; others come then. */
+enum { CLAIM_ROUNDS = 4 };
 
 struct intake {
     struct engine *engine;
     void (*on_fatal)(const struct err *err);
-    pthread_t thread, committer;
-    bool running; /* the threads were started and not joined; the owner's */
+    pthread_t thread;
+    bool running; /* the thread was started and not joined; the owner's */
     int bell;     /* eventfd */
 
     pthread_mutex_t lock; /* guards the rest */
-    pthread_cond_t commit_wanted;
+    pthread_cond_t turn_free;
     struct op *first, **end;
+    bool taken;      /* somebody has the turn */
+    bool wanted;     /* the engine's thread waits for it: nobody else takes it */
+    bool committing; /* between engine_begin and engine_finish: claims only */
+    bool staged; /* whoever had the turn has begun a commit, which the engine's thread is to do */
+    bool failed; /* whoever had the turn has met the end: `failure` */
+    struct err failure;
     bool asleep, stopping, stopped;
-    enum { COMMIT_NONE, COMMIT_WANTED, COMMIT_DONE, COMMIT_QUIT } commit;
+    int64_t sleeps_until_us; /* while asleep */
+    int sleeps_on;           /* likewise: engine_watch_fd */
 };
 
 struct intake *intake_new(void)
 {
     struct intake *in = xcalloc(1, sizeof *in);
     pthread_mutex_init(&in->lock, NULL);
-    pthread_cond_init(&in->commit_wanted, NULL);
+    pthread_cond_init(&in->turn_free, NULL);
     in->end = &in->first;
     in->stopped = true;
     in->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -61,17 +72,6 @@ static void refuse(struct op *op)
     op->done(op);
 }
 
-/* While a commit is under way nothing but claims can be done. A claim of many records is worth
- * waking the engine's thread for, so that reading goes on while the disk is waited for; all else
- * gathers. */
-static bool is_worth_waking(const struct intake *in, const struct op *op)
-{
-    if (!in->asleep)
-        return false;
-    return in->commit != COMMIT_WANTED ||
-           (op->kind == OP_CLAIM && op->claim.max_records >= CLAIM_WORTH_WAKING);
-}
-
 static void refuse_list(struct op *ops)
 {
     while (ops) {
@@ -81,24 +81,176 @@ static void refuse_list(struct op *ops)
     }
 }
 
+/* --- the turn --- */
+
+/* Under the lock: claims out of the queue, in order. */
+static struct op *take_claims(struct intake *in)
+{
+    struct op *claims = NULL, **end = &claims, **at = &in->first;
+    while (*at) {
+        struct op *op = *at;
+        if (op->kind != OP_CLAIM) {
+            at = &op->next;
+            continue;
+        }
+        *at = op->next;
+        op->next = NULL;
+        *end = op;
+        end = &op->next;
+    }
+    in->end = at;
+    return claims;
+}
+
+/* Under the lock: whether nothing but claims is queued. */
+static bool only_claims(const struct intake *in)
+{
+    for (const struct op *op = in->first; op; op = op->next)
+        if (op->kind != OP_CLAIM)
+            return false;
+    return in->first != NULL;
+}
+
+/* Under the lock: the claims that may be applied now by whoever has the turn and is not the
+ * engine's thread. Between commits they overtake nothing, as all others wait for that thread. */
+static struct op *take_what_is_led(struct intake *in)
+{
+    bool may = !in->wanted && !in->failed && !in->stopping && (in->committing || only_claims(in));
+    return may ? take_claims(in) : NULL;
+}
+
+static void claim_meanwhile(struct intake *in, struct op *claims)
+{
+    while (claims) {
+        struct op *op = claims;
+        claims = op->next;
+        op->next = NULL;
+        engine_claim_meanwhile(in->engine, op, clock_now());
+    }
+}
+
+/* Back to the queue's front. */
+static void put_back(struct intake *in, struct op *claims)
+{
+    struct op *last = claims;
+    while (last->next)
+        last = last->next;
+    pthread_mutex_lock(&in->lock);
+    last->next = in->first;
+    if (!in->first)
+        in->end = &last->next;
+    in->first = claims;
+    pthread_mutex_unlock(&in->lock);
+}
+
+/* Applies the claims; who has the turn, not the engine's thread. False when that thread has more to
+ * do than this, and is to do this, too. */
+static bool apply_claims(struct intake *in, struct op *claims)
+{
+    bool pending = false;
+    struct err err = {0};
+    struct instant now = clock_now();
+    if (in->committing) { /* only who has the turn changes it */
+        claim_meanwhile(in, claims);
+        return true;
+    }
+    if (engine_next_us(in->engine) <= now.mono_us) {
+        put_back(in, claims);
+        return false;
+    }
+    bool ok = engine_begin(in->engine, claims, now, &pending, &err);
+    pthread_mutex_lock(&in->lock);
+    in->staged = in->committing = ok && pending;
+    if (!ok) {
+        in->failed = true;
+        in->failure = err;
+    }
+    pthread_mutex_unlock(&in->lock);
+    return true;
+}
+
+/* Has the turn, and is not the engine's thread: applies claims, and wakes that thread if it has
+ * something to do then, or to do earlier than it meant to. */
+static void lead(struct intake *in, struct op *claims)
+{
+    int64_t next_us = 0;
+    int watch_fd = 0;
+    for (int rounds = 1;; rounds++) {
+        bool applied = apply_claims(in, claims);
+        if (!in->committing) {
+            next_us = engine_next_us(in->engine);
+            watch_fd = engine_watch_fd(in->engine);
+        }
+        pthread_mutex_lock(&in->lock);
+        claims = applied && rounds < CLAIM_ROUNDS ? take_what_is_led(in) : NULL;
+        if (!claims)
+            break;
+        pthread_mutex_unlock(&in->lock);
+    }
+    bool other = !in->committing && (next_us < in->sleeps_until_us || watch_fd != in->sleeps_on);
+    bool wake = in->asleep && (in->first || in->staged || in->failed || in->stopping || other);
+    if (wake)
+        in->asleep = false;
+    in->taken = false;
+    if (in->wanted)
+        pthread_cond_signal(&in->turn_free);
+    pthread_mutex_unlock(&in->lock);
+    if (wake)
+        ring(in);
+}
+
+/* The engine's thread. */
+static void take_turn(struct intake *in)
+{
+    pthread_mutex_lock(&in->lock);
+    in->wanted = true;
+    while (in->taken)
+        pthread_cond_wait(&in->turn_free, &in->lock);
+    in->wanted = false;
+    in->taken = true;
+    pthread_mutex_unlock(&in->lock);
+}
+
+/* The engine's thread, before a commit: applies the claims that have come, then others may. */
+static void give_turn(struct intake *in)
+{
+    for (int rounds = 0;; rounds++) {
+        pthread_mutex_lock(&in->lock);
+        struct op *claims = rounds < CLAIM_ROUNDS ? take_claims(in) : NULL;
+        in->committing = true;
+        in->taken = claims != NULL;
+        pthread_mutex_unlock(&in->lock);
+        if (!claims)
+            return;
+        claim_meanwhile(in, claims);
+    }
+}
+
+/* --- posting --- */
+
 void intake_post_all(struct intake *in, struct op *ops)
 {
+    struct op *claims = NULL;
     bool wake = false;
     pthread_mutex_lock(&in->lock);
-    bool taken = !in->stopped && !in->stopping;
-    if (taken) {
+    bool posted = !in->stopped && !in->stopping;
+    if (posted) {
         *in->end = ops;
-        for (struct op *op = ops; op; op = op->next) {
-            wake = wake || is_worth_waking(in, op);
+        for (struct op *op = ops; op; op = op->next)
             in->end = &op->next;
-        }
+        claims = in->taken ? NULL : take_what_is_led(in);
+        in->taken = in->taken || claims;
+        /* Who has the turn looks at the queue before it is given back. */
+        wake = in->asleep && !in->taken;
         if (wake)
             in->asleep = false;
     }
     pthread_mutex_unlock(&in->lock);
     if (wake)
         ring(in);
-    if (!taken)
+    if (claims)
+        lead(in, claims);
+    if (!posted)
         refuse_list(ops);
 }
 
@@ -108,7 +260,9 @@ void intake_post(struct intake *in, struct op *op)
     intake_post_all(in, op);
 }
 
-/* All that is queued; NULL when there is nothing, then the thread counts as asleep. */
+/* --- the engine's thread --- */
+
+/* All that is queued. */
 static struct op *take_all(struct intake *in, bool *stopping)
 {
     pthread_mutex_lock(&in->lock);
@@ -116,13 +270,12 @@ static struct op *take_all(struct intake *in, bool *stopping)
     in->first = NULL;
     in->end = &in->first;
     *stopping = in->stopping;
-    in->asleep = !ops;
     pthread_mutex_unlock(&in->lock);
     return ops;
 }
 
-/* Until the bell rings, the moment comes, or `watch_fd` (-1: none) becomes readable. */
-static void sleep_until(struct intake *in, int64_t until_us, int watch_fd)
+/* Waits until the bell rings, the moment comes, or `watch_fd` (-1: none) becomes readable. */
+static void wait_for_bell(struct intake *in, int64_t until_us, int watch_fd)
 {
     struct pollfd fds[2] = {{.fd = in->bell, .events = POLLIN}, {.fd = watch_fd, .events = POLLIN}};
     struct timespec left, *timeout = NULL;
@@ -139,10 +292,33 @@ static void sleep_until(struct intake *in, int64_t until_us, int watch_fd)
     }
 }
 
+/* Gives the turn away, sleeps as long as the engine may and nothing is queued, takes it again. */
+static void sleep_without_turn(struct intake *in)
+{
+    int64_t until_us = engine_next_us(in->engine);
+    int watch_fd = engine_watch_fd(in->engine);
+    pthread_mutex_lock(&in->lock);
+    bool sleeps = !in->first && !in->stopping;
+    if (sleeps) {
+        in->asleep = true;
+        in->taken = false;
+        in->sleeps_until_us = until_us;
+        in->sleeps_on = watch_fd;
+    }
+    pthread_mutex_unlock(&in->lock);
+    if (!sleeps)
+        return;
+    wait_for_bell(in, until_us, watch_fd);
+    pthread_mutex_lock(&in->lock);
+    in->asleep = false;
+    pthread_mutex_unlock(&in->lock);
+    take_turn(in);
+}
+
 static void start_taking(struct intake *in)
 {
     pthread_mutex_lock(&in->lock);
-    in->stopped = in->stopping = false;
+    in->stopped = in->stopping = in->taken = in->committing = in->staged = in->failed = false;
     pthread_mutex_unlock(&in->lock);
 }
 
@@ -157,104 +333,71 @@ static void stop_taking(struct intake *in)
     refuse_list(left);
 }
 
-static void *run_committer(void *context)
+/* What was begun by somebody else, if there is something. */
+static bool is_begun(struct intake *in, bool *ok, struct err *err)
 {
-    struct intake *in = context;
     pthread_mutex_lock(&in->lock);
-    for (;;) {
-        while (in->commit != COMMIT_WANTED && in->commit != COMMIT_QUIT)
-            pthread_cond_wait(&in->commit_wanted, &in->lock);
-        if (in->commit == COMMIT_QUIT)
-            break;
-        pthread_mutex_unlock(&in->lock);
-        engine_commit(in->engine);
-        pthread_mutex_lock(&in->lock);
-        in->commit = COMMIT_DONE;
-        ring(in);
-    }
+    bool begun = in->staged || in->failed;
+    *ok = !in->failed;
+    if (in->failed)
+        *err = in->failure;
+    in->staged = false;
     pthread_mutex_unlock(&in->lock);
-    return NULL;
+    return begun;
 }
 
-static void set_commit(struct intake *in, int commit)
+static void end_commit(struct intake *in)
 {
     pthread_mutex_lock(&in->lock);
-    in->commit = (__typeof__(in->commit))commit;
-    pthread_cond_signal(&in->commit_wanted);
+    in->committing = false;
     pthread_mutex_unlock(&in->lock);
 }
 
-static bool commit_is_done(struct intake *in)
+/* Commits what is staged and what follows from it. Has the turn before and after. */
+static bool commit_all(struct intake *in, struct err *err)
 {
-    pthread_mutex_lock(&in->lock);
-    bool done = in->commit == COMMIT_DONE;
-    pthread_mutex_unlock(&in->lock);
-    return done;
-}
-
-/* Has the committer commit; hands out records meanwhile; puts all other ops behind `*held_end`. */
-static struct op **commit(struct intake *in, struct op **held_end)
-{
-    bool stopping = false;
-    set_commit(in, COMMIT_WANTED);
-    while (!commit_is_done(in)) {
-        struct op *ops = take_all(in, &stopping);
-        if (!ops)
-            sleep_until(in, NEVER_US, -1);
-        while (ops) {
-            struct op *op = ops;
-            ops = op->next;
-            op->next = NULL;
-            if (op->kind == OP_CLAIM) {
-                engine_claim_meanwhile(in->engine, op, clock_now());
-                continue;
-            }
-            *held_end = op;
-            held_end = &op->next;
-        }
-    }
-    set_commit(in, COMMIT_NONE);
-    return held_end;
-}
-
-/* Steps the engine until nothing is pending. `*held` becomes the ops that came meanwhile. */
-static bool step(struct intake *in, struct op *ops, struct op **held, struct err *err)
-{
-    bool pending = false;
-    *held = NULL;
-    bool ok = engine_begin(in->engine, ops, clock_now(), &pending, err);
+    bool pending = true, ok = true;
     while (ok && pending) {
-        if (engine_commit_is_large(in->engine))
-            held = commit(in, held);
-        else
-            engine_commit(in->engine);
+        give_turn(in);
+        engine_commit(in->engine);
+        take_turn(in);
         ok = engine_finish(in->engine, clock_now(), &pending, err);
     }
+    end_commit(in);
     return ok;
+}
+
+/* Steps the engine with the ops, or commits what was begun with others'. */
+static bool step(struct intake *in, struct op *ops, bool begun, struct err *err)
+{
+    bool pending = begun;
+    return (begun || engine_begin(in->engine, ops, clock_now(), &pending, err)) &&
+           (!pending || commit_all(in, err));
 }
 
 static void *run(void *context)
 {
     struct intake *in = context;
     struct err err = {0};
-    struct op *ops = NULL;
-    for (bool stopping = false;;) {
-        if (!ops)
-            ops = take_all(in, &stopping);
-        if (!ops && stopping)
+    bool ok = true, stopping = false;
+    take_turn(in);
+    for (bool slept = false;;) {
+        bool begun = is_begun(in, &ok, &err);
+        struct op *ops = begun ? NULL : take_all(in, &stopping);
+        if (!begun && !ops && stopping)
             break;
-        if (!ops) {
-            sleep_until(in, engine_next_us(in->engine), engine_watch_fd(in->engine));
-            ops = take_all(in, &stopping);
+        /* Once it has slept it is time for something, if not for an op. */
+        if (!begun && !ops && !slept) {
+            sleep_without_turn(in);
+            slept = true;
+            continue;
         }
-        struct op *held = NULL;
-        if (!step(in, ops, &held, &err)) {
-            refuse_list(held);
+        slept = false;
+        if (!ok || !step(in, ops, begun, &err)) {
             stop_taking(in);
             in->on_fatal(&err);
             return NULL;
         }
-        ops = held;
     }
     stop_taking(in);
     engine_end_waits(in->engine);
@@ -271,16 +414,10 @@ bool intake_start(struct intake *in, struct engine *engine, void (*on_fatal)(con
         return err_set(err, ERR_BUSY, "no descriptor is left for the engine's bell");
     in->engine = engine;
     in->on_fatal = on_fatal;
-    in->commit = COMMIT_NONE;
-    int failed = pthread_create(&in->committer, NULL, run_committer, in);
-    if (failed)
-        return err_errno(err, failed, "start the committer");
     start_taking(in);
-    failed = pthread_create(&in->thread, NULL, run, in);
+    int failed = pthread_create(&in->thread, NULL, run, in);
     if (failed) {
         stop_taking(in);
-        set_commit(in, COMMIT_QUIT);
-        pthread_join(in->committer, NULL);
         return err_errno(err, failed, "start the engine's thread");
     }
     in->running = true;
@@ -325,8 +462,6 @@ void intake_stop(struct intake *in)
     pthread_mutex_unlock(&in->lock);
     ring(in);
     pthread_join(in->thread, NULL);
-    set_commit(in, COMMIT_QUIT);
-    pthread_join(in->committer, NULL);
     in->running = false;
 }
 
@@ -336,7 +471,7 @@ void intake_free(struct intake *in)
         return;
     intake_stop(in);
     pthread_mutex_destroy(&in->lock);
-    pthread_cond_destroy(&in->commit_wanted);
+    pthread_cond_destroy(&in->turn_free);
     fd_drop(&in->bell);
     free(in);
 }

@@ -1,8 +1,9 @@
 /* intake.h: the engine's thread and the way to it.
  *
- * Ops from any thread are queued under one mutex; the thread takes all there are, steps the engine
- * once with them and sleeps until the next op or deadline. While it waits for a sync more ops
- * gather: that is the group commit. */
+ * Ops from any thread are queued under one mutex; the engine's thread takes all there are, steps
+ * the engine once with them and sleeps until the next op or deadline. While it waits for a sync
+ * more ops gather: that is the group commit. Claims, which need no sync, are applied by the thread
+ * that posts them, when nobody else has the engine in hand just then. */
 #ifndef PENSTOCK_ENGINE_INTAKE_H
 #define PENSTOCK_ENGINE_INTAKE_H
 
@@ -15,7 +16,8 @@ struct intake;
 struct intake *intake_new(void);
 MUST_CHECK bool intake_start(struct intake *in, struct engine *engine,
                              void (*on_fatal)(const struct err *err), struct err *err);
-/* Any thread. The op is answered exactly once, also when the engine has stopped (ERR_BUSY). */
+/* Any thread. The op is answered exactly once, also when the engine has stopped (ERR_BUSY); perhaps
+ * before this returns. No lock may be held that `done` takes. */
 void intake_post(struct intake *in, struct op *op);
 /* The same with all that are linked by `next`, in order. */
 void intake_post_all(struct intake *in, struct op *ops);

@@ -1,10 +1,10 @@
 /* op.h: an operation: what a surface asks of the engine, and the answer.
  *
- * A surface fills an op, posts it (intake_post) and suspends its connection. The engine's thread
+ * A surface fills an op, posts it (intake_post) and turns to something else. The engine's thread
  * applies it with everything else it found, makes the group durable, writes the answer into the op
  * and calls `done`. Between intake_post and `done` the op and all it points to belong to the
- * engine; afterwards to the poster again. `done` runs on the engine's thread: it must not block.
- * Whatever an op answers is durable by then.
+ * engine; afterwards to the poster again. `done` runs on the engine's thread or on any that posts:
+ * it must not block. Whatever an op answers is durable by then.
  *
  * Inputs are borrowed until `done`. Outputs marked "owned" are the poster's to release
  * (op_release). */

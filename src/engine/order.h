@@ -62,7 +62,7 @@ bool order_lets(const struct order *o, int64_t record);
  * into the output (a CSV's columns) makes its record a failed one. Errors: those of the sink. */
 MUST_CHECK bool order_stage(struct engine *e, struct data_job *job, struct order_part *part,
                             struct err *err);
-/* Within the group's transaction. Thread: the committer's. */
+/* Within the group's transaction. Thread: the one that commits. */
 MUST_CHECK bool order_store(struct tx *tx, int64_t job_id, const struct order_part *part,
                             struct err *err);
 /* The group is durable, or was taken back. */

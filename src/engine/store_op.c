@@ -159,7 +159,6 @@ void store_ops_build(struct engine *e)
         bytes += verb_of(op)->portion(op);
         list_add(&g->stores, op);
     }
-    g->store_bytes = bytes;
     g->stores_at_us = e->now.wall_us;
     e->store_ops.count -= taken;
     memmove(e->store_ops.items, e->store_ops.items + taken,

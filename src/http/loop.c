@@ -100,6 +100,9 @@ static void *run(void *context)
         /* After the sockets, so that it is known who has gone. */
         look_at_woken(l);
         loop_ask_now(l);
+        /* What was answered at once. */
+        look_at_woken(l);
+        loop_ask_now(l);
     }
 }
 

@@ -34,7 +34,7 @@
 /* What rides is written twice (and once more by the store's checkpoint). Above the first bound that
  * takes longer than the sync it saves; the second bounds the store's growth and the work of a
  * restart. In bytes. */
-#define RIDE_MAX (64 << 10)
+#define RIDE_MAX (112 << 10)
 #define TAIL_MAX (1 << 20)
 
 struct sink {
@@ -113,15 +113,56 @@ static bool put_tail(struct sink *s, struct str tail, struct err *err)
     return false;
 }
 
+static bool is_another(const struct sink *s, int64_t end_bytes, struct err *err)
+{
+    return err_set(err, ERR_GONE,
+                   "%s is not the file that results were written to: its bytes before %lld are "
+                   "others",
+                   s->path, (long long)end_bytes);
+}
+
+/* A file of which nothing is synced yet holds the tail's first bytes, or what a power cut has left
+ * of them: none, or zeros. */
+static bool begins_with_tail(struct sink *s, struct str tail, bool *begins, struct err *err)
+{
+    char got[SINK_SEAL_BYTES];
+    size_t most = tail.len < sizeof got ? tail.len : sizeof got, len = 0, same = 0;
+    if (!file_read_at(s->fd, 0, got, most, &len, s->path, err))
+        return false;
+    while (same < len && got[same] == tail.ptr[same])
+        same++;
+    *begins = same == len || got[same] == '\0';
+    return true;
+}
+
+/* Whether the file is the one that was written to: what belongs to somebody else is neither cut nor
+ * written over. Below `sure` all was synced. */
+static bool is_ours(struct sink *s, int64_t sure, const struct sink_start *start, struct err *err)
+{
+    const struct sink_seal *seal = &start->seal;
+    int64_t at = seal->end_bytes - (int64_t)seal->len;
+    bool ours = true;
+    if (sure == 0 && start->tail.len)
+        return begins_with_tail(s, start->tail, &ours, err) &&
+               (ours || is_another(s, s->committed, err));
+    if (!seal->len || at < 0 || seal->end_bytes > sure)
+        return true;
+    return sink_holds(s, at, (struct str){seal->bytes, seal->len}, &ours, err) &&
+           (ours || is_another(s, seal->end_bytes, err));
+}
+
 /* Decides where the file, open and `size` bytes long, goes on: sets `committed`. */
-static bool settle_length(struct sink *s, int64_t size, struct str tail, bool *moved,
+static bool settle_length(struct sink *s, int64_t size, const struct sink_start *start, bool *moved,
                           struct err *err)
 {
+    struct str tail = start->tail;
     bool first = s->committed < 0;
     int64_t sure = s->committed - (int64_t)tail.len;
     if (!first && size < sure)
         return err_set(err, ERR_GONE, "%s is shorter than what was committed: %lld bytes, not %lld",
                        s->path, (long long)size, (long long)sure);
+    if (!first && !s->rested && !is_ours(s, sure, start, err))
+        return false;
     int64_t keep = first ? (s->overwrite ? 0 : size) : s->rested ? size : s->committed;
     if (size > keep && !cut_to(s, keep, err))
         return false;
@@ -138,7 +179,7 @@ static bool settle_length(struct sink *s, int64_t size, struct str tail, bool *m
     return true;
 }
 
-static bool begin_file(struct sink *s, struct str tail, bool *moved, struct err *err)
+static bool begin_file(struct sink *s, const struct sink_start *start, bool *moved, struct err *err)
 {
     bool first = s->committed < 0;
     if (!open_file(s, O_RDWR | (s->committed <= 0 ? O_CREAT : 0), err)) {
@@ -148,7 +189,7 @@ static bool begin_file(struct sink *s, struct str tail, bool *moved, struct err 
     }
     struct stat st;
     bool fine = fstat(s->fd, &st) == 0 ? true : err_errno(err, errno, "%s", s->path);
-    if (!fine || !settle_length(s, st.st_size, tail, moved, err) ||
+    if (!fine || !settle_length(s, st.st_size, start, moved, err) ||
         (first && !sync_folder(s, err))) {
         close_file(s);
         if (first)
@@ -161,8 +202,9 @@ static bool begin_file(struct sink *s, struct str tail, bool *moved, struct err 
 
 bool sink_begin(struct sink *s, bool *moved, struct err *err)
 {
+    static const struct sink_start none;
     *moved = false;
-    return s->fd >= 0 || begin_file(s, (struct str){0}, moved, err);
+    return s->fd >= 0 || begin_file(s, &none, moved, err);
 }
 
 bool sink_open(const struct data_spec *spec, const struct folders *folders,
@@ -192,7 +234,7 @@ bool sink_open(const struct data_spec *spec, const struct folders *folders,
     if (s->compression != COMPRESS_NONE && !(s->codec = sink_codec_new(s->compression, err)))
         return false;
     bool moved = false;
-    if (s->committed >= 0 && !s->rested && !begin_file(s, start->tail, &moved, err))
+    if (s->committed >= 0 && !s->rested && !begin_file(s, start, &moved, err))
         return false;
     *out = TAKE(s);
     return true;
@@ -403,6 +445,14 @@ struct str sink_ridden(const struct sink *s)
 int64_t sink_synced(const struct sink *s)
 {
     return s->synced;
+}
+
+bool sink_take_seal(struct sink *s, struct sink_seal *out, struct err *err)
+{
+    int64_t at = s->synced > SINK_SEAL_BYTES ? s->synced - SINK_SEAL_BYTES : 0;
+    *out = (struct sink_seal){.end_bytes = s->synced};
+    return s->synced <= 0 ||
+           file_read_at(s->fd, at, out->bytes, (size_t)(s->synced - at), &out->len, s->path, err);
 }
 
 int64_t sink_length(const struct sink *s)

@@ -27,24 +27,34 @@
 
 struct sink;
 
+/* The last bytes of what is synced: by them a file is known again after a restart. */
+enum { SINK_SEAL_BYTES = 64 };
+struct sink_seal {
+    int64_t end_bytes; /* the place behind them */
+    size_t len;        /* 0: there is none */
+    char bytes[SINK_SEAL_BYTES];
+};
+
 /* What is stored about a sink between runs. */
 struct sink_start {
     int64_t committed_bytes; /* -1: this job has not written yet */
     const char *columns;     /* CSV: see job_store.h; NULL */
     struct str tail; /* the last of the committed bytes, as the store holds them; borrowed for the
                         call, and not with `rested` */
-    bool existed;    /* before the first write: whether the file existed when the job was started */
-    bool rested; /* the job has ended since: what lies behind its bytes is not ours, and stays */
+    struct sink_seal seal; /* as stored of late; not looked at with `rested` */
+    bool existed; /* before the first write: whether the file existed when the job was started */
+    bool rested;  /* the job has ended since: what lies behind its bytes is not ours, and stays */
 };
 
 /* Prepares the sink of a spec; opens nothing when committed_bytes is -1 (but refuses what cannot
  * become an output: folder missing, not a file) or when it is `rested`, else opens, cuts back, and
- * writes and syncs the tail: then all that is committed is in the file. A sync that fails here is
- * ERR_IO and not ERR_FATAL, for the store has the bytes still and they are written anew each time.
- * A plain append to an existing file whose last line lacks its line end begins with one.
- * Errors: as folders_open; ERR_CONFLICT when another process writes the file, ERR_GONE when it is
- * not there any more or shorter than the committed length without the tail. JSONL or CSV only (for
- * a program the engine asks for a JSONL spool). `folders` must outlive the sink. */
+ * looks whether it is the file that was sealed, writes and syncs the tail: then all that is
+ * committed is in the file. A sync that fails here is ERR_IO and not ERR_FATAL, for the store has
+ * the bytes still and they are written anew each time. A plain append to an existing file whose
+ * last line lacks its line end begins with one. Errors: as folders_open; ERR_CONFLICT when another
+ * process writes the file, ERR_GONE when it is not there any more, is shorter than the committed
+ * length without the tail, or is another one. JSONL or CSV only (for a program the engine asks for
+ * a JSONL spool). `folders` must outlive the sink. */
 MUST_CHECK bool sink_open(const struct data_spec *spec, const struct folders *folders,
                           const struct sink_start *start, struct sink **out, struct err *err);
 void sink_free(struct sink *s); /* closes; nothing is written */
@@ -84,6 +94,8 @@ MUST_CHECK bool sink_ride(struct sink *s, struct err *err);
 struct str sink_ridden(const struct sink *s);
 /* All bytes below are synced; -1 before the first write. */
 int64_t sink_synced(const struct sink *s);
+/* Reads the seal of what is synced. ERR_IO. */
+MUST_CHECK bool sink_take_seal(struct sink *s, struct sink_seal *out, struct err *err);
 /* Length to store: what is committed plus what was flushed; -1 before the first write. */
 int64_t sink_length(const struct sink *s);
 /* Columns to store, NULL when there are none. Borrowed until the next call. */

@@ -25,8 +25,9 @@
 #define DB_NAME "penstock.db"
 
 /* Small enough that a checkpoint (mostly of the same few pages, written again and again) is a
- * matter of a millisecond, large enough that it is rare. */
-enum { CHECKPOINT_PAGES = 1000 };
+ * matter of some milliseconds, large enough that it is rare: results that ride are gone from most
+ * of their pages by then. */
+enum { CHECKPOINT_PAGES = 1800 };
 
 struct engine_link {
     sqlite3 *db;

@@ -123,3 +123,19 @@ def test_an_output_that_is_moved_away_ends_the_run_until_it_is_back(real: RunCom
     away.rename(out)
     assert real.run().returncode == 0
     assert sorted(line["id"] for line in real.read("out.jsonl")) == list(range(10))
+
+
+def test_another_file_in_the_output_s_place_is_not_written_over(real: RunCommand) -> None:
+    out, away = real.folder / "out.jsonl", real.folder / "away.jsonl"
+    assert real.run("--limit", "4").returncode == 0
+    out.rename(away)
+    text = "what somebody has put here, of quite some length\n" * 1000
+    out.write_text(text)
+    ended = real.run()
+    assert ended.returncode == 75, ended.stderr
+    assert "out.jsonl is not the file that results were written to" in ended.stderr
+    assert "put it back" in ended.stderr
+    assert out.read_text() == text
+    away.rename(out)
+    assert real.run().returncode == 0
+    assert sorted(line["id"] for line in real.read("out.jsonl")) == list(range(10))

@@ -348,7 +348,7 @@ static void claim(struct worker *w, int most)
 static void add_result(struct buf *lines, int64_t record, bool large)
 {
     buf_add_format(lines, "{\"n\": %lld, \"result\": \"", (long long)record);
-    for (int i = large ? 400 : 0; i > 0; i--)
+    for (int i = large ? 750 : 0; i > 0; i--)
         buf_add_text(lines, "reservoir, penstock, turbine; ");
     buf_add_text(lines, "\"}\n");
 }
@@ -609,7 +609,8 @@ static void garble(void)
     int64_t kept = (int64_t)rng_below(&world->rng, (uint64_t)loose + 1);
     MUST(ftruncate(fd, sure_bytes + kept) == 0, "truncate");
     for (int64_t i = 0; i < kept && pick(2); i++) {
-        char junk = (char)pick(256);
+        /* A file without a synced byte is known by those it begins with: there it is zeros. */
+        char junk = (char)(sure_bytes ? pick(256) : 0);
         MUST(pwrite(fd, &junk, 1, sure_bytes + i) == 1, "garble");
     }
 }

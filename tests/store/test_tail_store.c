@@ -35,6 +35,31 @@ static void a_tail_comes_back_in_order_and_of_its_job_alone(void **state)
     fixture_roll_back(f);
 }
 
+static void a_seal_stands_beside_the_tail(void **state)
+{
+    struct fixture *f = *state;
+    OWNED_BUF struct buf got;
+    int64_t end = -1;
+    buf_init(&got, BUF_NO_CAP);
+    fixture_begin(f);
+    int64_t one = job_with_a_tail(f, "one");
+    OK(f, tail_store_load_seal(f->tx, one, &end, &got, &f->err));
+    assert_int_equal(end, 0);
+    OK(f, tail_store_seal(f->tx, one, 4, STR("old\n"), &f->err));
+    OK(f, tail_store_seal(f->tx, one, 10, STR("zero\n"), &f->err));
+    assert_tail(f, one, 10, 24, "one\ntwo\nthree\n");
+    fixture_commit(f);
+    fixture_reopen(f);
+    fixture_begin(f);
+    OK(f, tail_store_load_seal(f->tx, one, &end, &got, &f->err));
+    assert_int_equal(end, 10);
+    assert_true(str_is(buf_str(&got), "zero\n"));
+    OK(f, tail_store_drop(f->tx, one, INT64_MAX, &f->err));
+    OK(f, tail_store_load_seal(f->tx, one, &end, &got, &f->err));
+    assert_int_equal(end, 0);
+    fixture_roll_back(f);
+}
+
 static void its_beginning_is_dropped_piece_by_piece(void **state)
 {
     struct fixture *f = *state;
@@ -93,6 +118,7 @@ int main(void)
 {
     static const struct CMUnitTest cases[] = {
         CASE(a_tail_comes_back_in_order_and_of_its_job_alone),
+        CASE(a_seal_stands_beside_the_tail),
         CASE(its_beginning_is_dropped_piece_by_piece),
         CASE(a_tail_with_a_gap_or_of_another_length_is_damage),
         CASE(a_tail_goes_with_its_job),

@@ -401,7 +401,7 @@ static inline void prepare_results(struct settling *s, int64_t first, int count)
 /* One result, too large to ride with the store's commit; settling_release. */
 static inline void settling_large(struct settling *s, int64_t record)
 {
-    enum { LEN = 100000 };
+    enum { LEN = 200000 };
     char *line = xcalloc(1, LEN + 1);
     settling_begin(s, "job");
     snprintf(line, LEN, "{\"r\":%lld,\"pad\":\"", (long long)record);

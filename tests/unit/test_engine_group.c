@@ -438,6 +438,24 @@ static void meanwhile(struct bench *b, struct op *op, int64_t max)
     engine_claim_meanwhile(b->engine, op, b->now);
 }
 
+static void a_claim_beside_the_last_results_is_told_of_the_end(void **state)
+{
+    struct bench *b = *state;
+    struct settling s;
+    struct op last;
+    start_lines(b, 2);
+    assert_int_equal(claim(b, 2), 2);
+    assert_int_equal(claim(b, 1), 0); /* the end of the input is known from here on */
+    prepare_results(&s, 0, 2);
+    begin(b, &s.op);
+    meanwhile(b, &last, 1);
+    assert_false(is_answered(&last));
+    end(b);
+    assert_true(is_answered(&last));
+    assert_true(last.claim.finished);
+    op_release(&last);
+}
+
 static void records_are_handed_out_while_the_disk_is_waited_for(void **state)
 {
     struct bench *b = *state;
@@ -554,6 +572,7 @@ int main(void)
         ENGINE_TEST(one_job_whose_output_fails_does_not_fail_the_others),
         ENGINE_TEST(a_report_in_a_failed_group_tells_what_stands),
         ENGINE_TEST(a_leased_record_goes_back_to_its_lease),
+        ENGINE_TEST(a_claim_beside_the_last_results_is_told_of_the_end),
         ENGINE_TEST(records_are_handed_out_while_the_disk_is_waited_for),
         ENGINE_TEST(who_meets_the_end_meanwhile_waits_for_the_commit),
         ENGINE_TEST(who_would_open_a_job_again_meanwhile_waits_for_the_commit),

@@ -65,7 +65,7 @@ static void a_flush_syncs_the_tail_with_and_without_more(void **state)
 static void what_is_large_or_compressed_or_comes_behind_too_much_does_not_ride(void **state)
 {
     struct temp *t = *state;
-    enum { LARGE = 100000, PIECE = 60000 };
+    enum { LARGE = 200000, PIECE = 60000 };
     OWNED_MEM char *line = xcalloc(1, LARGE + 1);
     memset(line, '1', LARGE - 1);
     line[LARGE - 1] = '\n';
@@ -119,6 +119,56 @@ static void a_file_that_lacks_more_than_the_tail_is_refused(void **state)
     assert_null(open_with_tail(t, "out", 6, NULL, "2\n3\n"));
     assert_error(t, ERR_GONE, "shorter");
     assert_file(t, "out", "1");
+}
+
+/* Somebody has put another file there while nobody looked. */
+static void another_file_is_neither_cut_nor_written_over(void **state)
+{
+    static const char *const others[] = {"x\n2\n3\n", "x\n", "my own lines\nand more\n"};
+    struct temp *t = *state;
+    temp_write(t, "out", "");
+    struct sink_start start = {.committed_bytes = 6, .tail = STR("2\n3\n")};
+    {
+        OWNED(sink) struct sink *s = open_new(t, "out");
+        add(t, s, "1\n");
+        commit(t, s);
+        assert_true(sink_take_seal(s, &start.seal, &t->err));
+        assert_int_equal(start.seal.end_bytes, 2);
+        assert_int_equal(start.seal.len, 2);
+    }
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        struct sink *s = NULL;
+        temp_write(t, "out", others[i]);
+        assert_false(sink_open(&t->spec, t->folders, &start, &s, &t->err));
+        assert_error(t, ERR_GONE, "is not the file that results were written to");
+        assert_file(t, "out", others[i]);
+    }
+    temp_write(t, "out", "1\nzz");
+    OWNED(sink) struct sink *s = NULL;
+    assert_true(sink_open(&t->spec, t->folders, &start, &s, &t->err));
+    assert_file(t, "out", "1\n2\n3\n");
+}
+
+/* Nothing of it was ever synced: all that it may hold is what the store has, or nothing of it. */
+static void a_file_of_a_tail_alone_is_known_by_its_first_bytes(void **state)
+{
+    static const char *const left[] = {"", "1", "1\n2\n3\n", "1\n2\n3\nlost"};
+    struct temp *t = *state;
+    for (size_t i = 0; i < sizeof left / sizeof *left; i++) {
+        temp_write(t, "out", left[i]);
+        OWNED(sink) struct sink *s = open_with_tail(t, "out", 6, NULL, "1\n2\n3\n");
+        assert_non_null(s);
+        assert_file(t, "out", "1\n2\n3\n");
+    }
+    temp_write(t, "out", "1\n2\nmy own\n");
+    assert_null(open_with_tail(t, "out", 6, NULL, "1\n2\n3\n"));
+    assert_error(t, ERR_GONE, "is not the file");
+    assert_file(t, "out", "1\n2\nmy own\n");
+    assert_int_equal(truncate(temp_path(t, "out"), 0), 0);
+    assert_int_equal(truncate(temp_path(t, "out"), 9), 0); /* zeros */
+    OWNED(sink) struct sink *s = open_with_tail(t, "out", 6, NULL, "1\n2\n3\n");
+    assert_non_null(s);
+    assert_file(t, "out", "1\n2\n3\n");
 }
 
 static void a_piece_of_the_file_can_be_compared(void **state)
@@ -226,6 +276,8 @@ int main(void)
         UNIT(what_is_large_or_compressed_or_comes_behind_too_much_does_not_ride),
         UNIT(a_tail_is_written_anew_on_opening),
         UNIT(a_file_that_lacks_more_than_the_tail_is_refused),
+        UNIT(another_file_is_neither_cut_nor_written_over),
+        UNIT(a_file_of_a_tail_alone_is_known_by_its_first_bytes),
         UNIT(a_piece_of_the_file_can_be_compared),
 #ifdef PENSTOCK_FAULTS
         UNIT(what_did_not_get_to_ride_leaves_no_trace),

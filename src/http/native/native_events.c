@@ -38,7 +38,7 @@ static void follower_let_go(struct follower *f)
     free(f);
 }
 
-/* The engine's thread. */
+/* Whoever has the engine. */
 static void answered(struct op *op)
 {
     struct follower *f = op->context;
