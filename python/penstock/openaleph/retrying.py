@@ -69,7 +69,9 @@ def pause_s(policy: RetryPolicy, attempt: int) -> float:
     if policy.kind == "linear":
         pause *= attempt
     elif policy.kind == "exponential":
-        with contextlib.suppress(OverflowError):
+        try:
             pause *= policy.factor ** (attempt - 1)
+        except OverflowError:
+            pause = policy.max_delay_s
     pause = min(pause, policy.max_delay_s)
     return min(pause * random.uniform(1 - policy.jitter, 1 + policy.jitter), policy.max_delay_s)
