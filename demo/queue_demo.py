@@ -182,7 +182,7 @@ def show_findings() -> None:
     from stages import open_index
 
     database = open_index()
-    for words in ("security AND overflow", "people: Müller OR people: Schmidt", '"end of life"'):
+    for words in ("security AND overflow", "people: Müller", "heartbleed"):
         (count,) = database.execute(
             "SELECT count(*) FROM found WHERE found MATCH ?", (words,)
         ).fetchone()

@@ -112,7 +112,7 @@ def index(job: DatasetJob) -> None:
                 " VALUES (?, ?, ?, ?, ?)",
                 (
                     *row,
-                    document.caption,
+                    document.first("title"),
                     "\n".join(document.get("peopleMentioned")),
                     "\n".join([*document.get("authoredAt"), *document.get("date")]),
                     "\n".join(document.get("bodyText")),

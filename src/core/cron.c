@@ -156,18 +156,6 @@ static bool read_field(const struct field *f, struct str text, struct set *out, 
     return true;
 }
 
-/* Whether one of the months has one of the days. */
-static bool can_be(const struct cron *c)
-{
-    static const int longest[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    if (c->last_day || (!c->any_day && !c->any_weekday))
-        return true;
-    for (int month = 1; month <= 12; month++)
-        if (c->months & 1U << month && c->days & ((UINT64_C(2) << longest[month - 1]) - 1))
-            return true;
-    return false;
-}
-
 static void take_sets(const struct set sets[FIELD_COUNT], struct cron *out)
 {
     const struct set *day = &sets[FIELD_DAY], *weekday = &sets[FIELD_WEEKDAY];
@@ -203,33 +191,6 @@ static struct str replace_known(struct str text)
         if (is_word(text, known[i].name))
             return str_of(known[i].text);
     return text;
-}
-
-bool cron_read(struct str text, struct cron *out, struct err *err)
-{
-    struct str words[FIELD_COUNT], rest = replace_known(str_trim(text));
-    struct set sets[FIELD_COUNT] = {[FIELD_SECOND] = {.bits = 1}};
-    size_t count = 0;
-    for (; str_trim(rest).len > 0; count++) {
-        struct str word = next_word(&rest);
-        if (count < FIELD_COUNT)
-            words[count] = word;
-    }
-    if (count != FIELD_COUNT && count != FIELD_COUNT - 1)
-        return err_set(err, ERR_INVALID,
-                       "cron: expected 5 fields, or 6 with seconds, or @daily and its like, not "
-                       "%zu fields",
-                       count);
-    size_t first = FIELD_COUNT - count;
-    for (size_t i = 0; i < count; i++)
-        if (!read_field(&fields[first + i], words[i], &sets[first + i], err))
-            return false;
-    struct cron c;
-    take_sets(sets, &c);
-    if (!can_be(&c))
-        return err_set(err, ERR_INVALID, "cron: no such month has such a day");
-    *out = c;
-    return true;
 }
 
 /* --- the calendar --- */
@@ -321,13 +282,42 @@ static bool next_civil(const struct cron *c, int64_t from_s, int64_t *out_s)
     return false;
 }
 
+bool cron_read(struct str text, struct cron *out, struct err *err)
+{
+    struct str words[FIELD_COUNT], rest = replace_known(str_trim(text));
+    struct set sets[FIELD_COUNT] = {[FIELD_SECOND] = {.bits = 1}};
+    size_t count = 0;
+    for (; str_trim(rest).len > 0; count++) {
+        struct str word = next_word(&rest);
+        if (count < FIELD_COUNT)
+            words[count] = word;
+    }
+    if (count != FIELD_COUNT && count != FIELD_COUNT - 1)
+        return err_set(err, ERR_INVALID,
+                       "cron: expected 5 fields, or 6 with seconds, or @daily and its like, not "
+                       "%zu fields",
+                       count);
+    size_t first = FIELD_COUNT - count;
+    for (size_t i = 0; i < count; i++)
+        if (!read_field(&fields[first + i], words[i], &sets[first + i], err))
+            return false;
+    struct cron c;
+    take_sets(sets, &c);
+    int64_t some_s = 0;
+    if (!next_civil(&c, 0, &some_s))
+        return err_set(err, ERR_INVALID, "cron: no such month has such a day");
+    *out = c;
+    return true;
+}
+
 /* --- ticks --- */
 
 /* Each civil time that fits is one tick. */
 static bool next_by_date(const struct cron *c, const struct zone *zone, int64_t from_s,
                          int64_t *out_s)
 {
-    int64_t civil = from_s + zone_offset_s(zone, from_s);
+    /* Behind the second before, so that a gap that ends now is not passed over. */
+    int64_t civil = from_s + zone_offset_s(zone, from_s - 1);
     while (next_civil(c, civil, &civil)) {
         (void)zone_moment(zone, civil, out_s);
         if (*out_s >= from_s)

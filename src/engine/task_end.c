@@ -131,11 +131,8 @@ static void cancel_one(struct engine *e, struct task_note *note, struct id_list 
 static void cancel_all(struct engine *e, struct id_list *doomed)
 {
     for (size_t i = 0; i < doomed->count; i++) {
-        struct err err;
         struct task *t = dispatch_find(e->tasks->dispatch, doomed->items[i]);
-        struct task_note *note = t ? note_need(e, t, &err) : NULL;
-        /* One that cannot be read stays where it is, waiting for nobody; a restart reads it again.
-         */
+        struct task_note *note = t ? note_must(e, t) : NULL;
         if (note)
             cancel_one(e, note, doomed);
     }
@@ -330,9 +327,8 @@ static void time_is_over(struct engine *e, struct task_note *note)
 void task_timeouts_tick(struct engine *e)
 {
     for (int64_t id = 0; (id = delays_take_due(e->tasks->timeouts, e->now.mono_us)) >= 0;) {
-        struct err err;
         struct task *t = dispatch_find(e->tasks->dispatch, id);
-        struct task_note *note = t && t->run ? note_need(e, t, &err) : NULL;
+        struct task_note *note = t && t->run ? note_must(e, t) : NULL;
         if (note)
             time_is_over(e, note);
     }

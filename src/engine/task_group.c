@@ -13,7 +13,7 @@ bool tasks_stir(const struct group *g)
     const struct task_group *t = &g->tasks;
     return t->note_count || t->deletes.count || t->drop_count || t->session_deletes.count ||
            t->leaf_count || t->event_count || t->gates_changed || t->sessions_changed ||
-           t->rules_changed;
+           t->rules_changed || t->broken.code != ERR_NONE;
 }
 
 /* --- staging --- */
@@ -252,6 +252,10 @@ static bool store_replacements(struct tx *tx, const struct task_group *g, struct
 
 bool tasks_store(struct tx *tx, struct task_group *g, struct err *err)
 {
+    if (g->broken.code != ERR_NONE) {
+        *err = g->broken;
+        return false;
+    }
     return store_gates(tx, g, err) && store_sessions(tx, g, err) && store_rules(tx, g, err) &&
            store_rows(tx, g, inserts, task_store_insert, err) &&
            store_rows(tx, g, starts, task_store_start, err) &&

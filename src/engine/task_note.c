@@ -81,6 +81,15 @@ struct task_note *note_need(struct engine *e, struct task *t, struct err *err)
     return t->change;
 }
 
+struct task_note *note_must(struct engine *e, struct task *t)
+{
+    struct err err = {0};
+    struct task_note *note = note_need(e, t, &err);
+    if (!note)
+        e->building.tasks.broken = err;
+    return note;
+}
+
 /* Puts the note on the list of what the group stores. */
 static void touch(struct engine *e, struct task_note *note)
 {

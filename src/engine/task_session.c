@@ -165,10 +165,9 @@ static void each_task(struct engine *e, const struct id_list *ids, const struct 
                       void (*act)(struct engine *e, struct task_note *note))
 {
     for (size_t i = 0; i < ids->count; i++) {
-        struct err err;
         struct task *t = dispatch_find(e->tasks->dispatch, ids->items[i]);
         struct task_note *note =
-            t && t->run && t->run->session == lease_number(lease) ? note_need(e, t, &err) : NULL;
+            t && t->run && t->run->session == lease_number(lease) ? note_must(e, t) : NULL;
         if (note)
             act(e, note);
     }

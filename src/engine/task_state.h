@@ -102,6 +102,8 @@ struct task_group {
     struct task_event *events;
     size_t event_count, event_cap;
     bool gates_changed, sessions_changed, rules_changed, enqueues;
+    struct err
+        broken; /* a task that must change could not be read: nothing of the group is stored */
     /* made when it is staged: */
     int64_t last_id;
     struct task_tally_row *tallies;
@@ -163,6 +165,8 @@ void tasks_forget(struct engine *e);
 /* --- task_note.c --- */
 /* The note of a task, read from the store where there is none. NULL with err. */
 struct task_note *note_need(struct engine *e, struct task *t, struct err *err);
+/* The same where it must change, with whatever else is going on: NULL breaks the group. */
+struct task_note *note_must(struct engine *e, struct task *t);
 /* Makes the note of a task from its row, whose texts are copied but for arguments and result. */
 struct task_note *note_of_row(struct engine *e, struct task *t, const struct task_row *row);
 /* A note without a row: of a new task. */

@@ -36,6 +36,7 @@ struct blobs {
     pthread_mutex_t lock;         /* leaf; the calls that must not be parted are made under it */
     struct blob_pin *first;       /* guarded by lock */
     uint8_t durable[FOLDERS / 8]; /* which of the folders aa/bb are known to be; guarded by lock */
+    bool durable_upper[256];      /* and which of the folders aa; guarded by lock */
 };
 
 struct blob_writer {
@@ -296,8 +297,8 @@ void blob_writer_free(struct blob_writer *w)
     free(w);
 }
 
-/* Makes the folders of a place, durably. */
-static bool make_place(struct blobs *b, const char *place, struct err *err)
+/* Makes the folders of a place, durably; the upper one may be known to be. */
+static bool make_place(struct blobs *b, const char *place, bool has_upper, struct err *err)
 {
     char upper[3] = {place[0], place[1], '\0'};
     char both[6] = {place[0], place[1], '/', place[3], place[4], '\0'};
@@ -306,7 +307,7 @@ static bool make_place(struct blobs *b, const char *place, struct err *err)
     OWNED_FD int upper_fd = openat(b->fd, upper, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (upper_fd < 0)
         return err_errno(err, errno, "open the folder of blobs %s", upper);
-    return sync_folder(b->fd, err) && sync_folder(upper_fd, err);
+    return (has_upper || sync_folder(b->fd, err)) && sync_folder(upper_fd, err);
 }
 
 static bool need_place(struct blobs *b, const struct blob_hash *hash, const char *place,
@@ -316,13 +317,15 @@ static bool need_place(struct blobs *b, const struct blob_hash *hash, const char
     uint8_t bit = (uint8_t)(1U << (number % 8));
     pthread_mutex_lock(&b->lock);
     bool is_there = b->durable[number / 8] & bit;
+    bool has_upper = b->durable_upper[hash->bytes[0]];
     pthread_mutex_unlock(&b->lock);
     if (is_there)
         return true;
-    if (!make_place(b, place, err))
+    if (!make_place(b, place, has_upper, err))
         return false;
     pthread_mutex_lock(&b->lock);
     b->durable[number / 8] |= bit;
+    b->durable_upper[hash->bytes[0]] = true;
     pthread_mutex_unlock(&b->lock);
     return true;
 }

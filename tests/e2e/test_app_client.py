@@ -87,3 +87,68 @@ def test_the_same_awaited(server: ServerProcess) -> None:
             await client.blobs.delete(blob.sha256)
 
     asyncio.run(check())
+
+
+def test_tasks_are_listed_counted_and_controlled(client: penstock.Client) -> None:
+    new = [{"function": "f", "queue": "q", "key": f"k{n % 2}", "batch": "b"} for n in range(10)]
+    ids = [id for id, _ in client.tasks.enqueue(new)]
+    assert [task.id for task in client.tasks.list(page=3, queue="q")] == ids
+    assert len(list(client.tasks.list(key="k1"))) == 5
+    assert not list(client.tasks.list(state="completed"))
+    assert client.tasks.status(batch="b")["counts"]["pending"] == 10
+    told = client.tasks.cancel(key="k0")
+    assert (told.matched, told.changed) == (5, 5)
+    assert client.tasks.retry(ids=ids[:2]).changed == 1
+    assert client.tasks.delete(state="cancelled").changed == 4
+    with pytest.raises(penstock.NotFoundError):
+        client.tasks.get(ids[2])
+    with pytest.raises(penstock.InvalidError, match="say all=True"):
+        client.tasks.delete()
+    assert client.tasks.cancel(all=True).changed == 6
+    assert client.tasks.errors() == [] and client.workers() == []
+    with pytest.raises(penstock.NotFoundError):
+        client.tasks.enqueue([{"function": "f", "after": [10**9]}])
+    assert client.tasks.enqueue([]) == []
+
+
+def test_queues_functions_limits_and_schedules(client: penstock.Client) -> None:
+    client.tasks.enqueue([{"function": "f/1", "queue": "q \u00e9"}])
+    client.queues.pause("q \u00e9")
+    client.queues.configure("q \u00e9", concurrency=3, rpm=60, fair=True)
+    client.functions.configure("f/1", concurrency=2)
+    (queue,) = [one for one in client.queues.list() if one["name"] == "q \u00e9"]
+    assert queue["paused"] and queue["concurrency"] == 3 and queue["fair"]
+    client.queues.resume("q \u00e9")
+    client.queues.configure("q \u00e9", concurrency=None)
+    (queue,) = [one for one in client.queues.list() if one["name"] == "q \u00e9"]
+    assert not queue["paused"] and queue["concurrency"] is None
+    (function,) = [one for one in client.functions.list() if one["name"] == "f/1"]
+    assert function["concurrency"] == 2
+    client.limits.put("l", "d-*", concurrency=2)
+    assert [one["pattern"] for one in client.limits.list()] == ["d-*"]
+    client.limits.delete("l")
+    assert client.limits.list() == []
+    client.schedules.put("s/1", function="f/1", cron="0 7 * * *", zone="Europe/Vienna")
+    assert client.schedules.get("s/1")["cron"] == "0 7 * * *"
+    client.schedules.run("s/1")
+    assert [one["name"] for one in client.schedules.list()] == ["s/1"]
+    client.schedules.delete("s/1")
+    assert len(list(client.tasks.list(function="f/1"))) == 2
+
+
+def test_odd_input_works_or_is_told(server: ServerProcess) -> None:
+    app = penstock.App(server.url)
+    odd = "\U0001f41f" * 50
+    task = app.configure_task(odd, queue=odd, key=odd, lock=odd, batch=odd)
+    handle = task.defer(text="\0\u00e9\U0001f41f", big="x" * (1 << 20), n=1 << 70, none=None)
+    info = handle.status()
+    assert info.queue == odd and info.function == odd and info.lock == odd
+    assert info.arguments["text"] == "\0\u00e9\U0001f41f" and len(info.arguments["big"]) == 1 << 20
+    assert app.handle(handle.id).cancel()
+    with pytest.raises(penstock.ArgumentsError, match="is nan, which is no JSON"):
+        task.defer(x=float("nan"))
+    with pytest.raises(penstock.LimitError):
+        task.defer(x="x" * (100 << 20))
+    with pytest.raises(penstock.InvalidError, match="queue is 1 to 512 bytes"):
+        app.configure_task("f", queue="q" * 513)
+    assert app.client.health()["status"] == "ok"

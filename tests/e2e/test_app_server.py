@@ -24,7 +24,7 @@ import penstock
 
 DEADLINE_S = 60.0
 SHOP = """
-import asyncio, datetime, os, signal, time
+import asyncio, datetime, os, random, signal, time
 from pathlib import Path
 import penstock
 
@@ -78,6 +78,20 @@ async def counts(path: str, n: int):
     with open(path, "a") as file:
         file.write(f"{n}\\n")
     return n
+
+@app.task(max_attempts=100, retry=penstock.RetryPolicy(kind="fixed", delay_s=0.05))
+async def leaf(n: int):
+    if random.random() < 0.1:
+        raise ValueError("leaf")
+    return n
+
+@app.task(max_attempts=100, retry=penstock.RetryPolicy(kind="fixed", delay_s=0.05))
+def branch(n: int, leaves: int):
+    for i in range(leaves):
+        yield leaf.call(n=n * 1000 + i)
+        time.sleep(0.005)
+        if random.random() < 0.005:
+            raise ValueError("half-way")
 
 @app.schedule("ticks", every=1, pass_time=True)
 @app.task
@@ -269,6 +283,30 @@ def test_nothing_is_lost_whatever_is_killed(shop: Shop) -> None:
         assert shop.app.handle(task.id).result(DEADLINE_S) is not None
     ran = {int(line) for line in path.read_text().split()}
     assert ran == set(range(count))
+
+
+def test_what_is_yielded_is_enqueued_once_whatever_is_killed(shop: Shop) -> None:
+    """Processes of the worker and the server die while generators are half-way."""
+    chance = random.Random(7)
+    policy = penstock.RetryPolicy(kind="fixed", delay_s=0.05)
+    branch = shop.task("branch", max_attempts=100, retry=policy)
+    handles = branch.defer_many([{"n": n, "leaves": 60} for n in range(10)])
+    assert shop.server is not None
+    worker = shop.start("--processes", "2")
+    until(lambda: any(handle.status().attempts for handle in handles))
+    children = Path(f"/proc/{worker.pid}/task/{worker.pid}/children")
+    for turn in range(8):
+        time.sleep(chance.uniform(0.05, 0.4))
+        if turn % 4 == 3:
+            shop.server.kill()
+            shop.server.start()
+        elif pids := children.read_text().split():
+            os.kill(int(chance.choice(pids)), signal.SIGKILL)
+    for handle in handles:
+        handle.result(DEADLINE_S)
+    leaves = list(shop.app.client.tasks.list(function="shop.leaf"))
+    ran = [shop.app.handle(leaf.id).result(DEADLINE_S) for leaf in leaves]
+    assert sorted(ran) == [n * 1000 + i for n in range(10) for i in range(60)]
 
 
 def test_schedules_of_the_app_are_made(shop: Shop) -> None:

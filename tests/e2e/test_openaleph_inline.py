@@ -11,7 +11,9 @@ from harness.recording_app import recording_app
 from penstock.openaleph.app import OpenAlephApp
 from penstock.openaleph.exceptions import UnexpectedResult
 from penstock.openaleph.model import AnyJob, DatasetJob, Defers, Job
+from penstock.openaleph.retrying import pause_s, verdict
 from penstock.openaleph.tasks import task
+from penstock.task_call import RetryPolicy
 
 NEXT = {"queue": "q", "task": "next"}
 
@@ -127,3 +129,40 @@ def test_in_the_mode_for_tests_a_job_runs_where_it_is_deferred(
     monkeypatch.setenv("PROCRASTINATE_SYNC", "1")
     DatasetJob(dataset="d", queue="q", task="t").defer(app)
     assert sorted(ran) == ["by hand", "yielded"]
+
+
+# --- what follows a failure ---
+
+
+def test_a_function_says_itself_what_follows_its_failure() -> None:
+    policy = RetryPolicy(3, "fixed", 2.0, jitter=0.0, errors={KeyError: False, "Busy": 7.0})
+    assert verdict(None, 1, ValueError()) == {"final": True}
+    assert verdict(policy, 3, ValueError()) == {"retry_after_s": 2.0}
+    assert verdict(policy, 4, ValueError()) == {"final": True}
+    assert verdict(policy, 1, KeyError()) == {"final": True}
+    assert verdict(policy, 1, type("Busy", (Exception,), {})()) == {"retry_after_s": 7.0}
+    assert verdict(RetryPolicy(), 4, ValueError())["retry_after_s"] > 0
+    assert verdict(RetryPolicy(), 5, ValueError()) == {"final": True}
+
+
+def test_pauses_grow_as_the_policy_says() -> None:
+    linear = RetryPolicy(kind="linear", delay_s=2.0, jitter=0.0)
+    assert [pause_s(linear, n) for n in (1, 2, 3)] == [2.0, 4.0, 6.0]
+    growing = RetryPolicy(delay_s=1.0, factor=3.0, max_delay_s=20.0, jitter=0.0)
+    assert [pause_s(growing, n) for n in (1, 2, 3, 4, 5000)] == [1.0, 3.0, 9.0, 20.0, 20.0]
+    spread = {pause_s(RetryPolicy(delay_s=1.0, kind="fixed", jitter=0.5), 1) for _ in range(99)}
+    assert len(spread) > 50 and min(spread) >= 0.5 and max(spread) <= 1.5
+
+
+@pytest.mark.parametrize(("retry", "most"), [(3, 25), (None, 25)])
+def test_a_job_of_another_service_may_be_tried_often(
+    app: OpenAlephApp, retry: Any, most: int
+) -> None:
+    call = Job(queue="q", task="elsewhere.tasks.t").call(app)
+    assert call.members["max_attempts"] == most and "retry" not in call.members
+
+    @task(app=app, name="here", retry=retry)
+    def here(job: Job) -> None: ...
+
+    known = Job(queue="q", task="here").call(app)
+    assert known.members.get("max_attempts") == (None if retry is None else retry + 1)

@@ -239,7 +239,7 @@ def test_entities_are_written_by_one_stage_and_read_by_the_next(openaleph: OpenA
         @task(app=app)
         def index(job: DatasetJob):
             for entity in job.load_entities():
-                note(f"{entity.id} {entity.schema.name} {entity.caption} {entity.get('title')}")
+                note(f"{entity.id} {entity.schema.name} {entity.get('title')}")
         """
     )
     job = DatasetJob.from_entities("d", "mylib", "mylib.process_entities", [DOCUMENT], batch="B")
@@ -247,7 +247,7 @@ def test_entities_are_written_by_one_stage_and_read_by_the_next(openaleph: OpenA
         bulk.put(DOCUMENT)
     job.defer(openaleph.app)
     openaleph.work()
-    assert openaleph.notes() == ["a Pages something ['something']"]
+    assert openaleph.notes() == ["a Pages ['something']"]
     assert {task.batch for task in openaleph.tasks()} == {"B"}
 
 
@@ -457,7 +457,7 @@ def test_jobs_are_read_back_as_they_were_deferred(openaleph: OpenAlephCase) -> N
     job.defer(openaleph.app)
     (back,) = manage.iterate_jobs()
     assert back.id is not None and back.status == "todo"
-    assert back.model_copy(update={"id": None, "status": None}) == job
+    assert back.model_dump(exclude={"id", "status"}) == job.model_dump(exclude={"id", "status"})
     # Deferred again, nothing of the earlier run goes along.
     back.defer(openaleph.app)
     assert "id" not in openaleph.tasks()[1].arguments

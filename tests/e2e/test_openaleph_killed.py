@@ -19,10 +19,11 @@ COUNT = 20
 SOURCE = """
 import sqlite3
 
-def stop_here(context, job, step):
+def stop_here(job, step):
     # The first time that the document for this stage and step comes here, it comes no further.
     name = f"{job.queue}-{step}"
-    if context.attempt == 1 and job.context.get("stops") == name:
+    if job.context.get("stops") == name and not (HERE / name).exists():
+        (HERE / name).touch()
         note(f"stopped {name} {os.getpid()}")
         time.sleep(3600)
 
@@ -31,52 +32,52 @@ def next_job(job, queue):
         job.dataset, queue, f"mylib.{queue}", job.get_entities(), batch=job.batch, **job.context
     )
 
-@task(app=app, pass_context=True)
-def parse(context, job: DatasetJob) -> Defers:
-    stop_here(context, job, "began")
+@task(app=app)
+def parse(job: DatasetJob) -> Defers:
+    stop_here(job, "began")
     with job.get_writer("parse") as bulk:
         for reference in job.get_file_references():
             with reference.get_localpath() as path:
-                stop_here(context, job, "copied")
+                stop_here(job, "copied")
                 entity = reference.entity.clone()
                 entity.add("bodyText", path.read_text())
                 bulk.put(entity)
-                stop_here(context, job, "put")
+                stop_here(job, "put")
                 bulk.flush()
-                stop_here(context, job, "flushed")
+                stop_here(job, "flushed")
     yield next_job(job, "extract")
-    stop_here(context, job, "yielded")
+    stop_here(job, "yielded")
 
-@task(app=app, pass_context=True)
-def extract(context, job: DatasetJob) -> Defers:
-    stop_here(context, job, "began")
+@task(app=app)
+def extract(job: DatasetJob) -> Defers:
+    stop_here(job, "began")
     with job.get_writer("extract") as bulk:
         for entity in job.load_entities():
-            stop_here(context, job, "copied")
+            stop_here(job, "copied")
             for word in entity.first("bodyText").split():
                 part = model.make_entity("Document")
                 part.id = entity.id
                 part.add("keywords", word)
                 bulk.put(part, fragment=word)
-            stop_here(context, job, "put")
+            stop_here(job, "put")
         bulk.flush()
-        stop_here(context, job, "flushed")
+        stop_here(job, "flushed")
     yield next_job(job, "index")
-    stop_here(context, job, "yielded")
+    stop_here(job, "yielded")
 
-@task(app=app, pass_context=True)
-def index(context, job: DatasetJob) -> None:
-    stop_here(context, job, "began")
+@task(app=app)
+def index(job: DatasetJob) -> None:
+    stop_here(job, "began")
     database = sqlite3.connect(HERE / "index.sqlite", timeout=60)
     database.execute("CREATE TABLE IF NOT EXISTS found (id TEXT PRIMARY KEY, words INTEGER)")
     with database:
         for entity in job.load_entities():
-            stop_here(context, job, "copied")
+            stop_here(job, "copied")
             row = (entity.id, len(entity.get("keywords")))
             database.execute("INSERT OR REPLACE INTO found VALUES (?, ?)", row)
-            stop_here(context, job, "put")
-    stop_here(context, job, "flushed")
-    stop_here(context, job, "yielded")
+            stop_here(job, "put")
+    stop_here(job, "flushed")
+    stop_here(job, "yielded")
 """
 
 

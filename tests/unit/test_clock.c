@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 
+#include <stdio.h>
 #include <time.h>
 
 static void instants_are_written_in_utc_with_milliseconds(void **state)
@@ -31,6 +32,22 @@ static void instants_are_written_in_utc_with_milliseconds(void **state)
         char text[CLOCK_TEXT_SIZE];
         clock_text(rows[i].wall_us, text);
         assert_string_equal(text, rows[i].text);
+    }
+}
+
+static void an_instant_is_written_as_the_c_library_would(void **state)
+{
+    (void)state;
+    /* Steps of some hours that fall on every date, up to the year 10000 and beyond. */
+    for (int64_t s = 0; s < INT64_C(253402387200); s += 86400 * 3 + 12345) {
+        char text[CLOCK_TEXT_SIZE], expected[40], date[24];
+        struct tm utc = {0};
+        time_t seconds = (time_t)s;
+        gmtime_r(&seconds, &utc);
+        strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &utc);
+        snprintf(expected, sizeof expected, "%s.%03dZ", date, (int)(s % 1000));
+        clock_text(s * 1000000 + s % 1000 * 1000, text);
+        assert_string_equal(text, expected);
     }
 }
 
@@ -114,6 +131,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(instants_are_written_in_utc_with_milliseconds),
+        cmocka_unit_test(an_instant_is_written_as_the_c_library_would),
         cmocka_unit_test(any_instant_fits_its_text),
         cmocka_unit_test(the_monotonic_clock_does_not_go_back),
         cmocka_unit_test(a_text_is_read_as_the_instant_it_names),

@@ -121,6 +121,7 @@ static void what_the_clocks_leave_out_is_at_the_first_moment_after_the_gap(void 
            "2027-03-28T01:00:00Z", "2027-03-29T00:30:00Z");
     EXPECT("0,15,30 2 * * *", "Europe/Vienna", "2027-03-28T00:00:00Z", "2027-03-28T01:00:00Z",
            "2027-03-29T00:00:00Z");
+    EXPECT("0 2 28 3 *", "Europe/Vienna", "2027-03-28T00:59:59Z", "2027-03-28T01:00:00Z");
     EXPECT("0 3 * * *", "Europe/Vienna", "2027-03-28T00:00:00Z", "2027-03-28T01:00:00Z",
            "2027-03-29T01:00:00Z");
     /* New York the same year, two weeks before: 02:00 becomes 03:00 at 07:00 UTC. */
@@ -185,6 +186,7 @@ static void what_can_never_be_is_refused_and_named(void **state)
         {"* * * *", "not 4 fields"},
         {"* * * * * * *", "7 fields"},
         {"0 0 30 2 *", "no such month has such a day"},
+        {"0 0 */20 * 4L", "no such month has such a day"},
         {"0 0 31 4,6,9,11 *", "no such"},
         {"60 * * * *", "minute: 60"},
         {"* 24 * * *", "hour: 24"},

@@ -33,7 +33,7 @@ def _defer(app: App, stage: Stage, job: Job, context: dict[str, Any]) -> None:
     # A task that is known here says itself how it is retried.
     if stage.task not in app.tasks:
         retries = ATTEMPTS_MAX - 1 if stage.max_retries < 0 else stage.max_retries
-        settings["retry"] = RetryPolicy(retries=retries)
+        settings.update(retry=RetryPolicy(), max_attempts=retries + 1)
     app.defer(job.call(app, priority, **settings))
 
 

@@ -52,6 +52,8 @@ __all__ = [
 ]
 
 PRIORITY_MIN, PRIORITY_MAX = 0, 100
+#: Starts of a job whose task is not known where it is deferred, those with dead workers too.
+STARTS_MAX = 25
 
 
 class EntityJob(BaseModel):
@@ -118,6 +120,9 @@ class Job(BaseModel):
             priority = random.randint(PRIORITY_MIN, PRIORITY_MAX)
         if self.scheduled_at is not None:
             settings["run_at"] = self.scheduled_at.astimezone()
+        if self.task not in app.tasks:
+            # Its worker says how often it is tried; this is the most.
+            settings.setdefault("max_attempts", STARTS_MAX)
         deferrer = app.configure_task(self.task, queue=self.queue, priority=priority, **settings)
         return deferrer.call(**self.arguments())
 

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ..app import App, Task
+from ..outcome import RetryPlan
 from ..task_call import ATTEMPTS_MAX, RetryPolicy, TaskCall, Unique
 from .exceptions import UnexpectedResult
 from .model import DatasetJob, Job, job_of
+from .retrying import policy_of, retrying
 from .tracer import traced
 
 if TYPE_CHECKING:
@@ -76,10 +78,13 @@ def task(
         made = function
         if tracer_uri is not None:
             made = traced(function, app, tracer_uri)
+        told = _translated(options)
+        if "retry" in told and not isinstance(told["retry"], RetryPlan):
+            made = retrying(made, policy_of(told["retry"]))
         return app.task(
             model=lambda arguments: job_of(arguments, app, wanted),
             accept=lambda value: _call_of(value, app),
-            **_translated(options),
+            **told,
         )(made)
 
     return decorate if original is None else decorate(original)

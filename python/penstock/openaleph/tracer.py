@@ -7,17 +7,16 @@ costs two calls a job, and is there only for tasks that ask for it.
 from __future__ import annotations
 
 import contextlib
-import inspect
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from functools import wraps
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from .app import app_of
 from .exceptions import SettingsError
 from .model import DatasetJob
 from .store import Fragments
+from .wrapping import wrapped
 
 TODO, DOING, FAILED = "todo", "doing", "failed"
 SUCCEEDED = "succeeded"
@@ -141,35 +140,4 @@ def traced(function: Callable[..., Any], app: Any, uri: str) -> Callable[..., An
             raise
         tracer.finish(*ids)
 
-    if inspect.isasyncgenfunction(function):
-
-        @wraps(function)
-        async def traced_async_generator(*args: Any) -> AsyncIterator[Any]:
-            with marked(args):
-                async for value in function(*args):
-                    yield value
-
-        return traced_async_generator
-    if inspect.iscoroutinefunction(function):
-
-        @wraps(function)
-        async def traced_coroutine(*args: Any) -> Any:
-            with marked(args):
-                return await function(*args)
-
-        return traced_coroutine
-    if inspect.isgeneratorfunction(function):
-
-        @wraps(function)
-        def traced_generator(*args: Any) -> Iterator[Any]:
-            with marked(args):
-                yield from function(*args)
-
-        return traced_generator
-
-    @wraps(function)
-    def traced_function(*args: Any) -> Any:
-        with marked(args):
-            return function(*args)
-
-    return traced_function
+    return wrapped(function, marked)

@@ -23,6 +23,8 @@ def task_failure(error: BaseException, took_s: float) -> Failure:
         failure["final"] = True
     if isinstance(error, Retry):
         failure["retry_after_s"] = max(float(error.delay_s), 0.001)
+    # What is built upon this may know better what is to follow.
+    failure.update(getattr(error, "__penstock_verdict__", {}))
     trace = error.__traceback__
     # What stands above the user's code is ours.
     while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OWN):

@@ -76,6 +76,9 @@ class TaskWorker:
         self._rate_from = (time.monotonic(), 0)
         self._memory_looked_s = 0.0
         self._reported: dict[int, TaskContext] = {}
+        self._loop = loop
+        #: There is progress to be told, or something waits here.
+        self._house = asyncio.Event()
 
     @property
     def stuck(self) -> bool:
@@ -167,6 +170,7 @@ class TaskWorker:
             return  # given back with the rest
         self._supply.pending.extend(tasks)
         self._kick()
+        self._house.set()
         if self._max_tasks and self._claimed >= self._max_tasks:
             self._end("recycle", float("inf"), keep=True)
 
@@ -244,12 +248,18 @@ class TaskWorker:
 
     def _on_progress(self, context: TaskContext) -> None:
         """From any thread."""
+        first = not self._reported
         self._reported[context.task.id] = context
+        if first:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(self._house.set)
 
     async def _keep_house(self) -> None:
-        """Tells progress, and gives back what waits here too long."""
+        """Tells progress, and gives back what waits here too long, when there is any of it."""
         while True:
+            await self._house.wait()
             await asyncio.sleep(PROGRESS_S)
+            self._house.clear()
             lease = self._session.lease
             with contextlib.suppress(PenstockError):
                 try:
@@ -258,6 +268,8 @@ class TaskWorker:
                 except (LeaseEndedError, NotFoundError):
                     self._lost(lease)
                 self._abort(self._session.aborts)
+            if self._supply.pending:
+                self._house.set()
 
     async def _make_schedules(self) -> None:
         """The app's schedules that the server does not have. Those that it has may be changed."""
