@@ -108,8 +108,8 @@ const struct command cmd_events = {
     .summary = "Print the history of jobs and tasks, and go on with what happens",
     .text = "Each line is one event: when, which kind, of what, and its detail. The kinds of\n"
             "tasks are task.enqueued, task.started, task.completed, task.failed, task.dead,\n"
-            "task.cancelled, task.lost and task.retried; one event tells of all tasks that went\n"
-            "the same way together.\n",
+            "task.cancelled, task.lost, task.returned and task.retried; one event tells of all\n"
+            "tasks that went the same way together.\n",
     .options = events_tables,
     .examples = "penstock events\n"
                 "penstock events --follow --kind task.\n"

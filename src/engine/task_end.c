@@ -287,10 +287,12 @@ void task_lose(struct engine *e, struct task_note *note, const char *why)
 
 void task_give_back(struct engine *e, struct task_note *note)
 {
-    if (note->t->run->abort == ABORT_CANCELLED)
+    if (note->t->run->abort == ABORT_CANCELLED) {
         task_cancel(e, note);
-    else
-        wait_again(e, note, false, 0);
+        return;
+    }
+    note_event(e, note, "task.returned");
+    wait_again(e, note, false, 0);
 }
 
 void task_abort(struct engine *e, struct task_note *note, enum task_abort why)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Kills servers, runs and workers until so many kills were survived.
 
-A round is one kill; a story is a job that lives through several: of a server (story.py), or of
-`penstock run` (run_story.py). A story
+A round is one kill; a story is a job that lives through several: of a server (story.py), of
+`penstock run` (run_story.py), or of a server of tasks (task_story.py). A story
 that breaks a promise is printed with the words that play it again, and its folder is kept.
 """
 
@@ -24,6 +24,7 @@ if __name__ == "__main__":
 
 from crash.run_story import RunPlan, RunStory
 from crash.story import Broken, Plan, Story
+from crash.task_story import TaskPlan, TaskStory
 from harness.fault_points import all_points
 
 SIDE_BY_SIDE = 3
@@ -60,9 +61,14 @@ def run_story(folder: Path, seed: str, points: list[str]) -> RunStory:
     return RunStory(folder, RunPlan.draw(seed), points)
 
 
-KINDS: dict[str, Callable[[Path, str, list[str]], Story | RunStory]] = {
+def task_story(folder: Path, seed: str, points: list[str]) -> TaskStory:
+    return TaskStory(folder, TaskPlan.draw(seed), points)
+
+
+KINDS: dict[str, Callable[[Path, str, list[str]], Story | RunStory | TaskStory]] = {
     "serve": serve_story,
     "run": run_story,
+    "tasks": task_story,
 }
 
 

@@ -31,9 +31,11 @@ def test_a_good_history_has_no_faults() -> None:
         ("dead", 7.0, [(2, 2, 8)]),
         ("retried", 7.0, [(2, 2, 0)]),
         ("started", 8.0, [(2, 3, 8)]),
-        ("completed", 9.0, [(2, 3, 8)]),
-        ("started", 9.0, [(3, 1, 8)]),
-        ("completed", 9.5, [(3, 1, 8)]),
+        ("returned", 8.5, [(2, 3, 8)]),
+        ("started", 9.0, [(2, 4, 8)]),
+        ("started", 10.0, [(3, 1, 8)]),
+        ("completed", 10.0, [(2, 4, 8)]),
+        ("completed", 11.0, [(3, 1, 8)]),
     ]
     facts = {1: Fact(lock="l"), 2: Fact(lock="l", priority=5), 3: Fact(after=[1, 2])}
     limit = Limit("all", lambda fact: True, concurrency=1, rpm=60)

@@ -7,6 +7,7 @@ starts before its parents, no limit is exceeded in any window; and at the end ea
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections import deque
@@ -20,6 +21,15 @@ from harness.wire import Wire
 # Events say milliseconds: two that are a window apart may seem so much closer.
 ROUNDING_S = 0.002
 PRESENT = b": present"
+# What a task is after an event that ends a run of it.
+ENDS = {
+    "task.completed": "completed",
+    "task.failed": "waiting",
+    "task.lost": "waiting",
+    "task.returned": "waiting",
+    "task.dead": "failed",
+    "task.cancelled": "cancelled",
+}
 
 
 @dataclass
@@ -106,11 +116,25 @@ class TaskHistory:
         self.seen: dict[int, Seen] = {}
         self.locks: dict[tuple[str, str], set[int]] = {}
         self.faults: list[str] = []
+        self.ending: dict[int, str] = {}  # at this moment
         for task, fact in facts.items():
             if fact.lock:
                 self.locks.setdefault((fact.queue, fact.lock), set()).add(task)
 
     def follow(self, events: Iterable[Event]) -> TaskHistory:
+        for _, group in itertools.groupby(events, key=lambda event: event.at_s):
+            self._follow_group(list(group))
+        return self
+
+    def _follow_group(self, events: list[Event]) -> None:
+        """What is stored together happens at one moment; only of each task the order is told. What
+        ends then makes room for what starts then."""
+        self.ending = {
+            task: ENDS[event.kind]
+            for event in events
+            if event.kind in ENDS
+            for task, _, _ in event.tasks
+        }
         for event in events:
             name = event.kind.removeprefix("task.").replace("-", "_")
             step = getattr(self, f"_on_{name}", None)
@@ -120,7 +144,6 @@ class TaskHistory:
             for task, fence, session in event.tasks:
                 self.at = f"event {event.id}, {event.kind} of task {task}"
                 step(task, self.seen.setdefault(task, Seen()), fence, session, event.at_s)
-        return self
 
     def must_have_ended(self) -> TaskHistory:
         for task in self.facts.keys() | self.seen.keys():
@@ -163,6 +186,10 @@ class TaskHistory:
         seen.disturbed = True
         self._leave(task, seen, "waiting")
 
+    def _on_returned(self, task: int, seen: Seen, fence: int, session: int, _: float) -> None:
+        self._check_holder(seen, fence, session)
+        self._leave(task, seen, "waiting")
+
     def _on_dead(self, task: int, seen: Seen, *_: Any) -> None:
         self._must(seen.state in ("running", "waiting"), f"it is {seen.state}")
         self._leave(task, seen, "failed")
@@ -198,7 +225,7 @@ class TaskHistory:
         good = {"completed"} if fact.after_when == "completed" else {"completed", "failed"}
         good |= set() if fact.after_when == "completed" else {"cancelled"}
         for parent in fact.after:
-            state = self.seen.get(parent, Seen()).state
+            state = self.ending.get(parent) or self.seen.get(parent, Seen()).state
             self._must(state in good, f"its parent {parent} is {state}")
 
     def _check_lock(self, task: int, fact: Fact) -> None:
@@ -209,8 +236,9 @@ class TaskHistory:
             seen, theirs = self.seen.get(other), self.facts[other]
             if other == task or seen is None:
                 continue
-            self._must(seen.state != "running", f"task {other} has its lock")
-            could = seen.state == "waiting" and not seen.disturbed
+            free = seen.state != "running" or other in self.ending
+            self._must(free, f"task {other} has its lock")
+            could = seen.state == "waiting" and not seen.disturbed and other not in self.ending
             if could and not theirs.timed and not theirs.after:
                 first = (-theirs.priority, other) > (-fact.priority, task)
                 self._must(first, f"task {other} of its lock comes before")
@@ -218,9 +246,10 @@ class TaskHistory:
     def _check_limit(self, limit: Limit, task: int, at_s: float) -> None:
         limit.running.add(task)
         if limit.concurrency:
+            running = len(limit.running - self.ending.keys())
             self._must(
-                len(limit.running) <= limit.concurrency,
-                f"{len(limit.running)} of {limit.name} run, not {limit.concurrency}",
+                running <= limit.concurrency,
+                f"{running} of {limit.name} run, not {limit.concurrency}",
             )
         if limit.rpm:
             self._window(limit.minute, at_s, 60, math.ceil(limit.rpm), limit.name)
