@@ -14,8 +14,8 @@ struct task_claim_body {
     struct str *queues, *functions; /* owned; NULL: all */
     size_t queue_count, function_count;
     int64_t max, wait_us, lease_us; /* lease_us 0: not said */
-    struct str worker, lease; /* empty: none */
-    int64_t *holds;           /* owned */
+    struct str worker, lease;       /* empty: none */
+    int64_t *holds;                 /* owned */
     size_t holds_count, holds_cap;
     bool has_holds;
 };
