@@ -58,6 +58,12 @@ static const struct option serve_options[] = {
      .value = "SIZE",
      .help = "longest blob that may be uploaded (default: 64G); uploads are held on disk, not in "
              "memory"},
+    {.name = "keep-tasks-for",
+     .value = "DAYS",
+     .help = "tasks that have ended are forgotten after so many days (default: 7)"},
+    {.name = "keep-tasks",
+     .value = "N",
+     .help = "and the first ended ones when there are more than so many (default: 10000000)"},
     {.name = "max-connections", .value = "N", .help = "connections at once (default: 10000)"},
     {.name = "embedded",
      .help = "serve only who may enter the state folder, by the socket in it, and end when nobody "
@@ -86,6 +92,7 @@ struct serve {
     struct programs *readers, *writers;
     struct engine_host *host;
     const char *state_dir;
+    int64_t keep_tasks_days, keep_tasks;
     char **data_dirs; /* without links; NULL ends it */
     size_t data_count;
     char *master_token, *url;
@@ -190,6 +197,8 @@ static bool read_http(struct serve *s, const struct options *options, struct err
                        &s->http.max_body_bytes, err) ||
         !options_bytes(options, "max-blob", 1024, INT64_C(1) << 50, s->http.max_blob_bytes,
                        &s->http.max_blob_bytes, err) ||
+        !options_i64(options, "keep-tasks-for", 1, 36500, 7, &s->keep_tasks_days, err) ||
+        !options_i64(options, "keep-tasks", 1, INT64_C(1) << 40, 10000000, &s->keep_tasks, err) ||
         !options_i64(options, "max-connections", 1, 1000000, s->http.max_connections,
                      &s->http.max_connections, err))
         return false;
@@ -291,6 +300,8 @@ static bool start_all(struct serve *s, struct err *err)
         .folders = s->folders,
         .readers = s->readers,
         .writers = s->writers,
+        .keep_tasks_us = s->keep_tasks_days * 24 * 3600 * 1000000,
+        .keep_tasks = s->keep_tasks,
     };
     return engine_host_open(&options, &s->host, err) && check_keys(s, err) &&
            engine_host_serve(s->host, &s->http, err);

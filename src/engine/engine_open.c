@@ -14,8 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { EVENTS_KEPT = 100000 };
-
 /* The state folder belongs to one process. */
 static bool lock_state(struct engine *e, struct err *err)
 {

@@ -11,6 +11,9 @@
 #include "store/ledger_store.h"
 #include "store/store.h"
 
+/* So many events are kept. */
+enum { EVENTS_KEPT = 100000 };
+
 /* What becomes of an op after its first look. */
 enum op_fate {
     FATE_NOW,     /* answered at once: nothing of it needs to be durable */

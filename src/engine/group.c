@@ -312,8 +312,7 @@ static bool store_group(struct engine *e, struct group *g, struct err *err)
 void group_commit(struct engine *e)
 {
     struct group *g = &e->committing;
-    if (g->staged_count == 0 && g->event_count == 0 && g->stores.count == 0 &&
-        !tasks_stir(g))
+    if (g->staged_count == 0 && g->event_count == 0 && g->stores.count == 0 && !tasks_stir(g))
         return;
     struct instant before = clock_now();
     for (size_t i = 0; i < g->staged_count; i++) {

@@ -41,6 +41,13 @@ enum op_fate op_stats(struct engine *e, struct op *op)
     op->stats.written_total = e->stats.written;
     op->stats.failed_total = e->stats.failed;
     op->stats.repeats_total = e->stats.repeats;
+    op->stats.tasks_enqueued_total = e->stats.tasks_enqueued;
+    op->stats.tasks_started_total = e->stats.tasks_started;
+    op->stats.tasks_completed_total = e->stats.tasks_completed;
+    op->stats.tasks_retried_total = e->stats.tasks_retried;
+    op->stats.tasks_failed_total = e->stats.tasks_failed;
+    op->stats.tasks_lost_total = e->stats.tasks_lost;
+    op->stats.tasks_cancelled_total = e->stats.tasks_cancelled;
     op->stats.leases_ended_total = e->stats.leases_ended;
     op->stats.commits_total = e->stats.commits;
     op->stats.groups_total = e->stats.groups;

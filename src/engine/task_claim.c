@@ -223,8 +223,6 @@ enum op_fate op_task_claim(struct engine *e, struct op *op)
     bool waits = claim->count == 0 && claim->max > 0 && claim->wait_until_us > e->now.mono_us &&
                  !atomic_load(&claim->given_up);
     if (waits && !task_session_untold(e, lease)) {
-        if (claim->wait_until_us != NEVER_US)
-            task_session_lives(e, lease, claim->wait_until_us);
         task_claim_wait(e, op);
         return FATE_WAITS;
     }

@@ -400,7 +400,6 @@ static void replace(struct engine *e, const struct task_new *task)
     free(TAKE(note->options));
     note->row.options = or_null(task->options);
     note->row.arguments = task->arguments.len ? task->arguments : STR("{}");
-    note->row.arguments_blob = false;
     note->row.run_at_us = run_at(e, task);
     note->replaces = true;
     note_write(e, note, WRITE_SAVE);

@@ -3,10 +3,14 @@
 #include "engine/engine_state.h"
 
 #include "base/log.h"
+#include "store/event_store.h"
 
 #include <stdlib.h>
 
 #define RETRY_US INT64_C(1000000)
+
+/* The oldest events go, so many at a time. */
+enum { TRIM_EVERY = 1000 };
 
 bool tasks_stir(const struct group *g)
 {
@@ -133,6 +137,10 @@ static void stage_events(struct engine *e, struct task_group *g)
         buf_add_text(&g->events[i].detail, "]}");
         engine_task_event(e, g->events[i].kind, buf_str(&g->events[i].detail));
     }
+    e->tasks->events += (int64_t)g->event_count;
+    g->trims = e->tasks->events >= TRIM_EVERY;
+    if (g->trims)
+        e->tasks->events = 0;
 }
 
 void tasks_stage(struct engine *e, struct group *group)
@@ -265,7 +273,8 @@ bool tasks_store(struct tx *tx, struct task_group *g, struct err *err)
            (g->deletes.count == 0 ||
             task_store_delete(tx, g->deletes.items, g->deletes.count, err)) &&
            (g->leaf_count == 0 || task_tally_store_add(tx, g->tallies, g->leaf_count, err)) &&
-           (!g->enqueues || task_store_set_last_id(tx, g->last_id, err));
+           (!g->enqueues || task_store_set_last_id(tx, g->last_id, err)) &&
+           (!g->trims || event_store_trim(tx, EVENTS_KEPT, err));
 }
 
 /* --- the outcome --- */

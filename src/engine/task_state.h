@@ -101,7 +101,7 @@ struct task_group {
     size_t leaf_count, leaf_cap;
     struct task_event *events;
     size_t event_count, event_cap;
-    bool gates_changed, sessions_changed, rules_changed, enqueues;
+    bool gates_changed, sessions_changed, rules_changed, enqueues, trims;
     struct err
         broken; /* a task that must change could not be read: nothing of the group is stored */
     /* made when it is staged: */
@@ -148,6 +148,7 @@ struct tasks {
     int64_t refused_until_us;        /* after a failed commit: changes are refused */
     struct err refused_why;
     bool unreadable;     /* memory is not what the store holds */
+    int64_t events;      /* stored since the oldest were last trimmed */
     int64_t keep_due_us; /* retention looks again, monotonic */
 };
 

@@ -177,8 +177,6 @@ static const char step_9[] =
     " options TEXT,"
     " error_type TEXT,"
     " error TEXT,"
-    " arguments_blob INTEGER NOT NULL,"
-    " result_blob INTEGER NOT NULL,"
     " arguments BLOB,"
     " result BLOB);"
     "CREATE INDEX task_open ON task (id) WHERE ended_at_us = 0;"

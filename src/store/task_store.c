@@ -13,24 +13,24 @@ static const char sql_insert[] =
     "INSERT INTO task (id, state, queue_id, function_id, priority, attempts, max_attempts, fence,"
     " session, abort, run_at_us, created_at_us, started_at_us, ended_at_us, key, batch, lock, "
     "unique_key,"
-    " unique_while, options, arguments_blob, result_blob, arguments)"
+    " unique_while, options, arguments)"
     " VALUES (:id, :state, :queue, :function, :priority, :attempts, :max_attempts, :fence,"
     " :session, 0, :run_at_us, :created_at_us, :started_at_us, 0, :key, :batch, :lock, :unique,"
-    " :unique_while, :options, :arguments_blob, 0, :arguments)";
+    " :unique_while, :options, :arguments)";
 static const char sql_start[] = "UPDATE task SET state = :state, attempts = :attempts,"
                                 " fence = :fence, session = :session,"
                                 " started_at_us = :started_at_us WHERE id = :id";
 static const char sql_complete[] =
     "UPDATE task SET state = :state, session = 0, abort = 0, ended_at_us = :ended_at_us,"
     " expires_at_us = :expires_at_us, error = NULL, error_type = NULL,"
-    " result_blob = :result_blob, result = :result WHERE id = :id";
+    " result = :result WHERE id = :id";
 static const char sql_save[] =
     "UPDATE task SET state = :state, priority = :priority, attempts = :attempts, fence = :fence,"
     " session = :session, abort = :abort, run_at_us = :run_at_us, started_at_us = :started_at_us,"
     " ended_at_us = :ended_at_us, expires_at_us = :expires_at_us, error = :error,"
-    " error_type = :error_type, result_blob = :result_blob, result = :result WHERE id = :id";
+    " error_type = :error_type, result = :result WHERE id = :id";
 static const char sql_replace[] = "UPDATE task SET options = :options,"
-                                  " max_attempts = :max_attempts, arguments_blob = :arguments_blob,"
+                                  " max_attempts = :max_attempts, "
                                   " arguments = :arguments WHERE id = :id";
 static const char sql_delete[] = "DELETE FROM task WHERE id = :id";
 
@@ -44,12 +44,9 @@ static const char sql_set_last_id[] = "INSERT INTO task_last (id, task) VALUES (
     "id, state, queue_id, function_id, priority, attempts, max_attempts, fence, session, abort,"   \
     " run_at_us, created_at_us, started_at_us, ended_at_us, expires_at_us, key, batch, lock,"      \
     " unique_key, unique_while, error_type"
-#define COLUMNS_OF_ONE COLUMNS_OF_A_LIST ", options, error, arguments_blob, result_blob, arguments"
-/* What a walk tells besides: what a task failed with, and which blobs it refers to. */
-#define COLUMNS_OF_A_WALK                                                                          \
-    COLUMNS_OF_A_LIST ", options, error, arguments_blob, result_blob,"                             \
-                      " CASE WHEN arguments_blob THEN arguments END,"                              \
-                      " CASE WHEN result_blob THEN result END"
+#define COLUMNS_OF_ONE COLUMNS_OF_A_LIST ", options, error, arguments"
+/* What a walk tells besides: what a task failed with. */
+#define COLUMNS_OF_A_WALK COLUMNS_OF_A_LIST ", options, error, NULL, NULL"
 
 static const char sql_read[] = "SELECT " COLUMNS_OF_ONE ", result FROM task WHERE id = :id";
 static const char sql_state[] = "SELECT state FROM task WHERE id = :id";
@@ -107,7 +104,6 @@ static bool insert_one(struct stmt *q, const struct task_row *row, struct err *e
     stmt_bind_str(q, ":unique", row->unique);
     stmt_bind_i64(q, ":unique_while", row->unique.ptr ? row->unique_while : -1);
     stmt_bind_str(q, ":options", row->options);
-    stmt_bind_i64(q, ":arguments_blob", row->arguments_blob);
     stmt_bind_blob(q, ":arguments", row->arguments.ptr, row->arguments.len);
     return stmt_insert(q, &id, err) == ROW_HERE ? true : fail_at(row, err);
 }
@@ -172,7 +168,6 @@ static bool complete_one(struct stmt *q, const struct task_row *row, struct err 
     stmt_bind_i64(q, ":state", JOB_COMPLETED);
     stmt_bind_i64(q, ":ended_at_us", row->ended_at_us);
     bind_or_null(q, ":expires_at_us", row->expires_at_us);
-    stmt_bind_i64(q, ":result_blob", row->result_blob);
     stmt_bind_blob(q, ":result", row->result.ptr, row->result.len);
     return update_one(q, row, err);
 }
@@ -197,7 +192,6 @@ static bool save_one(struct stmt *q, const struct task_row *row, struct err *err
     bind_or_null(q, ":expires_at_us", row->expires_at_us);
     stmt_bind_str(q, ":error", row->error);
     stmt_bind_str(q, ":error_type", row->error_type);
-    stmt_bind_i64(q, ":result_blob", row->result_blob);
     stmt_bind_blob(q, ":result", row->result.ptr, row->result.len);
     return update_one(q, row, err);
 }
@@ -215,7 +209,6 @@ bool task_store_replace(struct tx *tx, const struct task_row *row, struct err *e
         return false;
     stmt_bind_str(q, ":options", row->options);
     stmt_bind_i64(q, ":max_attempts", row->max_attempts);
-    stmt_bind_i64(q, ":arguments_blob", row->arguments_blob);
     stmt_bind_blob(q, ":arguments", row->arguments.ptr, row->arguments.len);
     return update_one(q, row, err);
 }
@@ -290,8 +283,6 @@ static bool read_whole(struct stmt *q, struct task_row *row, struct err *err)
     int at = read_list_columns(q, row);
     row->options = stmt_text(q, at++);
     row->error = stmt_text(q, at++);
-    row->arguments_blob = stmt_i64(q, at++) != 0;
-    row->result_blob = stmt_i64(q, at++) != 0;
     row->arguments = stmt_blob(q, at++);
     row->result = stmt_blob(q, at);
     return check_row(row, err);

@@ -1,9 +1,8 @@
 /* task_store.h: tasks in the store. All verbs: the engine's thread (or the committer's, in its
  * transaction), inside a transaction; ERR_STORE or ERR_NO_SPACE on failure.
  *
- * Queues and functions are numbers here (task_gate_store.h has their names). Large arguments and
- * results are blobs: their column has the hash. Ids are given by the engine, of one sequence with
- * those of jobs. */
+ * Queues and functions are numbers here (task_gate_store.h has their names). Ids are given by the
+ * engine, of one sequence with those of jobs. */
 #ifndef PENSTOCK_STORE_TASK_STORE_H
 #define PENSTOCK_STORE_TASK_STORE_H
 
@@ -23,10 +22,9 @@ struct task_row {
     int64_t expires_at_us; /* when it asks to be forgotten; set with its end */
     struct str key, batch, lock, unique;
     int64_t unique_while;          /* as task_op.h's enum unique_while */
-    struct str arguments, options; /* JSON; of a blob: the hash's bytes */
+    struct str arguments, options; /* JSON */
     struct str result;             /* likewise */
     struct str error, error_type;  /* JSON; decoded */
-    bool arguments_blob, result_blob;
 };
 
 /* --- changing: batches of rows that the engine has decided on --- */
