@@ -24,8 +24,9 @@ class OpenAlephApp(App):
     """A penstock.App that knows where the settings say entities and files are."""
 
     def __init__(self, settings: Settings, tasks_module: str | None = None) -> None:
-        key, state = variable("PENSTOCK_KEY"), variable("PENSTOCK_STATE")
-        super().__init__(settings.server, key=key, state=None if settings.server else state)
+        key = variable("PENSTOCK_KEY")
+        state = None if settings.server else settings.state
+        super().__init__(settings.server, key=key, state=state)
         self.settings = settings
         #: What a worker imports to have the tasks.
         self.import_paths = [tasks_module] if tasks_module else []

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from ..embedded import STATE_DEFAULT
 from .exceptions import SettingsError
 
 log = logging.getLogger(__name__)
@@ -234,6 +235,10 @@ class Settings:
     server: str | None = field(default_factory=lambda: server_url(QUEUE_VARIABLES))
     fragments: str | None = field(
         default_factory=lambda: server_url(FRAGMENTS_VARIABLES + QUEUE_VARIABLES)
+    )
+    #: The embedded server's folder, used when no server is named.
+    state: str = field(
+        default_factory=lambda: os.path.abspath(variable("PENSTOCK_STATE") or STATE_DEFAULT)
     )
     debug: bool = field(default_factory=lambda: flag("DEBUG", False))
     sync: bool = field(default_factory=lambda: flag("PROCRASTINATE_SYNC", False))
