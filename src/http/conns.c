@@ -9,11 +9,16 @@
 /* Followers of events hear a comment at least this often, so that those who have gone are noticed.
  */
 #define PING_EVERY_US (30 * INT64_C(1000000))
+/* Whoever had the server started has so long to come before it counts as idle. */
+#define FIRST_WITHIN_US (5 * INT64_C(1000000))
 
 void conns_init(struct conns *all)
 {
     *all = (struct conns){
-        .next_look_us = NEVER_US, .wake_fd = -1, .empty_since_us = clock_now().mono_us};
+        .next_look_us = NEVER_US,
+        .wake_fd = -1,
+        .empty_since_us = clock_now().mono_us + FIRST_WITHIN_US,
+    };
     pthread_mutex_init(&all->lock, NULL);
     all->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 }
@@ -58,7 +63,7 @@ bool conns_stop_if_idle(struct conns *all, int64_t now_us, int64_t idle_us, atom
     if (idle)
         atomic_store(stopping, true);
     pthread_mutex_unlock(&all->lock);
-    *again_us = since_us + idle_us;
+    *again_us = (since_us < now_us ? since_us : now_us) + idle_us;
     return idle;
 }
 

@@ -18,7 +18,7 @@ struct conns {
     pthread_mutex_t lock;
     struct conn *first;     /* guarded by lock */
     int64_t count;          /* also of those that are on their way into the list; guarded by lock */
-    int64_t empty_since_us; /* monotonic, while count is 0; guarded by lock */
+    int64_t empty_since_us; /* monotonic, while count is 0; at first ahead. Guarded by lock */
     _Atomic int64_t next_look_us;
     int wake_fd; /* eventfd: a deadline came nearer, a connection has gone, stop */
 };

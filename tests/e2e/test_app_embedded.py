@@ -88,7 +88,7 @@ def test_a_server_that_is_stopping_is_given_nothing(
     state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It ends all the time, between any two calls; what was answered is there, once."""
-    monkeypatch.setenv("PENSTOCK_IDLE_EXIT", "0.02")
+    monkeypatch.setenv("PENSTOCK_IDLE_EXIT", "0.002")
     failed: list[Exception] = []
 
     def work(name: str) -> None:
@@ -97,7 +97,7 @@ def test_a_server_that_is_stopping_is_given_nothing(
                 # A call that must not be sent twice, on a connection of its own.
                 with penstock.Client(embedded_url(state)) as client:
                     client.keys.create(f"{name}-{number}", ["read"])
-                time.sleep(0.01 * (number % 5))
+                time.sleep(0.02 * (number % 5))
         except Exception as error:
             failed.append(error)
 
