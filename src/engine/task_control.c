@@ -87,7 +87,7 @@ static bool cancel(struct engine *e, int64_t id, struct err *err)
 /* A unique key that somebody else has by now keeps it from coming back. */
 static bool may_come_back(struct engine *e, const struct task_row *row, struct unique_key *key)
 {
-    if (!row->unique.ptr || row->unique_while == UNIQUE_PENDING)
+    if (!row->unique.ptr || (row->unique_while == UNIQUE_PENDING && row->fence > 0))
         return true;
     *key = unique_key_of(row->unique, e->tasks->seed);
     int64_t other = unique_map_get(e->tasks->unique, *key);
