@@ -182,7 +182,7 @@ def show_findings() -> None:
     from stages import open_index
 
     database = open_index()
-    for words in ("security AND overflow", "people: Müller", "heartbleed"):
+    for words in ("security AND overflow", "people: Müller", '"memory leak"'):
         (count,) = database.execute(
             "SELECT count(*) FROM found WHERE found MATCH ?", (words,)
         ).fetchone()
@@ -252,7 +252,7 @@ def demo() -> int:
         return 1
     say("")
     say("Try next:")
-    say(f"  sqlite3 {shown(INDEX)} \"select title from found where found match 'heartbleed'\"")
+    say(f"  sqlite3 {shown(INDEX)} \"select title from found where found match 'segfault'\"")
     say(f"  {shown(PENSTOCK)} serve --state {shown(STATE)}    # and in another terminal:")
     say(f"  PENSTOCK_SERVER=http://... {shown(PENSTOCK)} openaleph status --all")
     return 0
