@@ -160,6 +160,8 @@ void store_ops_build(struct engine *e)
         list_add(&g->stores, op);
     }
     g->stores_at_us = e->now.wall_us;
+    if (taken == 0)
+        return;
     e->store_ops.count -= taken;
     memmove(e->store_ops.items, e->store_ops.items + taken,
             e->store_ops.count * sizeof *e->store_ops.items);

@@ -224,7 +224,8 @@ static bool decide(struct engine *e, const struct task_note *note, struct str ty
     *delay_us = retry_after_us;
     if (retry_after_us > 0)
         return true;
-    if (!json_find(note->row.options, "retry", &raw) || json_type_of(raw) != JSON_OBJECT)
+    if (note->row.options.len == 0 || !json_find(note->row.options, "retry", &raw) ||
+        json_type_of(raw) != JSON_OBJECT)
         return false;
     struct retry_policy policy;
     retry_policy_init(&policy);
