@@ -47,7 +47,7 @@ static bool number_member(const struct options *options, const char *option, con
                           struct json_out *o, struct err *err)
 {
     const char *text = options_text(options, option);
-    double number;
+    double number = 0;
     if (!text)
         return true;
     if (!json_check(str_of(text), NULL, NULL) || !json_double(str_trim(str_of(text)), &number))
