@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -41,19 +42,50 @@ def folder(bench: Bench) -> Iterator[Path]:
         shutil.rmtree(path)
 
 
+def watch_memory(pid: int, peaks: dict[int, int]) -> None:
+    """The most memory, in KiB, of the process and each of its children, until it is gone.
+
+    What wait4 tells of a child began as this process's own: it is copied before it is exchanged.
+    """
+    while True:
+        try:
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            for one in [pid, *map(int, children)]:
+                for line in Path(f"/proc/{one}/status").read_text().splitlines():
+                    if line.startswith("VmHWM:"):
+                        peaks[one] = int(line.split()[1])
+        except OSError:
+            if not Path(f"/proc/{pid}").exists():
+                return
+        if "\nVmHWM" not in status_of(pid):
+            return
+        time.sleep(0.05)
+
+
+def status_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return ""
+
+
 def timed(command: list[str], cwd: Path) -> Ran:
     began = time.perf_counter()
     with (cwd / "stderr").open("wb") as told:
         child = subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=told)
+        peaks: dict[int, int] = {}
+        looking = threading.Thread(target=watch_memory, args=(child.pid, peaks))
+        looking.start()
         assert child.stdout
         child.stdout.read()
         _, status, used = os.wait4(child.pid, 0)
     seconds = time.perf_counter() - began
+    looking.join()
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
         text = (cwd / "stderr").read_text(errors="replace")[-2000:]
         sys.exit(f"bench: {' '.join(command)} ended with {child.returncode}:\n{text}")
-    return Ran(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+    return Ran(seconds, used.ru_utime + used.ru_stime, max(peaks.values(), default=0) / 1024)
 
 
 def penstock(cwd: Path, *args: str) -> Ran:

@@ -132,7 +132,7 @@ class AsyncConnection:
         self,
         method: str,
         path: str,
-        body: bytes | None = None,
+        body: bytes | list[bytes] | None = None,
         *,
         repeatable: bool,
         wait_s: float = 0.0,

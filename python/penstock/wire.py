@@ -82,19 +82,20 @@ class RequestWriter:
         self,
         method: str,
         path: str,
-        body: bytes | None,
+        body: bytes | list[bytes] | None,
         headers: dict[str, str] | None = None,
         content_type: str = JSON,
     ) -> bytes:
-        """One request, whole."""
+        """One request, whole. `body` may come in pieces."""
         lines = [f"{method} {self._prefix}{path} HTTP/1.1\r\n".encode("ascii"), self._fixed]
         lines += [f"{name}: {text}\r\n".encode("ascii") for name, text in (headers or {}).items()]
         if body is not None:
             kind = content_type.encode("ascii")
-            lines.append(b"Content-Type: %b\r\nContent-Length: %d\r\n" % (kind, len(body)))
+            size = sum(map(len, body)) if isinstance(body, list) else len(body)
+            lines.append(b"Content-Type: %b\r\nContent-Length: %d\r\n" % (kind, size))
         elif method == "POST":
             lines.append(b"Content-Length: 0\r\n")
-        return b"".join([*lines, b"\r\n", body or b""])
+        return b"".join([*lines, b"\r\n", *(body if isinstance(body, list) else [body or b""])])
 
     def write_head(self, path: str) -> bytes:
         """The head of a POST of bytes whose length is not known: chunks follow."""
@@ -180,7 +181,11 @@ class AnswerReader:
             self.done = self._missing == 0
 
     def _plain(self, data: bytes) -> list[bytes]:
-        if self._missing >= 0:
+        if 0 <= len(data) <= self._missing:
+            # As nearly always: no copy of what may be many records.
+            self._missing -= len(data)
+            self.done = self._missing == 0
+        elif self._missing >= 0:
             data, self.rest = data[: self._missing], data[self._missing :]
             self._missing -= len(data)
             self.done = self._missing == 0

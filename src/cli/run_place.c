@@ -137,7 +137,12 @@ static bool make_beside(struct run_place *p, const char *output, struct err *err
     if (!run_make_folders(output, err) || !run_path_of_output(output, "output", &whole, err))
         return false;
     p->dir = xasprintf("%s.penstock", whole);
-    return mkdir(p->dir, 0700) == 0 || errno == EEXIST || unwritable(output, errno, err);
+    if (mkdir(p->dir, 0700) != 0 && errno != EEXIST)
+        return unwritable(output, errno, err);
+    struct stat st;
+    if (stat(p->dir, &st) == 0 && !S_ISDIR(st.st_mode))
+        return unwritable(p->dir, ENOTDIR, err);
+    return access(p->dir, W_OK | X_OK) == 0 || unwritable(p->dir, errno, err);
 }
 
 bool run_place_open(const char *output, struct run_place **out, struct err *err)

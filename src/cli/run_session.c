@@ -45,7 +45,7 @@ static bool take_log(struct run_session *r, struct err *err)
 {
     if (pipe2(r->log_ends, O_CLOEXEC | O_NONBLOCK) != 0)
         return err_errno(err, errno, "pipe");
-    log_set_level(LOG_WARN);
+    log_set_level(r->settings->quiet ? LOG_ERROR : LOG_WARN);
     log_set_fd(r->log_ends[1]);
     return true;
 }

@@ -1,5 +1,5 @@
-/* unique_map.c: an open table with linear probing; what is taken out leaves no mark, those behind it
- * move up. */
+/* unique_map.c: an open table with linear probing; what is taken out leaves no mark, those behind
+ * it move up. */
 #include "core/unique_map.h"
 
 #include <stdlib.h>

@@ -47,6 +47,11 @@ static void tell_duplicate(struct data_job *job, const struct source_record *rec
         return;
     struct log_line *line = log_begin(LOG_WARN, "record.duplicate");
     log_value(line, "job", "%s", job->row.name);
+    if (record->id.ptr)
+        log_value(line, "id", "%.*s", record->id.len > 200 ? 200 : (int)record->id.len,
+                  record->id.ptr);
+    if (record->file)
+        log_value(line, "file", "%s", record->file);
     log_value(line, "line", "%lld", (long long)record->line);
     log_value(line, "reason", "%s", "an earlier record has the same id: only that one counts");
     log_end(line);

@@ -107,7 +107,7 @@ bool exec_end_take(struct exec_life *l, int status, int64_t now_us, struct err *
         return true;
     }
     if ((code == NOT_RUN || code == NOT_FOUND) && l->ever_answered == 0)
-        return err_set(err, ERR_INVALID, "the program cannot be run: %s", l->plan.command);
+        return err_set(err, ERR_NOT_FOUND, "the program cannot be run: %s", l->plan.command);
     if (well && l->input_closed)
         return too_few(l, err);
     if (l->killed_for)

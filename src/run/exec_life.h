@@ -49,9 +49,9 @@ enum exec_supply {
     SUPPLY_DRY,    /* nothing more can be had for now */
     SUPPLY_LIMITED /* nothing more can be had because limits of the job hold it back */
 };
-/* Does what can be done now: starts, feeds, reads, ends lives. Errors: ERR_INVALID when the program
- * cannot be run or its answers cannot be told apart; what was answered before stays in the outcomes
- * when it is right. */
+/* Does what can be done now: starts, feeds, reads, ends lives. Errors: ERR_NOT_FOUND when the
+ * program cannot be run; ERR_INVALID when its answers cannot be told apart; what was answered
+ * before stays in the outcomes when it is right. */
 MUST_CHECK bool exec_life_step(struct exec_life *l, int64_t now_us, enum exec_supply supply,
                                struct err *err);
 /* What to wait for, and until when (monotonic; NEVER_US). */

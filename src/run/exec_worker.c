@@ -400,6 +400,12 @@ static bool run(struct exec_worker *w, const struct exec_worker_options *options
     return good;
 }
 
+/* What the run's exit status depends on. */
+static const char *where_of(enum err_code code)
+{
+    return code == ERR_GONE ? "output" : code == ERR_NOT_FOUND ? "command" : "worker";
+}
+
 bool exec_worker_run(const struct exec_worker_options *options, struct err *err)
 {
     struct exec_worker w = {.claim_size = CLAIM_FIRST, .slots = -1};
@@ -408,7 +414,7 @@ bool exec_worker_run(const struct exec_worker_options *options, struct err *err)
     worker_control_init(&w.control, options->control_fd);
     bool good = run(&w, options, err);
     if (!good)
-        worker_control_failed(&w.control, err->code == ERR_GONE ? "output" : "worker", err->text);
+        worker_control_failed(&w.control, where_of(err->code), err->text);
     worker_release(&w);
     return good;
 }

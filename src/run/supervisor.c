@@ -32,6 +32,7 @@ struct child {
     bool ready;                    /* it said that on_startup is done */
     int deaths;                    /* in a row without being ready */
     char *lease;                   /* the last it told of; NULL */
+    const char *killed_for;        /* why we killed it; NULL: we did not */
     char last_line[LAST_LINE_BYTES]; /* that it printed */
 };
 
@@ -147,6 +148,7 @@ static void start_process(struct child *c)
     struct err err;
     c->heard_us = NEVER_US;
     c->ready = false;
+    c->killed_for = NULL;
     c->last_line[0] = '\0';
     if (worker_process_start(&c->process, s->plan.argv, s->plan.environment, s->epoll_fd,
                              (uint64_t)(c - s->children) * WORKER_END_COUNT, &err))
@@ -200,11 +202,8 @@ static void take_failure(struct child *c, enum worker_message_kind kind, struct 
         return;
     /* What others run could not be written either. */
     bool gone = where && strcmp(where, "output") == 0;
-    fail(s,
-         gone                             ? ERR_GONE
-         : kind == WORKER_ERROR && !s->go ? ERR_INVALID
-                                          : ERR_IO,
-         text ? text : "the worker failed");
+    bool usage = (kind == WORKER_ERROR && !s->go) || (where && strcmp(where, "command") == 0);
+    fail(s, gone ? ERR_GONE : usage ? ERR_INVALID : ERR_IO, text ? text : "the worker failed");
     happen(c, CHILD_FAILURE);
     supervisor_stop(s, gone ? 0 : s->plan.grace_us, (struct instant){.mono_us = s->now_us});
 }
@@ -268,9 +267,11 @@ static void take_control(void *child, struct str line)
 
 /* ---- how it ends ---- */
 
-static void describe_end(int status, char *out, size_t size)
+static void describe_end(const struct child *c, int status, char *out, size_t size)
 {
-    if (WIFSIGNALED(status))
+    if (c->killed_for && WIFSIGNALED(status))
+        snprintf(out, size, "was killed: %s", c->killed_for);
+    else if (WIFSIGNALED(status))
         snprintf(out, size, "was killed by signal %d (%s)", WTERMSIG(status),
                  strsignal(WTERMSIG(status)));
     else
@@ -294,8 +295,8 @@ static void give_up(struct child *c, enum child_state before, const char *how)
 static void died(struct child *c, enum child_state before, int status)
 {
     struct supervisor *s = c->of;
-    char how[80];
-    describe_end(status, how, sizeof how);
+    char how[160];
+    describe_end(c, status, how, sizeof how);
     s->deaths++;
     c->deaths = c->ready ? 0 : c->deaths + 1;
     bool leaves = s->stopping || before == CHILD_LEAVING || before == CHILD_ENDED;
@@ -331,6 +332,13 @@ static int64_t hangs_at_us(const struct child *c)
     return c->heard_us + (int64_t)(s->plan.timeout_s * 1e6) + s->plan.grace_us;
 }
 
+static void kill_for(struct child *c, const char *why)
+{
+    if (!c->killed_for)
+        c->killed_for = why;
+    happen(c, CHILD_KILL);
+}
+
 static void do_what_is_due(struct supervisor *s)
 {
     bool look = s->plan.max_memory_bytes > 0 && s->now_us >= s->look_us;
@@ -339,10 +347,10 @@ static void do_what_is_due(struct supervisor *s)
         if (c->due_us <= s->now_us)
             happen(c, CHILD_DUE);
         if (hangs_at_us(c) <= s->now_us)
-            happen(c, CHILD_KILL);
+            kill_for(c, "it gave no sign of life for longer than --timeout and --grace");
         if (look && c->state == CHILD_WORKING &&
             worker_process_memory_bytes(&c->process) > 2 * s->plan.max_memory_bytes)
-            happen(c, CHILD_KILL);
+            kill_for(c, "it had grown to twice --max-memory-per-process");
     }
     if (look)
         s->look_us = s->now_us + MEMORY_LOOK_US;

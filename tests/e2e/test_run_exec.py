@@ -156,7 +156,7 @@ def test_a_program_with_a_buffer_and_a_limit_is_helped_along(folder: RunFolder) 
 def test_a_typing_mistake_is_told_and_costs_nothing(folder: RunFolder) -> None:
     folder.write_records("in.jsonl", numbered(10))
     done = folder.go("--exec", "./no-such-program", *FILES, status=None)
-    assert done.status == 1
+    assert done.status == 2
     assert "cannot be run: ./no-such-program" in done.err
     assert folder.text("out.errors.jsonl") == ""
     folder.go("--exec", "cat", *FILES)

@@ -52,6 +52,13 @@ def test_a_file_that_cannot_be_written_is_named(command: RunCommand, option: str
     assert "in.jsonl/none.jsonl cannot be written: Not a directory" in ended.stderr
 
 
+def test_a_state_folder_that_is_none_is_wrong_usage(command: RunCommand) -> None:
+    (command.folder / "out.jsonl.penstock").write_text("")
+    ended = command.run()
+    assert ended.returncode == 2
+    assert "out.jsonl.penstock cannot be written: Not a directory" in ended.stderr
+
+
 # ---- outputs that are not there any more
 
 

@@ -37,6 +37,7 @@ def test_a_process_that_hangs_is_killed_and_its_record_fails(command: RunCommand
     ended = command.run("--timeout", "0.1", "--grace", "0.1")
     assert ended.returncode == 1, ended.stderr
     assert [line["in"]["id"] for line in command.read("out.jsonl")] == [2]
+    assert "worker process 1 was killed: it gave no sign of life for longer" in ended.stderr
 
 
 def test_a_process_that_asks_for_it_is_replaced(command: RunCommand) -> None:

@@ -25,6 +25,17 @@ def test_quiet_is_quiet(command: RunCommand) -> None:
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
 
 
+def test_duplicates_are_named_but_for_quiet(command: RunCommand) -> None:
+    command.write("in.jsonl", [{"id": "a"}, {"id": "b"}, {"id": "a"}])
+    ended = command.run("--id-key", "id", "--quiet")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    (command.folder / "out.jsonl").unlink()
+    ended = command.run("--id-key", "id")
+    assert ended.returncode == 0
+    assert "record.duplicate" in ended.stderr
+    assert 'id="\\"a\\""' in ended.stderr and "in.jsonl line=3" in ended.stderr
+
+
 def test_on_a_terminal_progress_is_a_line_drawn_again(command: RunCommand) -> None:
     ours, theirs = pty.openpty()
     process = waiting_on(command, theirs)

@@ -204,7 +204,8 @@ void known_seen(struct known *k, const struct task_view *view)
     check_change(k, view, now);
     MUST((view->attempts <= k->max_attempts || k->replaced) && view->fence >= k->fence,
          "task %lld: %lld, %lld", id, (long long)view->attempts, (long long)view->fence);
-    MUST(view->max_attempts == k->max_attempts, "task %lld: max_attempts is %lld, not %lld, %s", id, (long long)view->max_attempts, (long long)k->max_attempts, job_state_name(view->state));
+    MUST(view->max_attempts == k->max_attempts, "task %lld: max_attempts is %lld, not %lld, %s", id,
+         (long long)view->max_attempts, (long long)k->max_attempts, job_state_name(view->state));
     if (view->state == JOB_RUNNING && view->fence > k->fence)
         k->session = -1; /* it was handed out, and nobody has heard of it */
     if (view->fence > k->fence)

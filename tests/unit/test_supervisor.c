@@ -368,8 +368,8 @@ static void who_was_alive_and_is_silent_is_killed_and_replaced(void **state)
     assert_true(limit > 0 && limit <= 6 * SECOND_US); /* timeout and grace */
     w.later_us = 7 * SECOND_US;
     until_over(&w);
-    assert_told(&w,
-                "hello {}|1: hangs|died 1 was killed by signal 9 (Killed) lease none replaced|");
+    assert_told(&w, "hello {}|1: hangs|died 1 was killed: it gave no sign of life for "
+                    "longer than --timeout and --grace lease none replaced|");
     end(&w);
 }
 
@@ -384,7 +384,9 @@ static void who_grows_beyond_twice_the_limit_is_killed(void **state)
     supervisor_go(w.supervisor, &go, now_of(&w));
     until_told(&w, "1: works|");
     w.later_us = 2 * SECOND_US;
-    until_told(&w, "died 1 was killed by signal 9 (Killed) lease none replaced|");
+    until_told(
+        &w,
+        "died 1 was killed: it had grown to twice --max-memory-per-process lease none replaced|");
     end(&w);
 }
 

@@ -153,12 +153,10 @@ class Session:
 
         LeaseEndedError; ConnectionLostError: whether it was taken is not known.
         """
-        body = b'{"lease":%b,"results":%b,"skipped":%b,"failures":%b}' % (
-            orjson.dumps(lease),
-            results,
-            orjson.dumps(skipped),
-            failures,
-        )
+        # In pieces: the results may be many, and are copied once, into the request.
+        head = b'{"lease":%b,"results":' % orjson.dumps(lease)
+        tail = b',"skipped":%b,"failures":%b}' % (orjson.dumps(skipped), failures)
+        body = [head, results, tail]
         await self._report("POST", "/settle", body, repeatable=False)
 
     async def extend_when_due(self) -> None:
@@ -182,7 +180,11 @@ class Session:
         await self._report("POST", "/release", body)
 
     async def _report(
-        self, method: str, verb: str, body: bytes | None = None, repeatable: bool = True
+        self,
+        method: str,
+        verb: str,
+        body: bytes | list[bytes] | None = None,
+        repeatable: bool = True,
     ) -> bytes:
         path = self._path + verb
         async with self._reporting:
