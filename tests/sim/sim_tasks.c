@@ -458,12 +458,27 @@ static void note_aborts(const struct worker *w, const struct task_aborted *abort
     }
 }
 
+/* Parents may have ended since they were last looked at: lost with their sessions, say. */
+static void see_parents(const struct known *k)
+{
+    for (int i = 0; i < k->parent_count; i++) {
+        struct known *parent = &world->tasks[k->parents[i]];
+        if (parent->state != KNOWN_OPEN)
+            continue;
+        struct task_view view = show(parent->id);
+        if (job_state_is_final(view.state))
+            known_seen(parent, &view);
+        task_view_release(&view);
+    }
+}
+
 /* What a claim handed out; `heard`: the answer gets through. */
 static void note_handed(struct worker *w, const struct task_claim *claim, bool heard)
 {
     for (size_t i = 0; i < claim->count; i++) {
         struct known *k = known_by_id(claim->tasks[i].id);
         MUST(k, "task %lld is not known", (long long)claim->tasks[i].id);
+        see_parents(k);
         known_handed(k, &claim->tasks[i], w->session);
         int place = (int)(k - world->tasks);
         drop_held(w, place); /* it had lost it without knowing */
