@@ -97,6 +97,9 @@ bool session_answer(struct engine *e, struct data_job *job, struct op *op)
     struct lease *lease = session_of(job, op);
     if (!op->claim.add)
         return true;
+    /* The end of a job is the end of its sessions: who asked meanwhile is told the one. */
+    if (!lease && op->claim.finished)
+        return true;
     if (!lease)
         return find_session(job, op) != NULL;
     if (op->claim.finished) {

@@ -25,6 +25,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -121,17 +122,26 @@ static bool is_another(const struct sink *s, int64_t end_bytes, struct err *err)
                    s->path, (long long)end_bytes);
 }
 
-/* A file of which nothing is synced yet holds the tail's first bytes, or what a power cut has left
- * of them: none, or zeros. */
-static bool begins_with_tail(struct sink *s, struct str tail, bool *begins, struct err *err)
+/* A file of which nothing is synced yet may hold anything after a power cut: it is known by what
+ * the system calls it. */
+static bool take_identity(const struct sink *s, struct sink_seal *out, struct err *err)
 {
-    char got[SINK_SEAL_BYTES];
-    size_t most = tail.len < sizeof got ? tail.len : sizeof got, len = 0, same = 0;
-    if (!file_read_at(s->fd, 0, got, most, &len, s->path, err))
+    struct stat st;
+    if (fstat(s->fd, &st))
+        return err_errno(err, errno, "%s", s->path);
+    int len = snprintf(out->bytes, sizeof out->bytes, "%llx:%llx", (unsigned long long)st.st_dev,
+                       (unsigned long long)st.st_ino);
+    out->len = (size_t)len;
+    return true;
+}
+
+static bool is_identical(const struct sink *s, const struct sink_seal *seal, bool *ours,
+                         struct err *err)
+{
+    struct sink_seal now = {0};
+    if (!take_identity(s, &now, err))
         return false;
-    while (same < len && got[same] == tail.ptr[same])
-        same++;
-    *begins = same == len || got[same] == '\0';
+    *ours = now.len == seal->len && memcmp(now.bytes, seal->bytes, now.len) == 0;
     return true;
 }
 
@@ -142,9 +152,8 @@ static bool is_ours(struct sink *s, int64_t sure, const struct sink_start *start
     const struct sink_seal *seal = &start->seal;
     int64_t at = seal->end_bytes - (int64_t)seal->len;
     bool ours = true;
-    if (sure == 0 && start->tail.len)
-        return begins_with_tail(s, start->tail, &ours, err) &&
-               (ours || is_another(s, s->committed, err));
+    if (seal->len && seal->end_bytes == 0)
+        return is_identical(s, seal, &ours, err) && (ours || is_another(s, s->committed, err));
     if (!seal->len || at < 0 || seal->end_bytes > sure)
         return true;
     return sink_holds(s, at, (struct str){seal->bytes, seal->len}, &ours, err) &&
@@ -450,8 +459,10 @@ int64_t sink_synced(const struct sink *s)
 bool sink_take_seal(struct sink *s, struct sink_seal *out, struct err *err)
 {
     int64_t at = s->synced > SINK_SEAL_BYTES ? s->synced - SINK_SEAL_BYTES : 0;
-    *out = (struct sink_seal){.end_bytes = s->synced};
-    return s->synced <= 0 ||
+    *out = (struct sink_seal){.end_bytes = s->synced > 0 ? s->synced : 0};
+    if (s->synced == 0)
+        return take_identity(s, out, err);
+    return s->synced < 0 ||
            file_read_at(s->fd, at, out->bytes, (size_t)(s->synced - at), &out->len, s->path, err);
 }
 
