@@ -7,13 +7,29 @@
 #include <string.h>
 
 const struct command *const commands[] = {
-    &cmd_run,        &cmd_worker,     &cmd_serve,
-    &cmd_job_start,  &cmd_job_list,   &cmd_job_show,
-    &cmd_job_errors, &cmd_job_watch,  &cmd_job_pause,
-    &cmd_job_resume, &cmd_job_cancel, &cmd_job_repair,
-    &cmd_job_clean,  &cmd_job_delete, &cmd_key_create,
-    &cmd_key_list,   &cmd_key_revoke, &cmd_doctor,
-    &cmd_help,       &cmd_version,    NULL,
+    &cmd_run,
+    &cmd_worker,
+    &cmd_serve,
+    &cmd_job_start,
+    &cmd_job_list,
+    &cmd_job_show,
+    &cmd_job_errors,
+    &cmd_job_watch,
+    &cmd_job_pause,
+    &cmd_job_resume,
+    &cmd_job_cancel,
+    &cmd_job_repair,
+    &cmd_job_clean,
+    &cmd_job_delete,
+    &cmd_key_create,
+    &cmd_key_list,
+    &cmd_key_revoke,
+    &cmd_flow_check,
+    &cmd_flow_graph,
+    &cmd_doctor,
+    &cmd_help,
+    &cmd_version,
+    NULL,
 };
 
 enum { NAMES_MAX = 64 };

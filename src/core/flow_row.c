@@ -23,13 +23,15 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
+/* What is blank only is nothing at its beginning. */
 static struct str trim_blanks(struct str s)
 {
+    const char *start = s.ptr;
     while (s.len && is_blank(s.ptr[0]))
         s = (struct str){s.ptr + 1, s.len - 1};
     while (s.len && is_blank(s.ptr[s.len - 1]))
         s.len--;
-    return s;
+    return s.len ? s : (struct str){start, 0};
 }
 
 /* The end of what stands before the first `separator` that is in no quotes; text.len when there is
