@@ -2,20 +2,27 @@
 #include "cli/client.h"
 
 const struct option client_options[] = {
-    {"server", "URL",
-     "the server, such as http://host:5005 or unix:///path/penstock.sock (default: the one of the "
-     "state folder)",
-     "PENSTOCK_SERVER", false},
-    {"state", "DIR", "state folder of the server on this machine (default: .penstock)",
-     "PENSTOCK_STATE", false},
-    {"key", "KEY",
-     "API key, or @FILE that holds it; needed over the network when the server asks "
-     "for keys",
-     "PENSTOCK_KEY", false},
-    {"token", "TOKEN",
-     "token of the job, or @FILE that holds it; for who has no key over the network",
-     "PENSTOCK_TOKEN", false},
-    {"ca", "FILE", "certificates to trust instead of the system's, for https", NULL, false},
+    {.name = "server",
+     .value = "URL",
+     .help = "the server, such as http://host:5005 or unix:///path/penstock.sock (default: the one "
+             "of the state folder)",
+     .variable = "PENSTOCK_SERVER"},
+    {.name = "state",
+     .value = "DIR",
+     .help = "state folder of the server on this machine (default: .penstock)",
+     .variable = "PENSTOCK_STATE"},
+    {.name = "key",
+     .value = "KEY",
+     .help = "API key, or @FILE that holds it; needed over the network when the server asks for "
+             "keys",
+     .variable = "PENSTOCK_KEY"},
+    {.name = "token",
+     .value = "TOKEN",
+     .help = "token of the job, or @FILE that holds it; for who has no key over the network",
+     .variable = "PENSTOCK_TOKEN"},
+    {.name = "ca",
+     .value = "FILE",
+     .help = "certificates to trust instead of the system's, for https"},
     {0},
 };
 

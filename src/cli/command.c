@@ -50,6 +50,8 @@ const struct command *const commands[] = {
     &cmd_key_create,
     &cmd_key_list,
     &cmd_key_revoke,
+    &cmd_flow_check,
+    &cmd_flow_graph,
     &cmd_doctor,
     &cmd_openaleph,
     &cmd_help,

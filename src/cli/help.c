@@ -113,8 +113,9 @@ static const struct option help_option[] = {
 
 static void option_entry(const struct option *o, FILE *out)
 {
-    OWNED_MEM char *name =
-        xasprintf("--%s%s%s", o->name, o->value ? " " : "", o->value ? o->value : "");
+    char letter[] = {'-', o->letter, ',', ' ', '\0'};
+    OWNED_MEM char *name = xasprintf("%s--%s%s%s", o->letter ? letter : "", o->name,
+                                     o->value ? " " : "", o->value ? o->value : "");
     OWNED_MEM char *text =
         xasprintf("%s%s%s%s%s", o->help, o->many ? "; may be repeated" : "",
                   o->variable ? " [" : "", o->variable ? o->variable : "", o->variable ? "]" : "");
@@ -188,7 +189,10 @@ static void roff_entries(const char *title, const struct entry *rows, size_t cou
 
 static void roff_option(const struct option *o, FILE *out)
 {
-    fputs(".TP\n.BR \\-\\-", out);
+    if (o->letter)
+        fprintf(out, ".TP\n.BR \\-%c \", \" \\-\\-", o->letter);
+    else
+        fputs(".TP\n.BR \\-\\-", out);
     roff(o->name, out);
     if (o->value) {
         fputs(" \" \" \\fI", out);

@@ -73,6 +73,15 @@ static const struct option *find(option_tables tables, const char *name, size_t 
     return NULL;
 }
 
+static const struct option *find_letter(option_tables tables, const char *word)
+{
+    for (option_tables t = tables; t && *t; t++)
+        for (const struct option *o = *t; o->name; o++)
+            if (o->letter && word[0] == '-' && word[1] == o->letter && !word[2])
+                return o;
+    return NULL;
+}
+
 static bool refuse_unknown(option_tables tables, const char *name, struct err *err)
 {
     const char *names[SUGGESTIONS_MAX];
@@ -86,17 +95,10 @@ static bool refuse_unknown(option_tables tables, const char *name, struct err *e
     return err_set(err, ERR_INVALID, "no option --%s", name);
 }
 
-/* Reads the option at argv[*at], and its value, which may be the next word. */
-static bool read_one(struct options *o, int argc, char **argv, int *at, struct err *err)
+/* Takes an option with its value, which may be the next word. */
+static bool take_one(struct options *o, const struct option *option, const char *value, int argc,
+                     char **argv, int *at, struct err *err)
 {
-    const char *name = argv[*at] + 2;
-    size_t len = strcspn(name, "=");
-    const char *value = name[len] ? name + len + 1 : NULL;
-    const struct option *option = find(o->tables, name, len);
-    if (!option) {
-        OWNED_MEM char *plain = xstrndup(name, len);
-        return refuse_unknown(o->tables, plain, err);
-    }
     if (!option->value && value)
         return err_set(err, ERR_INVALID, "--%s takes no value", option->name);
     if (option->value && !value) {
@@ -111,6 +113,20 @@ static bool read_one(struct options *o, int argc, char **argv, int *at, struct e
     return true;
 }
 
+/* Reads the option at argv[*at]. */
+static bool read_one(struct options *o, int argc, char **argv, int *at, struct err *err)
+{
+    const char *name = argv[*at] + 2;
+    size_t len = strcspn(name, "=");
+    const char *value = name[len] ? name + len + 1 : NULL;
+    const struct option *option = find(o->tables, name, len);
+    if (!option) {
+        OWNED_MEM char *plain = xstrndup(name, len);
+        return refuse_unknown(o->tables, plain, err);
+    }
+    return take_one(o, option, value, argc, argv, at, err);
+}
+
 bool options_read(option_tables tables, int argc, char **argv, struct options **out,
                   struct err *err)
 {
@@ -120,9 +136,13 @@ bool options_read(option_tables tables, int argc, char **argv, struct options **
     o->arguments = xcalloc((size_t)argc + 1, sizeof *o->arguments);
     bool open = true;
     for (int at = 0; at < argc; at++) {
+        const struct option *lettered = open ? find_letter(tables, argv[at]) : NULL;
         if (open && strcmp(argv[at], "--") == 0)
             open = false;
-        else if (open && strncmp(argv[at], "--", 2) == 0) {
+        else if (lettered) {
+            if (!take_one(o, lettered, NULL, argc, argv, &at, err))
+                return false;
+        } else if (open && strncmp(argv[at], "--", 2) == 0) {
             if (!read_one(o, argc, argv, &at, err))
                 return false;
         } else if (open && argv[at][0] == '-' && argv[at][1])

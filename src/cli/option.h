@@ -1,6 +1,6 @@
 /* option.h: options as tables, and a command line read against them.
  *
- * `--name VALUE` and `--name=VALUE`; `--` ends the options. An option that takes no value is there
+ * `--name VALUE` and `--name=VALUE`; a few have a letter, too, `-n VALUE`; `--` ends the options. An option that takes no value is there
  * or not. An unknown one is refused with the nearest name that exists. Threads: the main one. */
 #ifndef PENSTOCK_CLI_OPTION_H
 #define PENSTOCK_CLI_OPTION_H
@@ -18,6 +18,7 @@ struct option {
     const char *help;     /* a sentence without a full stop; its default in words */
     const char *variable; /* environment variable that stands in when it is not given, or NULL */
     bool many;            /* may be given more than once */
+    char letter;          /* '\0': none */
 };
 
 /* Tables whose options one command takes; NULL ends the list. */

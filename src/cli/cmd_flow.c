@@ -1,0 +1,132 @@
+/* cmd_flow.c: `penstock flow check` and `penstock flow graph`: what a task list says, without
+ * running anything. */
+#include "base/spawn.h"
+#include "cli/command.h"
+#include "cli/flow_place.h"
+#include "core/flow_draw.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const struct option graph_options[] = {
+    {.name = "format",
+     .value = "FORMAT",
+     .help = "text, dot, svg (drawn by Graphviz) or mermaid; text on a terminal, else dot"},
+    {0},
+};
+static const struct option *const check_tables[] = {flow_place_options, NULL};
+static const struct option *const graph_tables[] = {graph_options, flow_place_options, NULL};
+
+static bool check_run(const struct options *options, struct err *err)
+{
+    __attribute__((cleanup(flow_place_release))) struct flow_place place = {0};
+    struct flow flow;
+    if (!flow_place_read(&place, options, err) || !flow_place_load(&place, &flow, err))
+        return false;
+    size_t roots = 0;
+    for (size_t i = 0; i < flow.node_count; i++)
+        roots += flow.nodes[i].parent_count == 0;
+    printf("%s: %zu nodes, %zu of them without parents, %zu dependencies; all is well\n",
+           place.list, flow.node_count, roots, flow.parent_count);
+    flow_release(&flow);
+    return true;
+}
+
+/* ---- SVG ---- */
+
+static bool write_all(int fd, struct str text, struct err *err)
+{
+    while (text.len) {
+        ssize_t wrote = write(fd, text.ptr, text.len);
+        if (wrote < 0 && errno != EINTR)
+            return err_errno(err, errno, "write to dot");
+        if (wrote > 0)
+            text = (struct str){text.ptr + wrote, text.len - (size_t)wrote};
+    }
+    return true;
+}
+
+/* In a process of its own, for it takes long with large pictures and may be interrupted. */
+static bool draw_svg(struct str dot, struct err *err)
+{
+    static const char *const argv[] = {"/usr/bin/env", "dot", "-Tsvg", NULL};
+    int ends[2], status = 0;
+    pid_t pid = -1;
+    if (pipe2(ends, O_CLOEXEC))
+        return err_errno(err, errno, "pipe");
+    struct spawn_plan plan = {
+        .argv = argv, .stdin_fd = ends[0], .stdout_fd = STDOUT_FILENO, .stderr_fd = STDERR_FILENO};
+    bool started = spawn_start(&plan, &pid, err);
+    close(ends[0]);
+    bool wrote = started && write_all(ends[1], dot, err);
+    close(ends[1]);
+    if (!started)
+        return false;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
+        return err_set(err, ERR_NOT_FOUND,
+                       "svg is drawn by Graphviz, whose program dot is not here: install graphviz, "
+                       "or ask for --format dot");
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        return err_set(err, ERR_IO, "dot could not draw it");
+    return wrote;
+}
+
+static bool draw(const struct flow *flow, int format, struct err *err)
+{
+    static const enum flow_picture pictures[] = {FLOW_TEXT, FLOW_DOT, FLOW_DOT, FLOW_MERMAID};
+    bool svg = format == 2;
+    OWNED_BUF struct buf picture;
+    buf_init(&picture, BUF_NO_CAP);
+    flow_draw(flow, pictures[format], &picture);
+    if (svg)
+        return draw_svg(buf_str(&picture), err);
+    if (fwrite(picture.data, 1, picture.len, stdout) != picture.len || fflush(stdout))
+        return err_errno(err, errno, "write the picture");
+    return true;
+}
+
+static bool graph_run(const struct options *options, struct err *err)
+{
+    static const char *const formats[] = {"text", "dot", "svg", "mermaid", NULL};
+    __attribute__((cleanup(flow_place_release))) struct flow_place place = {0};
+    struct flow flow;
+    int format = 0;
+    if (!options_word(options, "format", formats, isatty(STDOUT_FILENO) ? 0 : 1, &format, err) ||
+        !flow_place_read(&place, options, err) || !flow_place_load(&place, &flow, err))
+        return false;
+    bool good = draw(&flow, format, err);
+    flow_release(&flow);
+    return good;
+}
+
+const struct command cmd_flow_check = {
+    .name = "flow check",
+    .arguments = "LIST",
+    .most = 1,
+    .summary = "Check a task list, and start nothing",
+    .text = "LIST is a .lst file as PyRunner (python-batch-runner) reads them; docs/flow.md says\n"
+            "what is in it. Every problem is told, as FILE:LINE:COLUMN: error: FIELD: what.\n"
+            "Status 2 when there is an error.\n",
+    .options = check_tables,
+    .examples = "penstock flow check config/nightly.lst\n"
+                "penstock flow check -c config/app_profile -l config/nightly.lst\n",
+    .run = check_run,
+};
+
+const struct command cmd_flow_graph = {
+    .name = "flow graph",
+    .arguments = "LIST",
+    .most = 1,
+    .summary = "Draw a task list: who waits for whom",
+    .text = "As text each layer can run side by side, when those that it names are done.\n",
+    .options = graph_tables,
+    .examples = "penstock flow graph config/nightly.lst --format text\n"
+                "penstock flow graph config/nightly.lst --format svg > nightly.svg\n",
+    .run = graph_run,
+};

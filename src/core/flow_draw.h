@@ -1,0 +1,16 @@
+/* flow_draw.h: a flow as a picture in text. Pure. */
+#ifndef PENSTOCK_CORE_FLOW_DRAW_H
+#define PENSTOCK_CORE_FLOW_DRAW_H
+
+#include "core/flow.h"
+
+enum flow_picture {
+    FLOW_TEXT,   /* a line a node, in layers, for a terminal */
+    FLOW_DOT,    /* for Graphviz */
+    FLOW_MERMAID /* for pages that draw it */
+};
+
+/* Names in it are escaped as the picture's language asks; line breaks there are none. */
+void flow_draw(const struct flow *f, enum flow_picture picture, struct buf *out);
+
+#endif

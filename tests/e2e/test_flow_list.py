@@ -1,0 +1,193 @@
+"""`penstock flow check` and `flow graph`: task lists, without running anything."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from harness.server_process import binary
+
+SAMPLE = """\
+#PYTHON
+#ID|PARENT_IDS|MAX_ATTEMPTS|RETRY_WAIT_TIME|PROCESS_NAME|MODULE_NAME|WORKER_NAME|ARGUMENTS|LOGFILE
+1|-1|1|0|Start|workers|Start||$ENV{APP_LOG_DIR}/s
+2  |1         |1           |0              |Left "one"  |workers    |Left       |         |
+3  |1         |1           |0              |Right       |workers    |Right      |         |
+4  |2,3       |1           |0              |End         |workers    |End        |         |
+"""
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Path:
+    (tmp_path / "app" / "config").mkdir(parents=True)
+    (tmp_path / "app" / "config" / "my.lst").write_text(SAMPLE)
+    return tmp_path / "app"
+
+
+def flow(app: Path, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("APP_")}
+    return subprocess.run(
+        [binary(), "flow", *args],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=app,
+        env={**clean, **env},
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+
+
+def write(app: Path, text: str) -> None:
+    (app / "config" / "my.lst").write_text(text)
+
+
+def one_row(log: str) -> str:
+    return f"1|-1|1|0|a|m|W||{log}\n"
+
+
+def test_a_good_list_is_told_so(app: Path) -> None:
+    done = flow(app, "check", "config/my.lst")
+    assert done.returncode == 0, done.stderr
+    assert "4 nodes, 1 of them without parents, 4 dependencies" in done.stdout
+    assert done.stderr == ""
+    assert flow(app, "check", "-l", "config/my.lst").returncode == 0
+    assert [path.name for path in app.iterdir()] == ["config"], "nothing is made"
+
+
+def test_every_problem_is_told_with_its_place(app: Path) -> None:
+    write(app, SAMPLE.replace("2,3", "2,9").replace("Right       |", "            |"))
+    done = flow(app, "check", "config/my.lst")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.splitlines()[:2] == [
+        "config/my.lst:5:45: error: PROCESS_NAME: is empty",
+        "config/my.lst:6:5: error: PARENT_IDS: no row has the id 9",
+    ]
+    assert "2 errors, nothing was started" in done.stderr
+    assert flow(app, "graph", "config/my.lst").returncode == 2
+
+
+def test_warnings_do_not_refuse_a_list(app: Path) -> None:
+    write(app, "1|-1|1|0|a|m|W\n2|1,1|1|0|a|m|W\n")
+    done = flow(app, "check", "config/my.lst")
+    assert done.returncode == 0
+    assert done.stderr.splitlines() == [
+        "config/my.lst:2:3: warning: PARENT_IDS: 1 is named twice",
+        'config/my.lst:2:11: warning: PROCESS_NAME: "a" is the name of line 1, too',
+    ]
+
+
+def test_fifty_problems_are_shown_and_the_rest_counted(app: Path) -> None:
+    write(app, "x|-1|1|0|a|m|W\n" * 60)
+    lines = flow(app, "check", "config/my.lst").stderr.splitlines()
+    assert len(lines) == 52
+    assert lines[50] == "config/my.lst: 10 more problems"
+
+
+@pytest.mark.parametrize("path", ["config/none.lst", "none/my.lst", "config"])
+def test_a_list_that_cannot_be_read_is_a_problem_of_the_file(app: Path, path: str) -> None:
+    done = flow(app, "check", path)
+    assert done.returncode == 2
+    assert f"{path}:1:1: error: FILE: " in done.stderr
+
+
+def test_the_variables_of_the_application_have_defaults(app: Path) -> None:
+    names = ["NAME", "ROOT_DIR", "CONFIG_DIR", "WORKER_DIR", "ROOT_LOG_DIR", "LOG_DIR", "TEMP_DIR"]
+    names += ["EXEC_TIMESTAMP", "VERSION"]
+    write(app, one_row("".join(f"$ENV{{APP_{name}}}" for name in names)))
+    assert flow(app, "check", "config/my.lst").returncode == 0
+    write(app, one_row("$ENV{APP_OTHER}"))
+    assert flow(app, "check", "config/my.lst").returncode == 2
+    assert flow(app, "check", "config/my.lst", APP_OTHER="x").returncode == 0
+    assert flow(app, "check", "config/my.lst", "--env", "APP_OTHER=a=b").returncode == 0
+    done = flow(app, "check", "config/my.lst", "--env", "APP_OTHER")
+    assert (done.returncode, 'expected NAME=VALUE, not "APP_OTHER"' in done.stderr) == (2, True)
+
+
+def row_named(app: Path, variable: str, *args: str, **env: str) -> str:
+    """What the variable is, as the name of the only node."""
+    write(app, f"1|-1|1|0|$ENV{{{variable}}}|m|W\n")
+    done = flow(app, "graph", "config/my.lst", "--format", "text", *args, **env)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip().removeprefix("* 1 ")
+
+
+def test_folders_follow_from_where_the_list_is(app: Path) -> None:
+    assert row_named(app, "APP_NAME") == "my"
+    assert row_named(app, "APP_ROOT_DIR") == str(app)
+    assert row_named(app, "APP_CONFIG_DIR") == str(app / "config")
+    assert row_named(app, "APP_WORKER_DIR") == str(app / "python")
+    (app / "worker").mkdir()
+    (app / "workers").mkdir()
+    assert row_named(app, "APP_WORKER_DIR") == str(app / "workers")
+    assert row_named(app, "APP_TEMP_DIR", APP_ROOT_DIR="/r") == "/r/temp"
+    assert row_named(app, "APP_LOG_DIR", APP_ROOT_LOG_DIR="/l").startswith("/l/20")
+
+
+def test_a_profile_is_sourced_and_its_app_variables_hold(app: Path) -> None:
+    profile = app / "config" / "app_profile"
+    profile.write_text("export APP_X=$(echo made)\nOTHER=no\necho talk\nAPP_NAME=named\n")
+    assert row_named(app, "APP_X") == "made"
+    assert row_named(app, "APP_X", APP_X="outside") == "made"
+    assert row_named(app, "APP_X", "--env", "APP_X=by hand") == "by hand"
+    assert row_named(app, "APP_NAME") == "named"
+    write(app, one_row("$ENV{OTHER}"))
+    assert flow(app, "check", "config/my.lst").returncode == 2
+    other = app / "other_profile"
+    other.write_text("APP_X=other\nexit 0\n")
+    assert row_named(app, "APP_X", "-c", str(other)) == "other"
+
+
+def test_a_profile_that_fails_is_an_error(app: Path) -> None:
+    profile = app / "config" / "app_profile"
+    profile.write_text("APP_X=1\nexit 3\n")
+    done = flow(app, "check", "config/my.lst")
+    assert done.returncode == 2
+    assert "app_profile ended with status 3" in done.stderr
+    profile.write_text("kill -9 $$\n")
+    assert "was killed by signal 9" in flow(app, "check", "config/my.lst").stderr
+    done = flow(app, "check", "config/my.lst", "-c", "none")
+    assert (done.returncode != 0, "profile none: No such file" in done.stderr) == (True, True)
+
+
+def test_the_list_is_named_once(app: Path) -> None:
+    assert "which task list?" in flow(app, "check").stderr
+    assert "named twice" in flow(app, "check", "a.lst", "--list", "b.lst").stderr
+    assert "--list needs a value" in flow(app, "check", "-l").stderr
+
+
+def test_text_shows_layers(app: Path) -> None:
+    done = flow(app, "graph", "config/my.lst", "--format", "text")
+    assert done.stdout.splitlines() == [
+        "  * 1 Start",
+        "  |",
+        '  * 2 Left "one"  <- 1',
+        "  + 3 Right  <- 1",
+        "  |",
+        "  * 4 End  <- 2, 3",
+    ]
+
+
+def test_dot_and_mermaid_escape_names(app: Path) -> None:
+    dot = flow(app, "graph", "config/my.lst").stdout
+    assert '  2 [label="2\\nLeft \\"one\\""];' in dot
+    assert dot.count(" -> ") == 4
+    mermaid = flow(app, "graph", "config/my.lst", "--format", "mermaid").stdout
+    assert '  n2["2<br>Left #34;one#34;"]' in mermaid
+    assert mermaid.count(" --> ") == 4
+
+
+def test_svg_is_drawn_by_graphviz(app: Path) -> None:
+    done = flow(app, "graph", "config/my.lst", "--format", "svg")
+    assert done.returncode == 0, done.stderr
+    assert "<svg" in done.stdout
+    assert "Right" in done.stdout
+
+
+def test_svg_without_graphviz_says_what_to_install(app: Path, tmp_path: Path) -> None:
+    done = flow(app, "graph", "config/my.lst", "--format", "svg", PATH=str(tmp_path))
+    assert done.returncode == 1
+    assert "install graphviz" in done.stderr
