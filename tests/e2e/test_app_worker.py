@@ -350,13 +350,14 @@ def test_stop_lets_what_runs_end_and_gives_back_the_rest(shop: Shop) -> None:
         """
         @app.task
         def waits(path: str):
+            Path(f"{path}-{time.monotonic_ns()}").touch()
             while not Path(path).exists():
                 time.sleep(0.01)
         """,
         concurrency=2,
     )
     running = lambda: sum(task["state"] == "running" for task in shop.queue.tasks.values())  # noqa: E731
-    shop.queue.wait_for(lambda: running() >= 2)
+    shop.queue.wait_for(lambda: len(list(shop.folder.glob("go-*"))) == 2)
     process.tell(stop={"grace_s": 30})
     shop.queue.wait_for(lambda: running() == 2)
     (shop.folder / "go").touch()
