@@ -68,6 +68,14 @@ static bool was_told(const struct data_job *job, const struct settle_entry *entr
     return entry->failed && attempts_get(job->attempts, entry->record) > 0;
 }
 
+/* Whether it is a result of what has failed without ever having been tried: a line that could not
+ * be read. Nobody can have been served that. */
+static bool was_unreadable(const struct data_job *job, const struct settle_entry *entry)
+{
+    return !entry->failed && ledger_get(job->ledger, entry->record) == RECORD_FAILED &&
+           attempts_get(job->attempts, entry->record) == 0;
+}
+
 /* Whether every entry names a record that exists and that the asker may settle. With a lease that
  * is what it holds, and what is settled already: whoever asks again, since the answer got lost, is
  * no liar. */
@@ -76,7 +84,8 @@ static bool check_records(struct data_job *job, struct op *op, const struct leas
     int64_t known = ledger_known(job->ledger);
     for (size_t i = 0; i < op->settle.count; i++) {
         int64_t record = op->settle.entries[i].record;
-        if (record < 0 || record >= known) {
+        if (record < 0 || record >= known ||
+            (!op->settle.has_lease && was_unreadable(job, &op->settle.entries[i]))) {
             refuse_record(op, REFUSED_NEVER_SERVED, ERR_INVALID, "was never served", record);
             return false;
         }

@@ -276,7 +276,8 @@ static void check_output(void)
     job_view_release(&view);
 }
 
-/* When all is done: every line is in the output, or in the error file with its reason. */
+/* When all is done: every line is in the output, or in the error file with its reason; what could
+ * not be read is only there, whoever told a result of it. */
 static void check_end(void)
 {
     int written[LINES_MAX], unreadable[LINES_MAX], failed[LINES_MAX];
@@ -287,6 +288,7 @@ static void check_end(void)
         MUST(unreadable[i] == (world->bad[i] ? 1 : 0), "line %d is told %d times as unreadable", i,
              unreadable[i]);
         MUST(world->bad[i] || written[i] + failed[i] >= 1, "record %d is nowhere", i);
+        MUST(!world->bad[i] || !written[i], "line %d gave a result, unreadable as it is", i);
         MUST(failed[i] <= 1, "record %d failed %d times", i, failed[i]);
     }
     struct job_view view = report();

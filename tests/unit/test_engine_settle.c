@@ -162,6 +162,38 @@ static void a_record_that_was_never_served_is_refused_and_nothing_written(void *
     assert_int_equal(access(path_of(b, "data/out.jsonl"), F_OK), -1);
 }
 
+/* A line that could not be read has a number and has failed, but nobody was served it. That does
+ * not keep a late result of a record that has failed in somebody's hands. */
+static void a_line_that_could_not_be_read_takes_no_result(void **state)
+{
+    struct bench *b = *state;
+    struct settling s;
+    put(b, "data/in.jsonl", "{\"n\":0}\noops\n{\"n\":2}\n{\"n\":3}\n");
+    b->spec.ordered = true;
+    start(b, "job");
+    assert_int_equal(claim(b, 9), 3);
+    fail_one(&s, 3, true);
+    ask(b, &s.op);
+    assert_settled(&s, 0, 0, 1, 0);
+    settle(b, 0, 1);
+    settle(b, 2, 1);
+    for (int i = 0; i < 2; i++) {
+        settling_begin(&s, "job");
+        settling_result(&s, 3);
+        settling_result(&s, 1);
+        ask(b, &s.op);
+        assert_refused(&s.op, REFUSED_NEVER_SERVED, ERR_INVALID, "record 1 was never served");
+        assert_int_equal(counts_of(b, "job").failed, 2);
+        reopen_engine(b); /* the same after a restart */
+    }
+    fail_one(&s, 1, false); /* it has: that is no news */
+    ask(b, &s.op);
+    assert_settled(&s, 0, 1, 0, 0);
+    settle(b, 3, 1);
+    assert_text(b, "data/out.jsonl", "{\"r\":0}\n{\"r\":2}\n{\"r\":3}\n");
+    assert_int_equal(counts_of(b, "job").failed, 1);
+}
+
 static void results_are_refused_where_nothing_can_take_them(void **state)
 {
     struct bench *b = *state;
@@ -473,6 +505,7 @@ int main(void)
         ENGINE_TEST(failures_told_to_a_writing_job_are_listed),
         ENGINE_TEST(an_empty_settlement_goes_well),
         ENGINE_TEST(a_record_that_was_never_served_is_refused_and_nothing_written),
+        ENGINE_TEST(a_line_that_could_not_be_read_takes_no_result),
         ENGINE_TEST(results_are_refused_where_nothing_can_take_them),
         ENGINE_TEST(a_cancelled_job_takes_nothing),
         ENGINE_TEST(a_paused_job_takes_results),
