@@ -15,8 +15,6 @@
 #include <time.h>
 #include <unistd.h>
 
-extern char **environ;
-
 enum { PROBLEMS_SHOWN = 50, READ_BYTES = 65536 };
 static const size_t list_max_bytes = (size_t)1 << 30, profile_max_bytes = (size_t)16 << 20;
 

@@ -1,7 +1,8 @@
 /* option.h: options as tables, and a command line read against them.
  *
- * `--name VALUE` and `--name=VALUE`; a few have a letter, too, `-n VALUE`; `--` ends the options. An option that takes no value is there
- * or not. An unknown one is refused with the nearest name that exists. Threads: the main one. */
+ * `--name VALUE` and `--name=VALUE`; a few have a letter, too, `-n VALUE`; `--` ends the options.
+ * An option that takes no value is there or not. An unknown one is refused with the nearest name
+ * that exists. Threads: the main one. */
 #ifndef PENSTOCK_CLI_OPTION_H
 #define PENSTOCK_CLI_OPTION_H
 

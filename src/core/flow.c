@@ -91,7 +91,7 @@ static void values_release(struct values *v)
 static void tell(struct reading *r, const struct flow_row *row, size_t column, const char *wrong,
                  const char *value)
 {
-    size_t columns, required;
+    size_t columns = 0, required = 0;
     const char *name = flow_columns(r->flow->mode, &columns, &required)[column];
     struct flow_problem place = flow_row_place(row, row->fields[column].ptr, name);
     if (value)
@@ -166,7 +166,8 @@ static void read_arguments(struct reading *r, const char *text, struct flow_node
     struct flow *f = r->flow;
     struct str list = str_of(text);
     node->argument_at = (uint32_t)f->argument_count;
-    for (char *argument; (argument = flow_next_argument(&list));) {
+    char *argument = NULL;
+    while ((argument = flow_next_argument(&list))) {
         f->arguments =
             grow(f->arguments, f->argument_count, &r->argument_room, sizeof *f->arguments);
         f->arguments[f->argument_count++] = argument;
@@ -186,7 +187,7 @@ static char *take_text(struct reading *r, const struct flow_row *row, struct val
 
 static void expand_fields(struct reading *r, const struct flow_row *row, struct values *v)
 {
-    size_t columns, required;
+    size_t columns = 0, required = 0;
     const char *const *names = flow_columns(r->flow->mode, &columns, &required);
     v->count = row->count;
     for (size_t i = 0; i < row->count; i++)
@@ -266,7 +267,7 @@ static void read_comment(struct reading *r, struct str line)
 static bool find_bad_byte(struct str line, size_t *column)
 {
     *column = 1;
-    for (size_t at = 0, len; at < line.len; at += len, ++*column) {
+    for (size_t at = 0, len = 0; at < line.len; at += len, ++*column) {
         len = str_utf8_length((struct str){line.ptr + at, line.len - at});
         if (!len)
             return true;

@@ -70,7 +70,7 @@ struct flow_problem flow_row_place(const struct flow_row *row, const char *at, c
 
 void flow_row_split(struct flow_row *row, enum flow_mode mode, struct flow_problems *problems)
 {
-    size_t columns, required;
+    size_t columns = 0, required = 0;
     const char *const *names = flow_columns(mode, &columns, &required);
     struct str rest = row->text;
     size_t count = 0;

@@ -304,6 +304,7 @@ static void given_back(struct op *op)
 static void return_tasks(const struct op *op, struct giving_back *g)
 {
     const struct task_claim *claim = claimed_tasks(op);
+    assert(claim);
     op_init(&g->op, OP_TASK_RELEASE);
     bool within = op->kind == OP_TASK_SETTLE;
     memcpy(g->op.task_release.token, within ? op->task_settle.token : claim->token,

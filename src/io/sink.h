@@ -27,8 +27,8 @@
 
 struct sink;
 
-/* The last bytes of what is synced: by them a file is known again after a restart. While nothing is:
- * what the system calls it. */
+/* The last bytes of what is synced: by them a file is known again after a restart. While nothing
+ * is: what the system calls it. */
 enum { SINK_SEAL_BYTES = 64 };
 struct sink_seal {
     int64_t end_bytes; /* the place behind them */

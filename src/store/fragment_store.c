@@ -156,8 +156,9 @@ static bool walk(struct stmt *q, fragment_store_each *each, void *context, struc
 {
     enum row got = ROW_FAILED;
     while ((got = stmt_step(q, err)) == ROW_HERE) {
-        struct fragment_row row = {text_of(stmt_text(q, 0)), text_of(stmt_text(q, 1)),
-                                   text_of(stmt_text(q, 2)), stmt_blob(q, 3)};
+        struct str id = stmt_text(q, 0), origin = stmt_text(q, 1), fragment = stmt_text(q, 2);
+        struct fragment_row row = {text_of(id), text_of(origin), text_of(fragment),
+                                   stmt_blob(q, 3)};
         if (!each(context, &row))
             return true;
     }
