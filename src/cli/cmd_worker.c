@@ -46,6 +46,14 @@ struct worker {
     struct shown_job end;
 };
 
+static void forget(char *secret)
+{
+    if (!secret)
+        return;
+    explicit_bzero(secret, strlen(secret));
+    free(secret);
+}
+
 static void worker_release(struct worker *w)
 {
     shown_job_release(&w->end);
@@ -57,12 +65,8 @@ static void worker_release(struct worker *w)
     for (size_t i = 0; w->queues && w->queues[i]; i++)
         free(w->queues[i]);
     free(w->queues);
-    if (w->key)
-        explicit_bzero(w->key, strlen(w->key));
-    if (w->token)
-        explicit_bzero(w->token, strlen(w->token));
-    free(w->key);
-    free(w->token);
+    forget(w->key);
+    forget(w->token);
 }
 
 /* The names between the commas. */

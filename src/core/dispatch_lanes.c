@@ -8,6 +8,7 @@ static const struct heap_order by_priority = {task_before, offsetof(struct task,
 
 static const struct task *head(const struct lane *lane)
 {
+    assert(lane->tasks.items);
     return lane->tasks.items[0];
 }
 

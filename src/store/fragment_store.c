@@ -152,13 +152,22 @@ bool fragment_store_put(struct tx *tx, int64_t dataset_id, const struct fragment
     return true;
 }
 
+/* An empty one has a pointer, too. */
+static void read_text(struct stmt *q, int column, struct str *out)
+{
+    *out = stmt_text(q, column);
+    if (!out->ptr)
+        *out = STR("");
+}
+
 static bool walk(struct stmt *q, fragment_store_each *each, void *context, struct err *err)
 {
     enum row got = ROW_FAILED;
     while ((got = stmt_step(q, err)) == ROW_HERE) {
-        struct str id = stmt_text(q, 0), origin = stmt_text(q, 1), fragment = stmt_text(q, 2);
-        struct fragment_row row = {text_of(id), text_of(origin), text_of(fragment),
-                                   stmt_blob(q, 3)};
+        struct fragment_row row = {.data = stmt_blob(q, 3)};
+        read_text(q, 0, &row.id);
+        read_text(q, 1, &row.origin);
+        read_text(q, 2, &row.fragment);
         if (!each(context, &row))
             return true;
     }
