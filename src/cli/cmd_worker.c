@@ -18,7 +18,7 @@ static const struct option worker_options[] = {
     {.name = "queues", .value = "A,B", .help = "tasks of these queues (default: of all)"},
     {.name = "concurrency",
      .value = "N",
-     .help = "tasks at once in one process (default: 10; with --exec as many as it reads ahead)"},
+     .help = "tasks at once in one process (default: 10; with --exec 1)"},
     {.name = "max-tasks-per-process",
      .value = "N",
      .help = "replace a worker process after N tasks"},

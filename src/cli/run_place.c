@@ -3,9 +3,10 @@
 
 #include "cli/engine_host.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -162,16 +163,17 @@ bool run_place_open(const char *output, struct run_place **out, struct err *err)
     return true;
 }
 
-/* It holds files only. */
+static int remove_one(const char *path, const struct stat *status, int type, struct FTW *where)
+{
+    (void)status, (void)type, (void)where;
+    (void)remove(path); /* what stays is seen when its folder does */
+    return 0;
+}
+
 static void remove_folder(const char *path)
 {
-    DIR *folder = opendir(path);
-    const struct dirent *entry = NULL;
-    while (folder && (entry = readdir(folder)))
-        unlinkat(dirfd(folder), entry->d_name, 0); /* fails for . and .. */
-    if (folder)
-        closedir(folder);
-    rmdir(path);
+    enum { DESCRIPTORS = 8 };
+    (void)nftw(path, remove_one, DESCRIPTORS, FTW_DEPTH | FTW_PHYS);
 }
 
 void run_place_free(struct run_place *p)

@@ -65,7 +65,8 @@ static bool unfit(const char *how, struct err *err)
 static bool died(struct exec_life *l, const char *how, int64_t now_us, struct err *err)
 {
     size_t running = exec_life_running(l);
-    bool alone = l->begun <= 1;
+    /* With one at a time in its hands it can have died of no other. */
+    bool alone = l->begun <= 1 || l->slots == 1;
     exec_life_end(l);
     if (running > 1 || (running == 1 && !alone)) {
         worker_control_log(l->plan.control, l->suspects ? "debug" : "warning",

@@ -121,6 +121,13 @@ static int64_t own_slots(const struct exec_worker *w, int64_t told)
     return told > hint && hint > 0 ? hint : told;
 }
 
+/* A task's time runs from its claim, and a program that dies takes its tasks along: none is claimed
+ * that does not run at once. */
+static int64_t task_slots(const struct worker_orders *orders)
+{
+    return orders->slots_hint > 0 ? orders->slots_hint : 1;
+}
+
 static bool take_claimed(struct exec_worker *w, int64_t now_us, struct err *err)
 {
     struct claim_answer answer;
@@ -138,7 +145,7 @@ static bool take_claimed(struct exec_worker *w, int64_t now_us, struct err *err)
     }
     fit_claims(w, answer.count, now_us);
     w->finished = answer.finished || (w->orders.one_shot && answer.count == 0);
-    w->slots = own_slots(w, answer.slots);
+    w->slots = w->orders.job ? own_slots(w, answer.slots) : task_slots(&w->orders);
     w->alone = answer.alone;
     if (answer.paced && !w->paced)
         prctl(PR_SET_TIMERSLACK, 1); /* starts are due to a fraction of a millisecond */
@@ -170,8 +177,14 @@ static size_t wanted(const struct exec_worker *w)
         return 0;
     if (w->alone && (unfed > 0 || running > 0))
         return 0;
+    /* Only when all is settled does an empty answer say that nothing is left: what ran may have
+     * asked for more. */
+    if (w->orders.one_shot &&
+        (unfed + running + outcomes_count(&w->outcomes) + work_session_settling(w->session) > 0))
+        return 0;
     if (w->slots >= 0) {
-        size_t most = 2 * (size_t)w->slots + 1, held = unfed + running;
+        size_t ahead = w->orders.job ? (size_t)w->slots + 1 : 0;
+        size_t most = (size_t)w->slots + ahead, held = unfed + running;
         return held < most ? most - held : 0;
     }
     /* A program so fast must not wait for the way of a whole answer; of a slower one others want
@@ -370,6 +383,10 @@ static bool open_session(struct exec_worker *w, const struct exec_worker_options
                                   .outcomes = &w->outcomes,
                                   .control = &w->control};
     w->life = exec_life_new(&plan);
+    if (!o->job) {
+        w->slots = task_slots(o);
+        exec_life_set_slots(w->life, w->slots);
+    }
     return true;
 }
 

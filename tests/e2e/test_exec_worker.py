@@ -359,7 +359,9 @@ def test_records_of_a_lost_worker_go_together_and_with_nothing_else(bench: Bench
     settled = [
         [n for n, _ in body["results"]] for verb, body, _ in engine.calls if verb == "settle"
     ]
-    assert settled[0] == [0, 1], "what was claimed before is settled first"
+    # The first two claims were ordinary ones.
+    assert all(max(part) < 4 or min(part) >= 4 for part in settled), "not together with the others"
+    assert max(settled[0]) < 4, "what was claimed before is settled first"
 
 
 def test_what_waits_to_run_alone_keeps_no_answer_in_a_buffer(bench: Bench) -> None:

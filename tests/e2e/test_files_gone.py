@@ -97,7 +97,7 @@ def test_a_state_folder_that_is_emptied_stops_the_server(native: Native) -> None
     output = start(native)
     claim = native.claim(max=100)
     for path in native.server.state.iterdir():
-        path.unlink()
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
     body = {"lease": claim["lease"]["token"], "results": [[n, n] for n, _ in claim["records"]]}
     try:
         answer = native.call("POST", "/jobs/~titles/settle", body)

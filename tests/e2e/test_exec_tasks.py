@@ -1,0 +1,153 @@
+"""Programs that work on tasks of the queue: `penstock worker --exec`, and the example in C."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from harness.server_process import ROOT, binary
+from harness.tasks import Later, Tasks
+
+DEADLINE_S = 60.0
+
+
+class Programs:
+    """Programs in a folder, and workers that run them."""
+
+    def __init__(self, tasks: Tasks, folder: Path) -> None:
+        self.tasks, self.folder = tasks, folder
+
+    def command(self, body: str) -> str:
+        """A program that has each task as `task`, and prints what `body` says."""
+        head = "import json, os, sys, time\nfor line in sys.stdin:\n    task = json.loads(line)\n"
+        path = self.folder / "program.py"
+        path.write_text(head + textwrap.indent(textwrap.dedent(body), "    "))
+        return f"{sys.executable} {path} {self.folder}"
+
+    def work(self, body: str, *args: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [binary(), "worker", "--exec", self.command(body), "--server", self.tasks.server.url,
+             "--one-shot", *args],
+            capture_output=True, text=True, timeout=DEADLINE_S, check=False,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def programs(tasks: Tasks, tmp_path: Path) -> Programs:
+    return Programs(tasks, tmp_path)
+
+
+def test_a_program_gets_whole_tasks_and_prints_results(programs: Programs) -> None:
+    tasks = programs.tasks
+    ids = tasks.enqueue(*[{"function": "add", "arguments": {"n": n}} for n in range(20)])
+    done = programs.work(
+        "print(json.dumps([task['function'], task['arguments']['n'] + 1]), flush=True)"
+    )
+    assert done.returncode == 0, done.stderr
+    assert [tasks.show(i)["result"] for i in ids] == [["add", n + 1] for n in range(20)]
+
+
+def test_only_the_queues_that_are_named(programs: Programs) -> None:
+    tasks = programs.tasks
+    mine, other = tasks.enqueue({"function": "f", "queue": "a"}, {"function": "f", "queue": "b"})
+    assert programs.work("print(1, flush=True)", "--queues", "a,c").returncode == 0
+    assert (tasks.state(mine), tasks.state(other)) == ("completed", "pending")
+
+
+def test_a_task_asks_for_others(programs: Programs) -> None:
+    tasks = programs.tasks
+    (first,) = tasks.enqueue({"function": "first", "arguments": {"n": 2}})
+    programs.work("""
+        n = task["arguments"]["n"]
+        more = [{"function": "more", "arguments": {"n": n - 1}}] if n else []
+        print(json.dumps({"penstock": {"result": n, "enqueue": more}}), flush=True)
+    """)
+    listed = tasks.ok("GET", "/tasks")["tasks"]
+    assert [(t["function"], t["state"]) for t in listed] == [
+        ("first", "completed"), ("more", "completed"), ("more", "completed"),
+    ]  # fmt: skip
+    assert tasks.show(first)["result"] == 2
+
+
+def test_what_cannot_be_enqueued_fails_its_task_alone(programs: Programs) -> None:
+    tasks = programs.tasks
+    ids = tasks.enqueue(*[{"function": "f", "arguments": {"n": n}} for n in range(3)])
+    programs.work("""
+        more = [{"queue": "no function"}] if task["arguments"]["n"] == 1 else []
+        print(json.dumps({"penstock": {"enqueue": more}}), flush=True)
+    """)
+    assert [tasks.state(i) for i in ids] == ["completed", "failed", "completed"]
+    assert tasks.show(ids[1])["error"]["type"] == "NotEnqueued"
+
+
+def test_a_failure_is_told(programs: Programs) -> None:
+    (task,) = programs.tasks.enqueue()
+    programs.work("""print('{"penstock":{"fail":"no luck","type":"Luck"}}', flush=True)""")
+    shown = programs.tasks.show(task)
+    assert (shown["state"], shown["error"]["type"]) == ("failed", "Luck")
+
+
+def test_a_program_that_dies_spends_an_attempt_of_its_own_task_only(programs: Programs) -> None:
+    tasks = programs.tasks
+    ids = tasks.enqueue(
+        *[{"function": "f", "arguments": {"n": n}, "max_attempts": 1} for n in range(5)]
+    )
+    programs.work("""
+        with open(sys.argv[1] + "/starts", "a") as starts:
+            starts.write(f"{task['arguments']['n']}\\n")
+        if task["arguments"]["n"] == 2:
+            os._exit(4)
+        print(1, flush=True)
+    """)
+    states = [tasks.state(i) for i in ids]
+    assert states == ["completed", "completed", "failed", "completed", "completed"]
+    assert sorted((programs.folder / "starts").read_text().split()) == list("01234")
+
+
+def test_time_runs_for_the_task_that_runs(programs: Programs) -> None:
+    """None of them waits behind another in a worker's hands."""
+    tasks = programs.tasks
+    ids = tasks.enqueue(*[{"function": "f", "timeout_s": 2} for _ in range(6)])
+    programs.work("time.sleep(0.5)\nprint(1, flush=True)")
+    assert {tasks.state(i) for i in ids} == {"completed"}
+
+
+def test_a_cancelled_task_ends_its_program_and_no_other_task(programs: Programs) -> None:
+    tasks = programs.tasks
+    running, waiting = tasks.enqueue(*[{"function": "f", "max_attempts": 1} for _ in range(2)])
+    worker = Later(
+        lambda: programs.work(f"""
+            open(sys.argv[1] + "/started", "a").close()
+            while task["id"] == {running}:
+                time.sleep(1)
+            print(1, flush=True)
+        """)
+    )
+    while tasks.state(running) != "running" or not (programs.folder / "started").exists():
+        tasks.show(waiting, wait_s=0.1)
+    tasks.ok("POST", "/tasks/cancel", {"ids": [running]})
+    assert worker.take().returncode == 0
+    assert (tasks.state(running), tasks.state(waiting)) == ("cancelled", "completed")
+
+
+def test_the_worker_in_c_of_the_examples(tasks: Tasks, tmp_path: Path) -> None:
+    program = tmp_path / "task_worker"
+    source = str(ROOT / "examples" / "task_worker.c")
+    subprocess.run(
+        ["cc", "-Wall", "-Wextra", "-Werror", source, "-o", str(program), "-lcurl", "-ljansson"],
+        check=True,
+    )
+    good, bad = tasks.enqueue(
+        {"function": "word_count", "arguments": {"text": "one  two three"}},
+        {"function": "word_count", "arguments": {"n": 1}},
+    )
+    done = subprocess.run(
+        [str(program), tasks.server.url, "--one-shot"], capture_output=True, text=True, timeout=60,
+        check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "2 tasks\n"), done.stderr
+    assert tasks.show(good)["result"] == {"words": 3}
+    assert tasks.show(bad)["error"]["type"] == "ArgumentError"
