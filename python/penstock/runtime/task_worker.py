@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import gc
 import time
-from collections.abc import Callable
 from typing import Any
 
 from ..context import TaskContext
@@ -18,7 +17,7 @@ from .target import AppTarget
 from .task_desk import TaskDesk
 from .task_runner import TaskRunner
 from .task_session import CLAIM_WAIT_S, Abort, Beat, TaskSession, Told
-from .worker import resident_bytes
+from .worker_life import CANCEL_WAIT_S, WorkerLife
 
 # Tasks are claimed ahead for so long, as fast as they end; slow ones are not claimed ahead at all.
 AHEAD_S = 0.02
@@ -28,16 +27,15 @@ HELD_MAX_S = 0.5
 CONCURRENCY_DEFAULT = 10
 EMPTY_PAUSE_S = 0.01
 PROGRESS_S = 0.25
-# What was told to end gets so long.
-CANCEL_WAIT_S = 5.0
-MEMORY_LOOK_S = 0.5
 
 
-class TaskWorker:
+class TaskWorker(WorkerLife):
     """Runs the tasks of one app, from `go` to `bye`."""
 
+    _memory_look_s = 0.5
+
     def __init__(self, channel: Channel, target: AppTarget, name: str, go: Message) -> None:
-        self._channel = channel
+        super().__init__(channel, go)
         self._app = target.app
         # What tasks defer goes where they came from.
         self._app.move(go.get("server") or self._app.url, go.get("key"), go.get("ca"))
@@ -58,32 +56,16 @@ class TaskWorker:
             self._app, name, self._supply, self._desk, self._change, self._on_progress
         )
         self._one_shot = bool(go.get("one_shot"))
-        self._max_memory_bytes = int(go.get("max_memory_bytes") or 0)
         self._max_tasks = int(go.get("max_records") or 0)
-        self._changed = asyncio.Event()
-        self._awaited: Callable[[], bool] | None = None
-        self._stopping = asyncio.Event()
-        self._grace_ends_s = float("inf")
-        #: Why it ends: "finished", "stopped", "recycle".
-        self._reason = "finished"
         self._failed = False
-        self._forced = False
         self._said_lease: str | None = None
         self._claimed = 0
         self._last_claim = 1
         self._arrived_s = 0.0
-        self._rate = 0.0
-        self._rate_from = (time.monotonic(), 0)
-        self._memory_looked_s = 0.0
         self._reported: dict[int, TaskContext] = {}
         self._loop = loop
         #: There is progress to be told, or something waits here.
         self._house = asyncio.Event()
-
-    @property
-    def stuck(self) -> bool:
-        """Something goes on that cannot be stopped: only the end of the process ends it."""
-        return self._runner.stuck or self._forced
 
     async def run(self) -> int:
         """All of it; the process's exit status."""
@@ -119,17 +101,6 @@ class TaskWorker:
         return 1 if self._failed else 0
 
     # ---- claiming
-
-    async def _work(self) -> None:
-        """Claims until something stops it, or with one_shot until nothing is left."""
-        claiming = asyncio.get_running_loop().create_task(self._claim_all())
-        stopping = asyncio.get_running_loop().create_task(self._stopping.wait())
-        await asyncio.wait({claiming, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (claiming, stopping):
-            task.cancel()
-        await asyncio.wait({claiming, stopping})
-        if not claiming.cancelled():
-            claiming.result()
 
     async def _claim_all(self) -> None:
         while True:
@@ -199,16 +170,6 @@ class TaskWorker:
             target = min(target, len(supply.pending) + self._max_tasks - self._claimed)
         held = len(supply.pending)
         return 0 if held > target // 2 else target - held
-
-    def _measure(self) -> None:
-        """How many tasks end in a second, of late."""
-        now = time.monotonic()
-        then, before = self._rate_from
-        ended = self._desk.settled + self._desk.waiting
-        if now - then >= 0.005:
-            rate = (ended - before) / (now - then)
-            self._rate = rate if rate > self._rate else (self._rate * 3 + rate) / 4
-            self._rate_from = (now, ended)
 
     def _holds(self) -> list[int]:
         """The ids of all tasks that are here."""
@@ -313,36 +274,6 @@ class TaskWorker:
 
     # ---- ending
 
-    def _on_message(self, message: Message) -> None:
-        stop = message.get("stop")
-        if stop is None:
-            return
-        grace_s = float(stop.get("grace_s") or 0)
-        text = f"stopping: {self._supply.live} are running and have {grace_s:g} s"
-        self._channel.say(log={"level": "info", "text": text})
-        self._end("stopped", grace_s)
-
-    def _on_end(self) -> None:
-        """The supervisor is gone."""
-        self._end("stopped", 0)
-
-    def _end(self, reason: str, grace_s: float, keep: bool = False) -> None:
-        """`keep`: what is here still runs."""
-        self._reason = reason
-        self._grace_ends_s = min(self._grace_ends_s, time.monotonic() + grace_s)
-        self._stopping.set()
-        if not keep:
-            # At once: what ends now must not be followed by what waits.
-            self._supply.drop()
-        self._changed.set()
-
-    def _grown(self) -> bool:
-        now = time.monotonic()
-        if not self._max_memory_bytes or now - self._memory_looked_s < MEMORY_LOOK_S:
-            return False
-        self._memory_looked_s = now
-        return resident_bytes() > self._max_memory_bytes
-
     async def _drain(self) -> None:
         """Lets what runs end, as long as the grace lasts, and settles it."""
         if self._stopping.is_set():
@@ -350,54 +281,15 @@ class TaskWorker:
             with contextlib.suppress(PenstockError):
                 # What waits here, and what a claim may just have brought, is for others.
                 await self._session.extend(holds=self._holds())
-        while not self._quiet():
-            left_s = self._grace_ends_s - time.monotonic()
-            if left_s <= 0:
-                break
-            await self._until(lambda: self._quiet() or self._grace_over(), left_s)
-        if not self._quiet():
-            self._forced = True
-            self._runner.cancel_all("stop")
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._until(self._quiet), CANCEL_WAIT_S)
-            # All have let go: then the end is an end like any other.
-            self._forced = not self._quiet()
-
-    def _grace_over(self) -> bool:
-        return time.monotonic() >= self._grace_ends_s
-
-    def _quiet(self) -> bool:
-        """Nothing is held, nothing runs, all is settled."""
-        return not self._supply.pending and self._supply.live == 0 and self._desk.waiting == 0
+        await self._let_end()
+        # All have let go: then the end is an end like any other.
+        self._forced = not self._quiet()
 
     # ---- waking up
-
-    def _kick(self) -> None:
-        self._runner.kick()
 
     def _sent(self) -> None:
         self._abort(self._session.aborts)
         self._change()
-
-    def _change(self) -> None:
-        """Something has ended. Also the moment to see whether a fresh process should go on."""
-        # Asked here, since this comes for every few tasks: a task that wakes to ask costs more.
-        if self._awaited is None or self._awaited():
-            self._changed.set()
-        if not self._stopping.is_set() and (self._runner.stuck or self._grown()):
-            self._end("recycle", float("inf"))
-
-    async def _until(self, true: Callable[[], bool], within_s: float = float("inf")) -> None:
-        """Waits until something has made it true, or so long."""
-        while not true():
-            self._awaited = true
-            self._changed.clear()
-            if within_s == float("inf"):
-                await self._changed.wait()
-                continue
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), within_s)
-            return
 
 
 def _nothing(*_: Any) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import gc
 import inspect
-import os
 import sys
 import time
 import traceback
@@ -22,6 +21,7 @@ from .runner import BatchRunner, Runner
 from .session import Claimed, Session
 from .supply import Supply
 from .target import Target
+from .worker_life import CANCEL_WAIT_S, WorkerLife
 
 # Records are claimed ahead for so long, but not more than so much or so many.
 AHEAD_S = 0.02
@@ -32,17 +32,16 @@ FIRST_CLAIM = 64
 SLOTS_DEFAULT = 100
 # A claim that brings nothing although it could wait is not repeated at once.
 EMPTY_PAUSE_S = 0.01
-# What was cancelled gets so long to end.
-CANCEL_WAIT_S = 5.0
-MEMORY_LOOK_S = 0.1
 LOOK_EVERY_S = 0.5
 
 
-class Worker:
+class Worker(WorkerLife):
     """Runs one target over one job, from `go` to `bye`."""
 
+    _memory_look_s = 0.1
+
     def __init__(self, channel: Channel, target: Target, go: Message) -> None:
-        self._channel = channel
+        super().__init__(channel, go)
         self._target = target
         self._go = go
         self._session = Session(
@@ -52,33 +51,16 @@ class Worker:
         self._desk = Desk(self._session, channel, self._change, self._lost, self._gone)
         self._runner = self._make_runner(float(go.get("timeout_s") or 0))
         self._default_slots = int(go.get("slots_hint") or SLOTS_DEFAULT)
-        self._max_memory_bytes = int(go.get("max_memory_bytes") or 0)
         self._max_records = int(go.get("max_records") or 0)
-        self._changed = asyncio.Event()
-        #: What _until waits for.
-        self._awaited: Callable[[], bool] | None = None
-        self._stopping = asyncio.Event()
-        self._grace_ends_s = float("inf")
-        #: Why it ends: "finished", "stopped", "recycle".
-        self._reason = "finished"
         self._context: dict[str, Any] | None = None
         self._http_session: Any = None
         self._failed = False
         #: It could not begin, or not go on: there is no bye.
         self._unfit = False
-        self._forced = False
         self._said_lease: str | None = None
         self._claimed = 0
         self._last_claim = FIRST_CLAIM
         self._record_bytes = 0.0
-        self._rate = 0.0
-        self._rate_from = (time.monotonic(), 0)
-        self._memory_looked_s = 0.0
-
-    @property
-    def stuck(self) -> bool:
-        """Something goes on that cannot be stopped: only the end of the process ends it."""
-        return self._runner.stuck or self._forced
 
     async def run(self) -> int:
         """All of it; the process's exit status."""
@@ -120,17 +102,6 @@ class Worker:
         return BatchRunner(*rest) if target.batch_size else Runner(*rest)
 
     # ---- claiming
-
-    async def _work(self) -> None:
-        """Claims until the job has ended or something stops it."""
-        claiming = asyncio.get_running_loop().create_task(self._claim_all())
-        stopping = asyncio.get_running_loop().create_task(self._stopping.wait())
-        await asyncio.wait({claiming, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (claiming, stopping):
-            task.cancel()
-        await asyncio.wait({claiming, stopping})
-        if not claiming.cancelled():
-            claiming.result()
 
     async def _claim_all(self) -> None:
         most = 0
@@ -236,16 +207,6 @@ class Worker:
         with contextlib.suppress(PenstockError):
             self._supply.others = await self._session.look() > 1
 
-    def _measure(self) -> None:
-        """How many records end in a second, of late."""
-        now = time.monotonic()
-        then, before = self._rate_from
-        ended = self._desk.settled + self._desk.waiting
-        if now - then >= 0.005:
-            rate = (ended - before) / (now - then)
-            self._rate = rate if rate > self._rate else (self._rate * 3 + rate) / 4
-            self._rate_from = (now, ended)
-
     def _lost(self, lease: str | None) -> None:
         """That lease is gone: all that it held is in other hands."""
         if self._session.lease != lease:
@@ -285,80 +246,11 @@ class Worker:
 
     # ---- ending
 
-    def _on_message(self, message: Message) -> None:
-        stop = message.get("stop")
-        if stop is None:
-            return
-        grace_s = float(stop.get("grace_s") or 0)
-        text = f"stopping: {self._supply.live} are running and have {grace_s:g} s"
-        self._channel.say(log={"level": "info", "text": text})
-        self._end("stopped", grace_s)
-
-    def _on_end(self) -> None:
-        """The supervisor is gone."""
-        self._end("stopped", 0)
-
-    def _end(self, reason: str, grace_s: float) -> None:
-        self._reason = reason
-        self._grace_ends_s = min(self._grace_ends_s, time.monotonic() + grace_s)
-        self._stopping.set()
-        # At once: what ends now must not be followed by what waits.
-        self._supply.drop()
-        self._changed.set()
-
-    def _grown(self) -> bool:
-        now = time.monotonic()
-        if not self._max_memory_bytes or now - self._memory_looked_s < MEMORY_LOOK_S:
-            return False
-        self._memory_looked_s = now
-        return resident_bytes() > self._max_memory_bytes
-
     async def _drain(self) -> None:
         """Lets what runs end, as long as the grace lasts, and settles it."""
         if self._stopping.is_set():
             self._session.close_claims()
-        while not self._quiet():
-            left_s = self._grace_ends_s - time.monotonic()
-            if left_s <= 0:
-                break
-            await self._until(lambda: self._quiet() or self._grace_over(), left_s)
-        if not self._quiet():
-            self._forced = True
-            self._runner.cancel_all("stop")
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._until(self._quiet), CANCEL_WAIT_S)
-
-    def _grace_over(self) -> bool:
-        return time.monotonic() >= self._grace_ends_s
-
-    def _quiet(self) -> bool:
-        """Nothing is held, nothing runs, all is settled."""
-        return not self._supply.pending and self._supply.live == 0 and self._desk.waiting == 0
-
-    # ---- waking up
-
-    def _kick(self) -> None:
-        self._runner.kick()
-
-    def _change(self) -> None:
-        """Something has ended. Also the moment to see whether a fresh process should go on."""
-        # Asked here, since this comes for every few records: a task that wakes to ask costs more.
-        if self._awaited is None or self._awaited():
-            self._changed.set()
-        if not self._stopping.is_set() and (self._runner.stuck or self._grown()):
-            self._end("recycle", float("inf"))
-
-    async def _until(self, true: Callable[[], bool], within_s: float = float("inf")) -> None:
-        """Waits until something has made it true, or so long."""
-        while not true():
-            self._awaited = true
-            self._changed.clear()
-            if within_s == float("inf"):
-                await self._changed.wait()
-                continue
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), within_s)
-            return
+        await self._let_end()
 
     # ---- hooks
 
@@ -416,9 +308,3 @@ class Worker:
 async def _called(hook: Callable[..., Any], *args: Any) -> Any:
     result = hook(*args)
     return await result if inspect.isawaitable(result) else result
-
-
-def resident_bytes() -> int:
-    """The memory that this process has in use."""
-    with open("/proc/self/statm", "rb") as statm:
-        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
