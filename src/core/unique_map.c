@@ -89,8 +89,3 @@ void unique_map_remove(struct unique_map *m, struct unique_key key)
     }
     m->slots[hole] = (struct slot){0};
 }
-
-int64_t unique_map_count(const struct unique_map *m)
-{
-    return (int64_t)m->count;
-}

@@ -22,6 +22,5 @@ int64_t unique_map_get(const struct unique_map *m, struct unique_key key);
 void unique_map_put(struct unique_map *m, struct unique_key key, int64_t task);
 /* Nobody has it; fine when nobody had. */
 void unique_map_remove(struct unique_map *m, struct unique_key key);
-int64_t unique_map_count(const struct unique_map *m);
 
 #endif

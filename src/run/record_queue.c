@@ -128,11 +128,30 @@ static char *put_line(char *to, struct str record)
     return to;
 }
 
-/* The records of an answer, moved together at the beginning of what held them. */
-static bool read_records(struct record_queue *q, struct json *j)
+/* `[17,{...}]`: a record and its number. */
+static bool read_record(struct json *j, int64_t *number, struct str *record)
+{
+    struct str raw;
+    return json_enter(j, '[') && json_item(j) && json_value(j, &raw) &&
+           json_i64(raw, 0, INT64_MAX, number) && json_item(j) && json_value(j, record) &&
+           !json_item(j) && !j->fault;
+}
+
+/* A task, whole, and its id. */
+static bool read_task(struct json *j, int64_t *number, struct str *task)
+{
+    struct str raw;
+    return json_value(j, task) && json_find(*task, "id", &raw) &&
+           json_i64(raw, 1, INT64_MAX, number);
+}
+
+/* The items of an answer, moved together as lines at the beginning of what held them. Before each
+ * stands at least a bracket or a comma. */
+static bool read_items(struct record_queue *q, struct json *j,
+                       bool (*read)(struct json *j, int64_t *number, struct str *item))
 {
     char *to = NULL;
-    struct str raw, record;
+    struct str item;
     int64_t number = 0;
     if (json_peek(j) != JSON_ARRAY)
         return false;
@@ -140,36 +159,11 @@ static bool read_records(struct record_queue *q, struct json *j)
     if (!json_enter(j, '['))
         return false;
     while (json_item(j)) {
-        if (!json_enter(j, '[') || !json_item(j) || !json_value(j, &raw) ||
-            !json_i64(raw, 0, INT64_MAX, &number) || !json_item(j) || !json_value(j, &record) ||
-            json_item(j) || j->fault)
+        if (!read(j, &number, &item))
             return false;
         struct queued_record *r = push(q);
-        *r = (struct queued_record){.number = number, .line = to, .len = record.len + 1};
-        to = put_line(to, record);
-        q->bytes += r->len;
-    }
-    return !j->fault;
-}
-
-/* Tasks, likewise: each is a line. Before each stands at least a bracket or a comma. */
-static bool read_tasks(struct record_queue *q, struct json *j)
-{
-    char *to = NULL;
-    struct str raw, task;
-    int64_t id = 0;
-    if (json_peek(j) != JSON_ARRAY)
-        return false;
-    to = (char *)(uintptr_t)j->at;
-    if (!json_enter(j, '['))
-        return false;
-    while (json_item(j)) {
-        if (!json_value(j, &task) || !json_find(task, "id", &raw) ||
-            !json_i64(raw, 1, INT64_MAX, &id))
-            return false;
-        struct queued_record *r = push(q);
-        *r = (struct queued_record){.number = id, .line = to, .len = task.len + 1};
-        to = put_line(to, task);
+        *r = (struct queued_record){.number = number, .line = to, .len = item.len + 1};
+        to = put_line(to, item);
         q->bytes += r->len;
     }
     return !j->fault;
@@ -180,9 +174,9 @@ static bool read_member(struct record_queue *q, struct json *j, struct str name,
 {
     struct str raw, token;
     if (json_name_is(name, "records"))
-        return read_records(q, j);
+        return read_items(q, j, read_record);
     if (json_name_is(name, "tasks"))
-        return read_tasks(q, j);
+        return read_items(q, j, read_task);
     if (!json_value(j, &raw))
         return false;
     if (json_name_is(name, "finished"))

@@ -175,20 +175,31 @@ static bool read_pair(struct json *j, const char *list, size_t index, int64_t *i
     return true;
 }
 
-static bool read_completed(struct task_settlement *s, struct json *j, const char *list,
-                           size_t index, struct err *err)
+/* A pair becomes an entry; NULL, and true, when the JSON is broken: its reader tells of that. */
+static bool add_pair(struct task_settlement *s, struct json *j, const char *list, size_t index,
+                     enum task_outcome outcome, struct task_settle_entry **entry, struct str *value,
+                     struct err *err)
 {
     int64_t id = 0;
-    struct str value = {NULL, 0};
-    struct task_settle_entry *entry = NULL;
-    if (!read_pair(j, list, index, &id, &value, err))
+    *entry = NULL;
+    if (!read_pair(j, list, index, &id, value, err))
         return false;
     if (j->fault)
         return true;
-    if (!(entry = add_entry(s, TASK_COMPLETED, err)))
+    if (!(*entry = add_entry(s, outcome, err)))
         return false;
-    entry->id = id;
-    if (json_type_of(value) != JSON_NULL)
+    (*entry)->id = id;
+    return true;
+}
+
+static bool read_completed(struct task_settlement *s, struct json *j, const char *list,
+                           size_t index, struct err *err)
+{
+    struct str value = {NULL, 0};
+    struct task_settle_entry *entry = NULL;
+    if (!add_pair(s, j, list, index, TASK_COMPLETED, &entry, &value, err))
+        return false;
+    if (entry && json_type_of(value) != JSON_NULL)
         entry->value = value;
     return true;
 }
@@ -196,17 +207,11 @@ static bool read_completed(struct task_settlement *s, struct json *j, const char
 static bool read_failure(struct task_settlement *s, struct json *j, const char *list, size_t index,
                          struct err *err)
 {
-    int64_t id = 0;
     struct str value = {NULL, 0};
     struct task_settle_entry *entry = NULL;
-    if (!read_pair(j, list, index, &id, &value, err))
+    if (!add_pair(s, j, list, index, TASK_FAILED, &entry, &value, err))
         return false;
-    if (j->fault)
-        return true;
-    if (!(entry = add_entry(s, TASK_FAILED, err)))
-        return false;
-    entry->id = id;
-    return read_reason(s, entry, value, list, index, err);
+    return !entry || read_reason(s, entry, value, list, index, err);
 }
 
 static bool read_aborted(struct task_settlement *s, struct json *j, const char *list, size_t index,
