@@ -4,44 +4,45 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .app import App, Task, TaskDeferrer
-from .arguments import ArgumentsError
-from .client import Client, Jobs, Key, Keys
-from .context import RunningTask, TaskContext, current_context
-from .errors import (
-    BusyError,
-    ConflictError,
-    ConnectionLostError,
-    FatalError,
-    FileError,
-    ForbiddenError,
-    InternalError,
-    InvalidError,
-    LeaseEndedError,
-    LimitError,
-    MethodNotAllowedError,
-    NameTakenError,
-    NoServerError,
-    NoSpaceError,
-    NotFoundError,
-    OutputGoneError,
-    OutputTakenError,
-    PenstockError,
-    StoreError,
-    UnauthorizedError,
-)
-from .event import Event
-from .handle import TaskCancelled, TaskError, TaskFailed, TaskHandle, TaskInfo
-from .job import Counts, Job, RecordError
-from .lease import Lease, Settled
-from .outcome import Aborted, Fail, Retry, RetryAfter, Skip, retry
-from .queue_calls import Blob, Changed, Fragment
-from .task_call import RetryPolicy, TaskCall, TaskSettings, Unique
-from .worker import work
-
 if TYPE_CHECKING:
+    from .app import App, Task, TaskDeferrer
+    from .arguments import ArgumentsError
     from .async_client import AsyncClient
     from .async_job import AsyncJob, AsyncLease
+    from .client import Client, Jobs, Key, Keys
+    from .context import RunningTask, TaskContext, current_context
+    from .errors import (
+        BusyError,
+        ConflictError,
+        ConnectionLostError,
+        FatalError,
+        FileError,
+        ForbiddenError,
+        InternalError,
+        InvalidError,
+        LeaseEndedError,
+        LimitError,
+        MethodNotAllowedError,
+        NameTakenError,
+        NoServerError,
+        NoSpaceError,
+        NotFoundError,
+        OutputGoneError,
+        OutputTakenError,
+        PenstockError,
+        StoreError,
+        UnauthorizedError,
+    )
+    from .event import Event
+    from .flow.shell import ShellWorker
+    from .flow.worker import Worker
+    from .handle import TaskCancelled, TaskError, TaskFailed, TaskHandle, TaskInfo
+    from .job import Counts, Job, RecordError
+    from .lease import Lease, Settled
+    from .outcome import Aborted, Fail, Retry, RetryAfter, Skip, retry
+    from .queue_calls import Blob, Changed, Fragment
+    from .task_call import RetryPolicy, TaskCall, TaskSettings, Unique
+    from .worker import work
 
 __all__ = [
     "Aborted",
@@ -86,6 +87,7 @@ __all__ = [
     "RetryPolicy",
     "RunningTask",
     "Settled",
+    "ShellWorker",
     "Skip",
     "StoreError",
     "Task",
@@ -100,20 +102,51 @@ __all__ = [
     "TaskSettings",
     "UnauthorizedError",
     "Unique",
+    "Worker",
     "current_context",
     "retry",
     "work",
 ]
 
+_MODULES = {
+    "app": "App Task TaskDeferrer",
+    "arguments": "ArgumentsError",
+    "async_client": "AsyncClient",
+    "async_job": "AsyncJob AsyncLease",
+    "client": "Client Jobs Key Keys",
+    "context": "RunningTask TaskContext current_context",
+    "errors": (
+        "BusyError ConflictError ConnectionLostError FatalError FileError ForbiddenError "
+        "InternalError InvalidError LeaseEndedError LimitError MethodNotAllowedError "
+        "NameTakenError NoServerError NoSpaceError NotFoundError OutputGoneError "
+        "OutputTakenError PenstockError StoreError UnauthorizedError"
+    ),
+    "event": "Event",
+    "flow.shell": "ShellWorker",
+    "flow.worker": "Worker",
+    "handle": "TaskCancelled TaskError TaskFailed TaskHandle TaskInfo",
+    "job": "Counts Job RecordError",
+    "lease": "Lease Settled",
+    "outcome": "Aborted Fail Retry RetryAfter Skip retry",
+    "queue_calls": "Blob Changed Fragment",
+    "task_call": "RetryPolicy TaskCall TaskSettings Unique",
+    "worker": "work",
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}
+
 
 def __getattr__(name: str) -> Any:
-    """The asyncio half when it is asked for: to import asyncio takes longer than all the rest."""
-    if name == "AsyncClient":
-        from .async_client import AsyncClient
+    """Each name is imported when it is first asked for: a process that needs few of them, such as
+    one that runs the nodes of a flow, is to be there at once."""
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
 
-        return AsyncClient
-    if name in ("AsyncJob", "AsyncLease"):
-        from . import async_job
+    value = getattr(import_module(f".{module}", __name__), name)
+    globals()[name] = value
+    return value
 
-        return getattr(async_job, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -9,13 +9,15 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
-import ssl
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from .embedded import SOCKET_NAME, Starter
 from .errors import BusyError, PenstockError, error_of
 from .wire import JSON, RECEIVE_BYTES, Address, Answer, AnswerReader, RequestWriter
+
+if TYPE_CHECKING:
+    import ssl
 
 
 class Connection:
@@ -53,13 +55,14 @@ class Connection:
         repeatable: bool,
         wait_s: float = 0.0,
         content_type: str = JSON,
+        headers: dict[str, str] | None = None,
     ) -> Answer:
         """One call.
 
         A call that is not repeatable is sent once at most. Others are repeated while the server is
         away or busy, for up to `patience_s`. Raises ConnectionLostError, or what error_of says.
         """
-        message = self._writer.write(method, path, body, content_type=content_type)
+        message = self._writer.write(method, path, body, headers, content_type)
         give_up_at = time.monotonic() + self.patience_s
         pause_s = 0.05
         repeated = False
@@ -160,6 +163,10 @@ class Connection:
             # Who follows events sends nothing: only this notices a peer that vanished.
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if where.tls:
+            # What is only needed here is only imported here: a node of a flow that asks for one
+            # value should not wait for all of it.
+            import ssl
+
             context = self._tls or ssl.create_default_context()
             raw = context.wrap_socket(raw, server_hostname=where.host)
         self._socket = raw
@@ -176,6 +183,8 @@ class Connection:
 
     def _open_embedded(self, state: str) -> None:
         """Connects to the server of that folder, starting it if need be, and sees that it stays."""
+        from .embedded import SOCKET_NAME, Starter
+
         starter = Starter(state)
         hello = self._writer.write("GET", "/v1/health", None)
         pause_s = 0.005

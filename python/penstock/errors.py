@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, ClassVar
-
-import orjson
 
 
 class PenstockError(Exception):
@@ -178,8 +177,8 @@ _BY_STATUS: dict[int, type[PenstockError]] = {
 def error_of(status: int, body: bytes) -> PenstockError:
     """The exception for an answer of 400 and above."""
     try:
-        problem = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        problem = json.loads(body)
+    except ValueError:
         problem = None
     if not isinstance(problem, dict):
         text = body[:200].decode("utf-8", "replace")

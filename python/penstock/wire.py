@@ -5,7 +5,6 @@ No socket here: what sends and receives (connection.py, async_connection.py) sha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -24,8 +23,7 @@ class Answer(NamedTuple):
     body: bytes
 
 
-@dataclass(frozen=True)
-class Address:
+class Address(NamedTuple):
     """Where the server is."""
 
     unix_path: str | None
