@@ -55,10 +55,20 @@ def fork_attempt(run: Callable[[], int]) -> int:
         os._exit(status)
 
 
-def run_attempt(kind: type[Worker], told: Told, context: Any, say: Callable[[Told], None]) -> int:
+class NotAWorkerError(Exception):
+    """The module has no such class, or what is there is none."""
+
+
+def run_attempt(
+    kind: type[Worker],
+    told: Told,
+    context: Any,
+    say: Callable[[Told], None],
+    no_retry_code: int | None,
+) -> int:
     """Calls the Worker's methods, tells the outcome unless it is a success, returns the status."""
     logfile = told["logfile"]
-    life = _Life(logfile)
+    life = Life(logfile)
     try:
         open_log(logfile)
         worker = kind(context, logfile, told["argv"])
@@ -69,7 +79,7 @@ def run_attempt(kind: type[Worker], told: Told, context: Any, say: Callable[[Tol
         life.live(worker)
         life.wind_up()
     if life.code:
-        say({"outcome": life.outcome(told["task"], told["no_retry_code"])})
+        say({"outcome": life.outcome(told["task"], no_retry_code)})
     return life.code if 0 <= life.code < 256 else 1
 
 
@@ -120,7 +130,7 @@ def _clean(text: str) -> str:
 _CONTROLS = {code: "?" for code in range(32) if code not in (9, 10)}
 
 
-class _Life:
+class Life:
     """The calls of one Worker's methods in their order, and what becomes of them."""
 
     def __init__(self, logfile: str) -> None:

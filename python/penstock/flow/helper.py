@@ -4,9 +4,9 @@
 messages (docs/flow-run.md). It imports each module once, when the first node needs it: what an
 import costs is paid once a run, and an import that kills or hangs takes nothing else along.
 
-How quickly a flow runs is how quickly this forks. So little is imported, nothing is allocated
-between forks that is kept, and what is there is hidden from the garbage collector of the attempts,
-which would otherwise copy its pages.
+How quickly a flow runs is how quickly this forks. So little is imported, what is there is hidden
+from the garbage collector of the attempts, which would copy its pages, and one attempt is forked
+ahead (spare.py): a chain of short nodes does not wait for the fork.
 """
 
 from __future__ import annotations
@@ -21,9 +21,19 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
-from .attempt import NOT_STARTED, Told, error_of, fork_attempt, open_log, run_attempt, traceback_of
+from .attempt import (
+    NOT_STARTED,
+    NotAWorkerError,
+    Told,
+    error_of,
+    fork_attempt,
+    open_log,
+    run_attempt,
+    traceback_of,
+)
 from .context import Context
 from .logger import Logger
+from .spare import Spare
 from .worker import Worker
 
 CHANNEL = 3
@@ -37,6 +47,8 @@ class Helper:
         #: Modules of nodes that are imported.
         self._modules: dict[str, Any] = {}
         self._importing = False
+        #: An attempt without a node yet; it has the modules of when it was forked.
+        self._spare: Spare | None = None
         #: The attempts that run: process id to task.
         self._running: dict[int, int] = {}
         self._environment = dict(os.environ)
@@ -75,14 +87,17 @@ class Helper:
 
     def _reap(self) -> None:
         """Tells of the attempts that have ended."""
-        while self._running:
-            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        while self._running or self._spare:
+            try:
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
             if ended is None:
                 return
             if ended.si_pid in self._running:
                 self._reap_one(ended.si_pid)
             else:
-                # Some import started it and has forgotten it.
+                # A spare one, or some import started it and has forgotten it.
                 os.waitpid(ended.si_pid, 0)
 
     def _reap_one(self, pid: int) -> None:
@@ -97,6 +112,8 @@ class Helper:
         self._channel.say({"exited": {"task": task, "pid": pid, "status": status}})
 
     def _abandon(self) -> None:
+        """The runner is gone: nobody would settle what still runs."""
+        self._dismiss()
         for pid in self._running:
             with suppress(OSError):  # it has ended
                 os.killpg(pid, signal.SIGKILL)
@@ -123,15 +140,34 @@ class Helper:
         try:
             self._set_variables(told["variables"])
             kind = self._class_of(told)
-            told["no_retry_code"] = self._setup.get("no_retry_code")
-            pid = fork_attempt(
-                lambda: run_attempt(kind, told, self._context(told), self._channel.say)
-            )
+            pid = self._spare.take(told) if self._spare is not None else 0
+            pid = pid or fork_attempt(lambda: self._attempt(kind, told))
         except BaseException as error:
             self._refuse(told, error)
             return
         self._running[pid] = told["task"]
         self._channel.say({"started": {"task": told["task"], "pid": pid}})
+        # Others may come soon, and this one is on its way.
+        with suppress(OSError):
+            self._spare = Spare(self._attempt_of)
+
+    def _attempt(self, kind: type[Worker], told: Told) -> int:
+        """In a process of its own: the attempt."""
+        setup = self._setup
+        context = Context(
+            setup["server"],
+            told["flow"],
+            key=setup.get("key"),
+            task=told["task"],
+            fence=told["fence"],
+            interactive=bool(setup.get("interactive")),
+        )
+        return run_attempt(kind, told, context, self._channel.say, setup.get("no_retry_code"))
+
+    def _attempt_of(self, told: Told) -> int:
+        """The same in a process that was forked before it was known what for."""
+        self._set_variables(told["variables"])
+        return self._attempt(self._class_of(told), told)
 
     def _refuse(self, told: Told, error: BaseException) -> None:
         problem = error_of(error)
@@ -152,16 +188,6 @@ class Helper:
             os.environ.update(variables)
             self._variables = variables
 
-    def _context(self, told: Told) -> Context:
-        return Context(
-            self._setup["server"],
-            told["flow"],
-            key=self._setup.get("key"),
-            task=told["task"],
-            fence=told["fence"],
-            interactive=bool(self._setup.get("interactive")),
-        )
-
     def _class_of(self, told: Told) -> type[Worker]:
         """Raises what the import raises, or NotAWorkerError."""
         name = told["module"]
@@ -178,6 +204,11 @@ class Helper:
             raise NotAWorkerError(f"{told['worker']} of the module {where} has no run method")
         return kind
 
+    def _dismiss(self) -> None:
+        if self._spare is not None:
+            self._spare.dismiss()
+            self._spare = None
+
     def _import(self, name: str, told: Told) -> Any:
         self._channel.say({"importing": {"task": told["task"], "module": name}})
         kept = os.dup(1), os.dup(2)
@@ -188,6 +219,7 @@ class Helper:
             return sys.modules[name]
         finally:
             self._importing = False
+            self._dismiss()
             sys.stdout.flush()
             sys.stderr.flush()
             for number, fd in enumerate(kept, 1):
@@ -199,10 +231,6 @@ class Helper:
 
 
 dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-
-
-class NotAWorkerError(Exception):
-    """The module has no such class, or what is there is none."""
 
 
 class Channel:
