@@ -52,6 +52,8 @@ const struct command *const commands[] = {
     &cmd_key_revoke,
     &cmd_flow_check,
     &cmd_flow_graph,
+    &cmd_flow_setup,
+    &cmd_flow_variables,
     &cmd_doctor,
     &cmd_openaleph,
     &cmd_help,
