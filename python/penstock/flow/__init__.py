@@ -15,15 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .context import Context
+    from .driver import PyRunner
     from .logger import Logger
+    from .register import NodeRegister
     from .shell import ShellWorker
     from .worker import Worker
 
-__all__ = ["Context", "Logger", "ShellWorker", "Worker"]
+__all__ = ["Context", "Logger", "NodeRegister", "PyRunner", "ShellWorker", "Worker"]
 
 _MODULE_OF = {
     "Context": "context",
     "Logger": "logger",
+    "NodeRegister": "register",
+    "PyRunner": "driver",
     "ShellWorker": "shell",
     "Worker": "worker",
 }
