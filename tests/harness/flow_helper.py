@@ -29,7 +29,7 @@ class FlowHelper:
         # Descriptor 3 is the helper's end; a shell puts it there.
         self.process = subprocess.Popen(
             [
-                "/bin/sh",
+                "/bin/bash",
                 "-c",
                 f'exec "$0" -m penstock.flow.helper 3<&{theirs.fileno()}',
                 sys.executable,
@@ -54,7 +54,10 @@ class FlowHelper:
 
     def hear(self) -> Message | None:
         """The next message; None: the helper is gone."""
-        packet = self._socket.recv(65536)
+        try:
+            packet = self._socket.recv(65536)
+        except ConnectionResetError:
+            return None
         return json.loads(packet) if packet else None
 
     def until(self, kind: str, task: int) -> Message:
