@@ -101,6 +101,15 @@ static void apply(struct engine *e, struct op *op)
         [OP_GATES] = op_gates,
         [OP_LIMITS] = op_limits,
         [OP_WORKERS] = op_workers,
+        [OP_FLOW_START] = op_flow_start,
+        [OP_FLOW_SHOW] = op_flow_show,
+        [OP_FLOW_LIST] = op_flow_list,
+        [OP_FLOW_NODES] = op_flow_nodes,
+        [OP_FLOW_ABORT] = op_flow_abort,
+        [OP_FLOW_DELETE] = op_flow_delete,
+        [OP_FLOW_PUT] = op_flow_put,
+        [OP_FLOW_GET] = op_flow_get,
+        [OP_FLOW_LOCK] = op_flow_lock,
     };
     e->stats.ops++;
     enum op_fate fate = verbs[op->kind](e, op);

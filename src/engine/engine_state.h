@@ -186,6 +186,15 @@ enum op_fate op_task_control(struct engine *e, struct op *op);
 enum op_fate op_gates(struct engine *e, struct op *op);
 enum op_fate op_limits(struct engine *e, struct op *op);
 enum op_fate op_workers(struct engine *e, struct op *op);
+enum op_fate op_flow_start(struct engine *e, struct op *op);
+enum op_fate op_flow_show(struct engine *e, struct op *op);
+enum op_fate op_flow_list(struct engine *e, struct op *op);
+enum op_fate op_flow_nodes(struct engine *e, struct op *op);
+enum op_fate op_flow_abort(struct engine *e, struct op *op);
+enum op_fate op_flow_delete(struct engine *e, struct op *op);
+enum op_fate op_flow_put(struct engine *e, struct op *op);
+enum op_fate op_flow_get(struct engine *e, struct op *op);
+enum op_fate op_flow_lock(struct engine *e, struct op *op);
 
 /* store_op.c */
 /* An op that only changes rows: it waits for a place in a group. */

@@ -491,11 +491,12 @@ void group_release(struct group *g)
 }
 
 /* The store took nothing. Events tell of what was decided: they go with the next group. What was
- * decided of tasks is undone. */
+ * decided of tasks and flows is undone. */
 static void keep_events(struct engine *e, const struct group *g)
 {
     for (size_t i = 0; i < g->event_count; i++)
-        if (strncmp(g->events[i].kind.ptr, "task.", 5) != 0)
+        if (strncmp(g->events[i].kind.ptr, "task.", 5) != 0 &&
+            strncmp(g->events[i].kind.ptr, "flow.", 5) != 0)
             add_event(&e->building, &g->events[i]);
     e->failure = g->err;
     e->retry_at_us = e->now.mono_us + RETRY_US;

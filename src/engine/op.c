@@ -19,6 +19,7 @@ void op_init(struct op *op, enum op_kind kind)
     fragment_op_init(op);
     if (kind >= OP_ENQUEUE)
         task_op_init(op);
+    flow_op_init(op);
 }
 
 void job_view_release(struct job_view *view)
@@ -67,6 +68,7 @@ void op_release(struct op *op)
         fragment_op_release(op);
         schedule_op_release(op);
         task_op_release(op);
+        flow_op_release(op);
         break;
     }
     op_init(op, op->kind);

@@ -18,6 +18,7 @@
 #include "core/lease.h"
 #include "core/portion.h"
 #include "engine/blob_op.h"
+#include "engine/flow_op.h"
 #include "engine/fragment_op.h"
 #include "engine/schedule_op.h"
 #include "engine/task_op.h"
@@ -62,10 +63,20 @@ enum op_kind {
     OP_GATES,
     OP_LIMITS,
     OP_WORKERS,
+    /* Flows: flow_op.h */
+    OP_FLOW_START,
+    OP_FLOW_SHOW,
+    OP_FLOW_LIST,
+    OP_FLOW_NODES,
+    OP_FLOW_ABORT,
+    OP_FLOW_DELETE,
+    OP_FLOW_PUT,
+    OP_FLOW_GET,
+    OP_FLOW_LOCK,
     OP_KIND_COUNT
 };
 
-/* Which job: by id when id > 0, else by name. */
+/* Which job (or flow): by id when id > 0, else by name. */
 struct job_ref {
     int64_t id;
     struct str name;
@@ -89,8 +100,12 @@ enum op_refusal {
     REFUSED_TASK_UNKNOWN, /* show: no task of that id */
     REFUSED_UNIQUE_TAKEN, /* enqueue: a task with that unique key is there; refused_record: its id
                            */
-    REFUSED_PARENT        /* enqueue: a parent is unknown, or can never end as it should;
+    REFUSED_PARENT,       /* enqueue: a parent is unknown, or can never end as it should;
                              refused_record: its id */
+    REFUSED_FLOW_UNKNOWN, /* no flow of that name or id */
+    REFUSED_FLOW_RUNS,    /* start, delete: the flow runs */
+    REFUSED_VERSION,      /* put: the key has another version by now */
+    REFUSED_STALE         /* lock: that run of the task is over */
 };
 
 /* What the asker may do with the job. Planchet's tokens: a job with a token takes only its token
@@ -343,6 +358,14 @@ struct op {
         struct op_gates gates;
         struct op_limits limits;
         struct op_workers workers;
+        struct op_flow_start flow_start;
+        struct op_flow_show flow_show;
+        struct op_flow_list flow_list;
+        struct op_flow_nodes flow_nodes;
+        struct op_flow_abort flow_abort;
+        struct op_flow_put flow_put;
+        struct op_flow_get flow_get;
+        struct op_flow_lock flow_lock;
     };
 };
 

@@ -47,6 +47,11 @@ static size_t row_portion(struct op *op)
     return ROW_BYTES;
 }
 
+static size_t value_portion(struct op *op)
+{
+    return ROW_BYTES + op->flow_put.value.len;
+}
+
 /* --- storing it: the committer's thread. What an op alone has done wrong goes into its err. --- */
 
 static struct str slice(const struct op_fragments_put *put, uint32_t at, uint32_t len)
@@ -132,6 +137,7 @@ static const struct store_verb {
     {OP_FRAGMENTS_DELETE, delete_portion, store_delete, delete_goes_on},
     {OP_BLOB_NOTE, row_portion, store_note, row_goes_on},
     {OP_SCHEDULE_TICK, row_portion, store_tick, row_goes_on},
+    {OP_FLOW_PUT, value_portion, flow_put_store, row_goes_on},
 };
 
 static const struct store_verb *verb_of(const struct op *op)

@@ -17,6 +17,16 @@ static struct str put_text(struct buf *texts, struct str text)
     return (struct str){(const char *)at, text.len};
 }
 
+/* What a flow's node gets has the flow around its row. */
+static struct str put_arguments(const struct engine *e, struct buf *texts, int64_t task,
+                                struct str arguments)
+{
+    size_t at = texts->len;
+    if (!flow_write_arguments(e, task, arguments, texts))
+        return put_text(texts, arguments);
+    return (struct str){(const char *)at, texts->len - at};
+}
+
 static void settle_text(const struct buf *texts, struct str *text)
 {
     text->ptr = text->len ? texts->data + (size_t)text->ptr : NULL;
@@ -61,7 +71,7 @@ static void hand(struct handing *h, const struct task_row *row, const struct tas
         .batch = put_text(texts, note->leaf->batch),
         .lock = put_text(texts, task_lock_name(t)),
         .options = put_text(texts, note->row.options)};
-    out->arguments = put_text(texts, row->arguments);
+    out->arguments = put_arguments(h->e, texts, t->id, row->arguments);
 }
 
 static bool hand_row(void *context, const struct task_row *row, struct err *err)
@@ -107,6 +117,7 @@ static void begin_run(struct engine *e, struct task *t, struct lease *lease, int
     note_move(e, note, JOB_RUNNING);
     note_write(e, note, WRITE_START);
     note_event(e, note, "task.started");
+    flow_task_started(e, t);
     lease_add(lease, t->id);
     task_watch_time(e, t, row->options);
     if (t->has_unique && row->unique_while == UNIQUE_PENDING) {

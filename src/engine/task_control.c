@@ -100,7 +100,8 @@ static bool bring_back(void *context, const struct task_row *row, struct err *er
     struct tasks *tasks = e->tasks;
     struct unique_key key = {0, 0};
     (void)err;
-    if (dispatch_find(tasks->dispatch, row->id) ||
+    /* A flow's nodes run again with their flow. */
+    if (dispatch_find(tasks->dispatch, row->id) || flow_has_task(e, row->id) ||
         attempts_get(tasks->ended, row->id) > JOB_STATE_COUNT ||
         !fits_verb(TASK_RETRY, row->state) || !may_come_back(e, row, &key))
         return false;

@@ -114,7 +114,9 @@ static void end(struct engine *e, struct task_note *note, enum job_state state,
     dispatch_remove(tasks->dispatch, t, e->now);
     attempts_set(tasks->ended, row->id, 1 + (int64_t)state);
     id_list_add(&e->building.tasks.ended, row->id);
-    tell_children(e, row->id, state, doomed);
+    /* A flow's node is not retried in its run: who waits for its completion waits in vain. */
+    bool in_vain = flow_task_ended(e, note, state) && state == JOB_FAILED;
+    tell_children(e, row->id, in_vain ? JOB_CANCELLED : state, doomed);
 }
 
 /* --- one by one --- */
@@ -130,12 +132,14 @@ static void cancel_one(struct engine *e, struct task_note *note, struct id_list 
 /* And those who wait for them, and so on. */
 static void cancel_all(struct engine *e, struct id_list *doomed)
 {
+    e->tasks->flows->cascades = true;
     for (size_t i = 0; i < doomed->count; i++) {
         struct task *t = dispatch_find(e->tasks->dispatch, doomed->items[i]);
         struct task_note *note = t ? note_must(e, t) : NULL;
         if (note)
             cancel_one(e, note, doomed);
     }
+    e->tasks->flows->cascades = false;
     id_list_release(doomed);
 }
 
@@ -210,6 +214,7 @@ static void wait_again(struct engine *e, struct task_note *note, bool spent, int
     note->row.run_at_us = delay_us ? e->now.wall_us + delay_us : 0;
     note_move(e, note, JOB_PENDING);
     note_write(e, note, WRITE_SAVE);
+    flow_task_waits(e, note);
 }
 
 /* Whether another attempt follows, and when. */

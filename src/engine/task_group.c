@@ -17,7 +17,7 @@ bool tasks_stir(const struct group *g)
     const struct task_group *t = &g->tasks;
     return t->note_count || t->deletes.count || t->drop_count || t->session_deletes.count ||
            t->leaf_count || t->event_count || t->gates_changed || t->sessions_changed ||
-           t->rules_changed || t->broken.code != ERR_NONE;
+           t->rules_changed || flows_stir(&t->flows) || t->broken.code != ERR_NONE;
 }
 
 /* --- staging --- */
@@ -163,6 +163,8 @@ void tasks_stage(struct engine *e, struct group *group)
     if (g->rules_changed)
         stage_rules(e, g);
     stage_events(e, g);
+    flows_stage(e, &g->flows);
+    flow_events_stage(e, &g->flows);
     g->last_id = e->last_id;
     attempts_clear(e->tasks->ended);
 }
@@ -272,6 +274,7 @@ bool tasks_store(struct tx *tx, struct task_group *g, struct err *err)
            store_edges(tx, g, err) &&
            (g->deletes.count == 0 ||
             task_store_delete(tx, g->deletes.items, g->deletes.count, err)) &&
+           flows_store(tx, &g->flows, err) &&
            (g->leaf_count == 0 || task_tally_store_add(tx, g->tallies, g->leaf_count, err)) &&
            (!g->enqueues || task_store_set_last_id(tx, g->last_id, err)) &&
            (!g->trims || event_store_trim(tx, EVENTS_KEPT, err));
@@ -312,6 +315,7 @@ static void put_leaves(struct engine *e, struct task_group *g)
 void tasks_committed(struct engine *e, struct group *group)
 {
     struct task_group *g = &group->tasks;
+    flows_committed(e, &g->flows);
     for (size_t i = 0; i < g->note_count; i++)
         settle_note(e, g->notes[i]);
     g->note_count = 0;
@@ -386,6 +390,7 @@ void task_group_release(struct task_group *g)
 {
     for (size_t i = 0; i < g->event_count; i++)
         buf_release(&g->events[i].detail);
+    flow_group_release(&g->flows);
     free(g->notes);
     free(g->edges);
     free(g->drops);

@@ -127,7 +127,7 @@ static bool load_all(struct engine *e, struct tx *tx, struct err *err)
         !task_edge_store_load(tx, load_edge, e, err))
         return false;
     dispatch_set_key_rules(tasks->dispatch, tasks->rules, tasks->rule_count);
-    return task_store_load_open(tx, load_task, e, err);
+    return task_store_load_open(tx, load_task, e, err) && flows_load(e, tx, err);
 }
 
 static void gather_note(void *context, struct task *t)
@@ -155,6 +155,7 @@ void tasks_forget(struct engine *e)
     task_group_drop_notes(e, &e->building.tasks);
     task_group_drop_notes(e, &e->committing.tasks);
     forget_notes(e);
+    flows_forget(e);
     leaves_release(e);
     task_sessions_release(e);
     dispatch_free(TAKE(tasks->dispatch));

@@ -52,6 +52,16 @@ static char *gate_name(struct engine *e, bool of_function, int64_t number)
     return xstrdup(of_function ? dispatch_function_name(d, place) : dispatch_queue_name(d, place));
 }
 
+static char *arguments_of(const struct engine *e, const struct task_row *row)
+{
+    struct buf whole;
+    buf_init(&whole, BUF_NO_CAP);
+    if (flow_write_arguments(e, row->id, row->arguments, &whole))
+        return buf_take(&whole);
+    buf_release(&whole);
+    return copy(row->arguments);
+}
+
 void task_view_of_row(struct engine *e, const struct task_row *row, bool whole,
                       struct task_view *view)
 {
@@ -73,7 +83,7 @@ void task_view_of_row(struct engine *e, const struct task_row *row, bool whole,
                                .ended_at_us = row->ended_at_us,
                                .error = copy(row->error)};
     if (whole) {
-        view->arguments = copy(row->arguments);
+        view->arguments = arguments_of(e, row);
         view->options = copy(row->options);
         view->result = copy(row->result);
     }

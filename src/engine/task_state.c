@@ -27,6 +27,7 @@ bool tasks_open(struct engine *e, struct err *err)
     tasks->claims_end = &tasks->claims;
     memcpy(&tasks->seed, e->secret, sizeof tasks->seed);
     tasks->watched = attempts_new();
+    tasks->flows = flows_new();
     tasks->refused_until_us = e->now.mono_us;
     if (!tasks_load(e, err))
         return false;
@@ -39,6 +40,7 @@ void tasks_free(struct engine *e)
     if (!e->tasks)
         return;
     tasks_forget(e);
+    flows_free(e);
     attempts_free(e->tasks->watched);
     free(TAKE(e->tasks));
 }
@@ -80,6 +82,8 @@ void tasks_feed(struct engine *e)
 {
     if (!e->tasks->unreadable)
         task_claims_feed(e);
+    if (!e->tasks->unreadable)
+        flows_look(e);
     task_extends_look(e);
     task_shows_look(e);
 }
@@ -106,6 +110,7 @@ int64_t tasks_next_us(const struct engine *e)
     if (next < tasks->refused_until_us)
         next = tasks->refused_until_us;
     sooner(&next, task_waits_next_us(e));
+    sooner(&next, flows_next_us(e));
     return next;
 }
 
@@ -128,6 +133,7 @@ void tasks_end_waits(struct engine *e, const struct err *why)
     tasks->claims = tasks->extends = tasks->shows = tasks->slices = NULL;
     tasks->claims_end = &tasks->claims;
     attempts_clear(tasks->watched);
+    flows_end_waits(e, why);
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         end_list(lists[i], why);
 }

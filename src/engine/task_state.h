@@ -14,6 +14,7 @@
 #include "core/lease.h"
 #include "core/task_graph.h"
 #include "core/unique_map.h"
+#include "engine/flow_state.h"
 #include "engine/op.h"
 #include "store/task_edge_store.h"
 #include "store/task_gate_store.h"
@@ -102,6 +103,7 @@ struct task_group {
     struct task_event *events;
     size_t event_count, event_cap;
     bool gates_changed, sessions_changed, rules_changed, enqueues, trims;
+    struct flow_group flows; /* what was decided about flows, see flow_state.h */
     struct err
         broken; /* a task that must change could not be read: nothing of the group is stored */
     /* made when it is staged: */
@@ -138,6 +140,8 @@ struct tasks {
     struct key_rule *rules;
     size_t rule_count;
     uint64_t seed; /* of unique keys */
+
+    struct flows *flows; /* flow_state.h */
 
     struct op *claims, **claims_end; /* that wait, the oldest first */
     struct op *extends, *shows;      /* that wait */

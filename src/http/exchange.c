@@ -151,8 +151,8 @@ static void engine_has_answered(struct op *op)
     conn_wake(req->conn, WAKE_ANSWER);
 }
 
-/* Where an op about tasks that waits wants to be told that nobody waits for it; NULL: it does not
- * wait. */
+/* Where an op about tasks or flows that waits wants to be told that nobody waits for it; NULL: it
+ * does not wait. */
 static atomic_bool *given_up_of(struct op *op)
 {
     switch (op->kind) {
@@ -162,6 +162,10 @@ static atomic_bool *given_up_of(struct op *op)
         return op->task_extend.wait_until_us > 0 ? &op->task_extend.given_up : NULL;
     case OP_TASK_SHOW:
         return op->task_show.wait_until_us > 0 ? &op->task_show.given_up : NULL;
+    case OP_FLOW_SHOW:
+        return op->flow_show.wait_until_us > 0 ? &op->flow_show.given_up : NULL;
+    case OP_FLOW_LOCK:
+        return op->flow_lock.wait_until_us > 0 ? &op->flow_lock.given_up : NULL;
     default:
         return NULL;
     }

@@ -54,6 +54,20 @@ bool native_tasks_enqueue(struct request *req, struct reply *reply, struct err *
 bool native_tasks_list(struct request *req, struct reply *reply, struct err *err);
 bool native_task_show(struct request *req, struct reply *reply, struct err *err);
 bool native_task_result(struct request *req, struct reply *reply, struct err *err);
+/* native_flows.c */
+bool native_flows_start(struct request *req, struct reply *reply, struct err *err);
+bool native_flows_list(struct request *req, struct reply *reply, struct err *err);
+bool native_flow_show(struct request *req, struct reply *reply, struct err *err);
+bool native_flow_nodes(struct request *req, struct reply *reply, struct err *err);
+bool native_flow_abort(struct request *req, struct reply *reply, struct err *err);
+bool native_flow_delete(struct request *req, struct reply *reply, struct err *err);
+bool native_flow_lock(struct request *req, struct reply *reply, struct err *err);
+bool native_flow_unlock(struct request *req, struct reply *reply, struct err *err);
+/* native_flow_context.c */
+bool native_context_list(struct request *req, struct reply *reply, struct err *err);
+bool native_context_get(struct request *req, struct reply *reply, struct err *err);
+bool native_context_put(struct request *req, struct reply *reply, struct err *err);
+bool native_context_delete(struct request *req, struct reply *reply, struct err *err);
 /* native_task_bulk.c */
 bool native_tasks_cancel(struct request *req, struct reply *reply, struct err *err);
 bool native_tasks_retry(struct request *req, struct reply *reply, struct err *err);

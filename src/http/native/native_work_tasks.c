@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 #define SECOND_US INT64_C(1000000)
-#define EXTEND_WAIT_MAX_US (30 * SECOND_US)
+#define EXTEND_WAIT_MAX_US (3600 * SECOND_US)
 
 /* --- answers --- */
 

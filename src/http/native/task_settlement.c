@@ -48,7 +48,7 @@ static bool wrong(struct err *err, const char *list, size_t index, const char *e
 
 /* What of a reason is kept, raw; empty: not told. */
 struct reason {
-    struct str message, type, traceback;
+    struct str message, type, traceback, code;
 };
 
 static bool read_text_member(const char *name, struct str raw, struct str *out, struct err *err)
@@ -76,6 +76,16 @@ static bool read_retry_after(struct str raw, int64_t *out_us, struct err *err)
     return true;
 }
 
+/* What a process or a function ended with. */
+static bool read_code(struct str raw, struct str *out, struct err *err)
+{
+    int64_t code = 0;
+    if (!value_i64("code", raw, INT32_MIN, INT32_MAX, &code, err))
+        return false;
+    *out = json_type_of(raw) == JSON_NULL ? (struct str){NULL, 0} : raw;
+    return true;
+}
+
 static bool read_reason_member(struct reason *r, struct task_settle_entry *entry, struct str name,
                                struct str raw, struct err *err)
 {
@@ -85,6 +95,8 @@ static bool read_reason_member(struct reason *r, struct task_settle_entry *entry
         return read_text_member("type", raw, &r->type, err);
     if (json_name_is(name, "traceback"))
         return read_text_member("traceback", raw, &r->traceback, err);
+    if (json_name_is(name, "code"))
+        return read_code(raw, &r->code, err);
     if (json_name_is(name, "final"))
         return value_bool("final", raw, &entry->final, err);
     if (json_name_is(name, "retry_after_s"))
@@ -110,6 +122,7 @@ static void keep_reason(struct task_settlement *s, struct task_settle_entry *ent
     keep_part(&o, "message", r->message);
     keep_part(&o, "type", r->type);
     keep_part(&o, "traceback", r->traceback);
+    keep_part(&o, "code", r->code);
     json_out_close(&o, '}');
     /* Where it will be is known when all are there: point_into. */
     entry->value = (struct str){NULL, s->reasons.len - before};
@@ -125,7 +138,7 @@ static void keep_reason(struct task_settlement *s, struct task_settle_entry *ent
 static bool read_reason(struct task_settlement *s, struct task_settle_entry *entry, struct str raw,
                         const char *list, size_t index, struct err *err)
 {
-    struct reason r = {{NULL, 0}, {NULL, 0}, {NULL, 0}};
+    struct reason r = {.message = {NULL, 0}};
     struct json j;
     struct str name, value;
     switch (json_type_of(raw)) {
