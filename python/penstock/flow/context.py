@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import pickle
+from _thread import RLock, get_ident
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -53,6 +54,9 @@ class Context:
         self._holder = {"task": task, "fence": fence}
         self._interactive = interactive
         self._lines: dict[tuple[int, int], Connection] = {}
+        # The server gives the lock to an attempt; among its threads this one decides.
+        self._guard = RLock()
+        self._owner = self._depth = 0
 
     # ---- as a dictionary ----
 
@@ -201,8 +205,6 @@ class Context:
 
     def _line(self) -> Connection:
         """This thread's connection, which no child process shares with its parent."""
-        from _thread import get_ident
-
         me = (os.getpid(), get_ident())
         line = self._lines.get(me)
         if line is None:
@@ -228,7 +230,10 @@ class Context:
 
 
 class Lock:
-    """The one lock of a flow. Let go at the end of the attempt at the latest."""
+    """The one lock of a flow. Let go at the end of the attempt at the latest.
+
+    Who has it may take it again. Processes that a Worker forks count as one with it.
+    """
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -242,11 +247,28 @@ class Lock:
 
     def acquire(self) -> None:
         """Waits for it, as long as it takes."""
-        while not self._tell("lock", wait_s=LOCK_WAIT_S)["locked"]:
-            pass
+        context = self._context
+        context._guard.acquire()
+        try:
+            while not context._depth and not self._tell("lock", wait_s=LOCK_WAIT_S)["locked"]:
+                pass
+        except BaseException:
+            context._guard.release()
+            raise
+        context._owner = get_ident()
+        context._depth += 1
 
     def release(self) -> None:
-        self._tell("unlock")
+        """RuntimeError: this thread has not got it."""
+        context = self._context
+        if not context._depth or context._owner != get_ident():
+            raise RuntimeError("the lock of the flow is not held here")
+        context._depth -= 1
+        try:
+            if not context._depth:
+                self._tell("unlock")
+        finally:
+            context._guard.release()
 
     def _tell(self, verb: str, **more: Any) -> Any:
         from json import dumps, loads
