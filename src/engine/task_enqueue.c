@@ -370,7 +370,9 @@ static void take_up(struct engine *e, const struct op_enqueue *enqueue, struct t
         .lock = task->lock,
         .priority = (int16_t)task->priority,
         .max_attempts = (uint32_t)(task->max_attempts ? task->max_attempts : TASK_ATTEMPTS_DEFAULT),
-        .run_at_us = run_at(e, task),
+        .run_at_us = task->run_at_us,
+        /* A delay is told on the clock that is never set. */
+        .retry_us = task->delay_us ? e->now.mono_us + task->delay_us : 0,
         .parents = add_parents(e, enqueue, task, &doomed)};
     struct task *t = dispatch_add(tasks->dispatch, &entry, e->now);
     t->has_unique = task->unique.len > 0;

@@ -52,9 +52,10 @@ static const char sql_read[] = "SELECT " COLUMNS_OF_ONE ", result FROM task WHER
 static const char sql_state[] = "SELECT state FROM task WHERE id = :id";
 static const char sql_by_unique[] = "SELECT coalesce(max(id), 0) FROM task"
                                     " WHERE unique_key = :unique AND unique_while = 2";
+/* Whose time runs needs its options; of all that waits they stay where they are. */
 static const char sql_load_open[] =
-    "SELECT " COLUMNS_OF_A_LIST " FROM task INDEXED BY task_open WHERE ended_at_us = 0"
-    " ORDER BY id";
+    "SELECT " COLUMNS_OF_A_LIST ", CASE WHEN state = :running THEN options END"
+    " FROM task INDEXED BY task_open WHERE ended_at_us = 0 ORDER BY id";
 
 static const char sql_walk_all[] =
     "SELECT " COLUMNS_OF_A_WALK " FROM task WHERE id > :after ORDER BY id LIMIT :limit";
@@ -334,9 +335,10 @@ bool task_store_load_open(struct tx *tx, task_store_each *each, void *context, s
     if (!q)
         return false;
     enum row got = ROW_FAILED;
+    stmt_bind_i64(q, ":running", JOB_RUNNING);
     while ((got = stmt_step(q, err)) == ROW_HERE) {
         struct task_row row = {0};
-        read_list_columns(q, &row);
+        row.options = stmt_text(q, read_list_columns(q, &row));
         if (!check_row(&row, err) || !each(context, &row, err))
             return false;
     }

@@ -67,7 +67,8 @@ MUST_CHECK bool task_store_state(struct tx *tx, int64_t id, bool *found, enum jo
 /* The latest task that ever had that unique key `while` UNIQUE_STORED; 0: none. */
 MUST_CHECK bool task_store_by_unique(struct tx *tx, struct str unique, int64_t *id,
                                      struct err *err);
-/* All that have not ended, in order of ids; of texts only key, lock and unique. */
+/* All that have not ended, in order of ids; of texts only key, lock and unique,
+ * of what runs also its options. */
 MUST_CHECK bool task_store_load_open(struct tx *tx, task_store_each *each, void *context,
                                      struct err *err);
 
