@@ -342,6 +342,14 @@ static struct str or_null(struct str text)
     return text.len ? text : (struct str){NULL, 0};
 }
 
+static void set_arguments(struct task_row *row, const struct task_new *task)
+{
+    row->arguments_blob = note_blob(&task->arguments_blob);
+    row->arguments = task->arguments.len ? task->arguments : STR("{}");
+    if (row->arguments_blob.hash)
+        row->arguments = (struct str){NULL, 0};
+}
+
 static void fill_row(struct engine *e, const struct task_new *task, struct task_note *note)
 {
     struct task_row *row = &note->row;
@@ -355,7 +363,7 @@ static void fill_row(struct engine *e, const struct task_new *task, struct task_
     row->unique = or_null(task->unique);
     row->unique_while = task->unique_while;
     row->options = or_null(task->options);
-    row->arguments = task->arguments.len ? task->arguments : STR("{}");
+    set_arguments(row, task);
 }
 
 static void take_up(struct engine *e, const struct op_enqueue *enqueue, struct task_new *task)
@@ -401,9 +409,10 @@ static void replace(struct engine *e, const struct task_new *task)
     dispatch_change(e->tasks->dispatch, old, (int16_t)task->priority, run_at(e, task), e->now);
     free(TAKE(note->options));
     note->row.options = or_null(task->options);
-    note->row.arguments = task->arguments.len ? task->arguments : STR("{}");
+    set_arguments(&note->row, task);
     note->row.run_at_us = run_at(e, task);
     note->replaces = true;
+    blobs_stir(e); /* it may have been the last to need one */
     note_write(e, note, WRITE_SAVE);
 }
 
