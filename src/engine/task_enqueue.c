@@ -411,6 +411,7 @@ static void replace(struct engine *e, const struct task_new *task)
     note->row.options = or_null(task->options);
     set_arguments(&note->row, task);
     note->row.run_at_us = run_at(e, task);
+    note->row.started_at_us = 0; /* what it waits for is no retry's delay */
     note->replaces = true;
     blobs_stir(e); /* it may have been the last to need one */
     note_write(e, note, WRITE_SAVE);

@@ -65,16 +65,8 @@ void clock_is_set(void)
 bool known_may_wait(const struct known *k)
 {
     bool timed_out = k->times_out && k->ran; /* perhaps, and nobody knows when */
-    if (k->state == KNOWN_FAILED || k->run_at_us > world->now.wall_us ||
-        (k->era != world->era && (timed_out || k->delay_wall_us > world->now.wall_us)))
-        return true;
-    for (int i = 0; i < k->parent_count; i++) {
-        const struct known *parent = &world->tasks[k->parents[i]];
-        bool open = parent->state == KNOWN_OPEN || parent->state == KNOWN_FAILED;
-        if (open && known_may_wait(parent))
-            return true;
-    }
-    return false;
+    bool delayed = k->era != world->era && k->delay_wall_us > world->now.wall_us;
+    return k->state == KNOWN_FAILED || k->run_at_us > world->now.wall_us || timed_out || delayed;
 }
 
 struct known *known_by_id(int64_t id)

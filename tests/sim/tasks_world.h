@@ -155,8 +155,7 @@ bool known_is_live(int session);
 void known_handed(struct known *k, const struct task_handed *handed, int session);
 /* What the store has of it, and whether that can be. */
 void known_seen(struct known *k, const struct task_view *view);
-/* Whether a task that has not ended may wait for long yet: for a time by the wall clock, or for
- * another that does. */
+/* Whether a task that has not ended may wait for long yet for a time that the wall clock tells. */
 bool known_may_wait(const struct known *k);
 /* What asks for the end of a task asks for that of all that wait for it. */
 void known_spread_cancel(void);
