@@ -97,7 +97,10 @@ static bool collect(struct engine *e, struct err *err)
         !blob_store_collect(tx, e->now.wall_us - grace_us(e), STEP_BLOBS, mark, &c, err) ||
         c.failed || !set_due(e, tx, err))
         return false;
-    return c.count == 0 || (tx_commit(tx, err) && sweep(e, err));
+    if (c.count && !tx_commit(tx, err))
+        return false;
+    tx_free(TAKE(tx));
+    return !blobs_left(e->blobs) || sweep(e, err);
 }
 
 void blobs_stir(struct engine *e)
@@ -110,6 +113,9 @@ void blobs_stir(struct engine *e)
 void blobs_collect_due(struct engine *e)
 {
     struct err err;
+    /* What was put for something that came to nothing. */
+    if (e->blobs_due_us == NEVER_US && blobs_left(e->blobs))
+        blobs_stir(e);
     if (e->blobs_due_us > e->now.mono_us)
         return;
     if (collect(e, &err))
@@ -120,6 +126,71 @@ void blobs_collect_due(struct engine *e)
         e->fatal = true;
         e->failure = err;
     }
+}
+
+/* --- comparing --- */
+
+struct comparing {
+    struct engine *engine;
+    struct tx *tx;
+    void (*say)(void *context, const char *fault);
+    void *context;
+    int64_t count;
+    bool failed;
+    struct err *err;
+};
+
+static void say(struct comparing *c, const struct blob_hash *hash, const char *what)
+{
+    char name[BLOB_NAME_SIZE];
+    blob_name(hash, name);
+    OWNED_MEM char *text = xasprintf("blob %s %s", name, what);
+    c->say(c->context, text);
+}
+
+static void compare_row(void *context, const uint8_t hash[BLOB_STORE_HASH_BYTES], int64_t bytes)
+{
+    struct comparing *c = context;
+    struct blob_hash name;
+    struct err err;
+    OWNED(blob_reader) struct blob_reader *r = NULL;
+    memcpy(name.bytes, hash, sizeof name.bytes);
+    c->count++;
+    if (!blob_open(c->engine->blobs, &name, &r, &err))
+        say(c, &name, err.code == ERR_NOT_FOUND ? "has no file" : err.text);
+    else if (blob_reader_bytes(r) != bytes)
+        say(c, &name, "is of another length in its file than in the store");
+}
+
+/* What neither a row nor a mark tells of would stay for ever. */
+static void compare_file(void *context, const struct blob_hash *hash, int64_t bytes)
+{
+    struct comparing *c = context;
+    struct blob_row row;
+    bool known = false, marked = false;
+    (void)bytes;
+    if (c->failed)
+        return;
+    if (!blob_store_find(c->tx, hash->bytes, &row, &known, c->err) ||
+        (!known && !blob_is_marked(c->engine->blobs, hash, &marked, c->err)))
+        c->failed = true;
+    else if (!known && !marked)
+        say(c, hash, "has a file, and the store does not know of it");
+}
+
+bool blobs_check(struct engine *e, void (*tell)(void *context, const char *fault), void *context,
+                 int64_t *count, struct err *err)
+{
+    OWNED(tx) struct tx *tx = NULL;
+    struct comparing c = {.engine = e, .say = tell, .context = context, .err = err};
+    if (!tx_begin(e->store, &tx, err))
+        return false;
+    c.tx = tx;
+    if (!blob_store_each(tx, compare_row, &c, err) ||
+        !blobs_each(e->blobs, compare_file, &c, err) || c.failed)
+        return false;
+    *count = c.count;
+    return true;
 }
 
 static bool look(struct engine *e, struct err *err)

@@ -121,6 +121,24 @@ static void check_tasks(struct engine *e, struct findings *f)
         find(f, open != known, NULL, "tasks", text);
 }
 
+static void say_blob(void *context, const char *fault)
+{
+    find(context, true, NULL, "blobs", fault);
+}
+
+static void check_blobs(struct engine *e, struct findings *f)
+{
+    struct err err = {0};
+    int64_t before = f->faults, count = 0;
+    if (!blobs_check(e, say_blob, f, &count, &err)) {
+        find(f, true, NULL, "blobs", err.text);
+        return;
+    }
+    OWNED_MEM char *text = xasprintf("%lld blobs have their files", (long long)count);
+    if (f->faults == before)
+        find(f, false, NULL, "blobs", text);
+}
+
 enum op_fate op_doctor(struct engine *e, struct op *op)
 {
     struct findings f = {.faults = 0};
@@ -130,6 +148,7 @@ enum op_fate op_doctor(struct engine *e, struct op *op)
     json_out_open(&f.out, '[');
     check_store(e, &f);
     check_tasks(e, &f);
+    check_blobs(e, &f);
     for (size_t i = 0; i < e->jobs.count; i++) {
         struct data_job *job = e->jobs.jobs[i];
         if (job->unreadable) {

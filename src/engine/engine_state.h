@@ -223,6 +223,10 @@ void schedule_op_release(struct op *op);
 MUST_CHECK bool blobs_take_up(struct engine *e, struct err *err);
 /* A group lets go of a blob, or notes one that nothing needs yet: it will be looked at. */
 void blobs_stir(struct engine *e);
+/* Holds rows and files against each other: tells of each that misses the other, and how many rows
+ * there are. */
+MUST_CHECK bool blobs_check(struct engine *e, void (*tell)(void *context, const char *fault),
+                            void *context, int64_t *count, struct err *err);
 /* Once that is due, removes some that nothing has referred to for long. */
 void blobs_collect_due(struct engine *e);
 

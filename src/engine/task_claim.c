@@ -50,6 +50,7 @@ struct handing {
     struct task_claim *claim;
     struct task *t;
     struct tx *tx;
+    int64_t bytes; /* of arguments that lie in blobs */
 };
 
 static void hand(struct handing *h, const struct task_row *row, const struct task_note *note)
@@ -72,6 +73,8 @@ static void hand(struct handing *h, const struct task_row *row, const struct tas
         .lock = put_text(texts, task_lock_name(t)),
         .options = put_text(texts, note->row.options)};
     out->arguments = put_arguments(h->e, texts, t->id, row->arguments);
+    out->arguments_blob = task_blob_ref_of(&row->arguments_blob);
+    h->bytes += out->arguments_blob.bytes;
 }
 
 static bool hand_row(void *context, const struct task_row *row, struct err *err)
@@ -90,7 +93,7 @@ static bool hand_one(struct handing *h, struct err *err)
 {
     bool found = false;
     struct task_note *note = h->t->change;
-    if (note && note->row.arguments.ptr) {
+    if (note && (note->row.arguments.ptr || note->row.arguments_blob.hash)) {
         hand(h, &note->row, note);
         return true;
     }
@@ -133,7 +136,8 @@ static bool hand_all(struct engine *e, struct task_claim *claim, struct task **t
     struct handing h = {.e = e, .claim = claim};
     int64_t most = claim->max_bytes > 0 ? claim->max_bytes : CLAIM_BYTES;
     bool ok = true;
-    for (size_t i = 0; ok && i < count && (i == 0 || (int64_t)claim->texts.len < most); i++) {
+    for (size_t i = 0; ok && i < count && (i == 0 || (int64_t)claim->texts.len + h.bytes < most);
+         i++) {
         h.t = taken[i];
         ok = hand_one(&h, err);
     }

@@ -164,9 +164,11 @@ void task_cancel_children(struct engine *e, int64_t parent)
     cancel_all(e, &doomed);
 }
 
-void task_complete(struct engine *e, struct task_note *note, struct str result)
+void task_complete(struct engine *e, struct task_note *note, struct str result,
+                   struct task_blob result_blob)
 {
     note->row.result = result;
+    note->row.result_blob = result_blob;
     note->row.error = note->row.error_type = (struct str){NULL, 0};
     note_event(e, note, "task.completed");
     note_write(e, note, WRITE_COMPLETE);

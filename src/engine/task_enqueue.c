@@ -342,6 +342,14 @@ static struct str or_null(struct str text)
     return text.len ? text : (struct str){NULL, 0};
 }
 
+static void set_arguments(struct task_row *row, const struct task_new *task)
+{
+    row->arguments_blob = note_blob(&task->arguments_blob);
+    row->arguments = task->arguments.len ? task->arguments : STR("{}");
+    if (row->arguments_blob.hash)
+        row->arguments = (struct str){NULL, 0};
+}
+
 static void fill_row(struct engine *e, const struct task_new *task, struct task_note *note)
 {
     struct task_row *row = &note->row;
@@ -355,7 +363,7 @@ static void fill_row(struct engine *e, const struct task_new *task, struct task_
     row->unique = or_null(task->unique);
     row->unique_while = task->unique_while;
     row->options = or_null(task->options);
-    row->arguments = task->arguments.len ? task->arguments : STR("{}");
+    set_arguments(row, task);
 }
 
 static void take_up(struct engine *e, const struct op_enqueue *enqueue, struct task_new *task)
@@ -370,7 +378,9 @@ static void take_up(struct engine *e, const struct op_enqueue *enqueue, struct t
         .lock = task->lock,
         .priority = (int16_t)task->priority,
         .max_attempts = (uint32_t)(task->max_attempts ? task->max_attempts : TASK_ATTEMPTS_DEFAULT),
-        .run_at_us = run_at(e, task),
+        .run_at_us = task->run_at_us,
+        /* A delay is told on the clock that is never set. */
+        .retry_us = task->delay_us ? e->now.mono_us + task->delay_us : 0,
         .parents = add_parents(e, enqueue, task, &doomed)};
     struct task *t = dispatch_add(tasks->dispatch, &entry, e->now);
     t->has_unique = task->unique.len > 0;
@@ -399,9 +409,11 @@ static void replace(struct engine *e, const struct task_new *task)
     dispatch_change(e->tasks->dispatch, old, (int16_t)task->priority, run_at(e, task), e->now);
     free(TAKE(note->options));
     note->row.options = or_null(task->options);
-    note->row.arguments = task->arguments.len ? task->arguments : STR("{}");
+    set_arguments(&note->row, task);
     note->row.run_at_us = run_at(e, task);
+    note->row.started_at_us = 0; /* what it waits for is no retry's delay */
     note->replaces = true;
+    blobs_stir(e); /* it may have been the last to need one */
     note_write(e, note, WRITE_SAVE);
 }
 

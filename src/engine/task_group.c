@@ -163,6 +163,7 @@ void tasks_stage(struct engine *e, struct group *group)
     if (g->rules_changed)
         stage_rules(e, g);
     stage_events(e, g);
+    g->at_us = e->now.wall_us;
     flows_stage(e, &g->flows);
     flow_events_stage(e, &g->flows);
     g->last_id = e->last_id;
@@ -255,7 +256,7 @@ static bool store_replacements(struct tx *tx, const struct task_group *g, struct
 {
     for (size_t i = 0; i < g->note_count; i++)
         if (g->notes[i]->replaces && !g->notes[i]->inserts &&
-            !task_store_replace(tx, &g->notes[i]->row, err))
+            !task_store_replace(tx, &g->notes[i]->row, g->at_us, err))
             return false;
     return true;
 }
@@ -273,7 +274,7 @@ bool tasks_store(struct tx *tx, struct task_group *g, struct err *err)
            store_rows(tx, g, saves, task_store_save, err) && store_replacements(tx, g, err) &&
            store_edges(tx, g, err) &&
            (g->deletes.count == 0 ||
-            task_store_delete(tx, g->deletes.items, g->deletes.count, err)) &&
+            task_store_delete(tx, g->deletes.items, g->deletes.count, g->at_us, err)) &&
            flows_store(tx, &g->flows, err) &&
            (g->leaf_count == 0 || task_tally_store_add(tx, g->tallies, g->leaf_count, err)) &&
            (!g->enqueues || task_store_set_last_id(tx, g->last_id, err)) &&
@@ -304,6 +305,7 @@ static void settle_note(struct engine *e, struct task_note *note)
     struct task_row *row = &note->row;
     row->lock = row->unique = row->key = row->batch = row->arguments = row->result =
         (struct str){NULL, 0};
+    row->arguments_blob = row->result_blob = (struct task_blob){NULL, 0};
 }
 
 static void put_leaves(struct engine *e, struct task_group *g)

@@ -24,6 +24,7 @@ bool task_delete_row(struct engine *e, const struct task_row *row)
     leaf_count(e, leaf, row->state, JOB_STATE_COUNT);
     leaf_put(e, leaf);
     id_list_add(&e->building.tasks.deletes, row->id);
+    blobs_stir(e); /* it may have been the last to need one */
     attempts_set(tasks->ended, row->id, 1 + JOB_STATE_COUNT);
     return true;
 }

@@ -79,6 +79,17 @@ static void resume(struct engine *e, struct task *t, const struct task_row *row)
     task_watch_time(e, t, row->options);
 }
 
+/* What it waits for, wall. What runs has had its time. What has run waits for a retry, so long
+ * after its start: a clock that shows less than that start was set back, and must not make it wait
+ * for the difference. */
+static int64_t waits_until_us(const struct engine *e, const struct task_row *row)
+{
+    if (row->state == JOB_RUNNING || !row->run_at_us)
+        return 0;
+    int64_t back_us = row->started_at_us - e->now.wall_us;
+    return back_us > 0 ? row->run_at_us - back_us : row->run_at_us;
+}
+
 static bool load_task(void *context, const struct task_row *row, struct err *err)
 {
     struct engine *e = context;
@@ -97,8 +108,7 @@ static bool load_task(void *context, const struct task_row *row, struct err *err
                                .attempts = (uint32_t)row->attempts,
                                .max_attempts = (uint32_t)row->max_attempts,
                                .fence = (uint32_t)row->fence,
-                               /* What runs has had its time. */
-                               .run_at_us = row->state == JOB_RUNNING ? 0 : row->run_at_us,
+                               .run_at_us = waits_until_us(e, row),
                                .parents =
                                    (uint32_t)task_graph_parents(tasks->graph, row->id, NULL, 0)};
     struct task *t = dispatch_add(tasks->dispatch, &entry, e->now);

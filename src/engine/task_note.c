@@ -51,6 +51,7 @@ struct task_note *note_of_row(struct engine *e, struct task *t, const struct tas
         note->unique = unique_key_of(row->unique, e->tasks->seed);
     note->row.key = note->row.batch = note->row.lock = note->row.unique = (struct str){NULL, 0};
     note->row.arguments = note->row.result = (struct str){NULL, 0};
+    note->row.arguments_blob = note->row.result_blob = (struct task_blob){NULL, 0};
     return note;
 }
 
@@ -160,6 +161,23 @@ void note_event(struct engine *e, struct task_note *note, const char *kind)
     buf_add_char(out, ',');
     buf_add_i64(out, note->row.session);
     buf_add_char(out, ']');
+}
+
+struct task_blob note_blob(const struct task_blob_ref *ref)
+{
+    return ref->bytes ? (struct task_blob){ref->hash.bytes, ref->bytes}
+                      : (struct task_blob){NULL, 0};
+}
+
+struct task_blob_ref task_blob_ref_of(const struct task_blob *blob)
+{
+    struct task_blob_ref ref = {.bytes = 0};
+    if (!blob->hash)
+        return ref;
+    /* One of which the store has no row is missed when it is read. */
+    ref.bytes = blob->bytes > 0 ? blob->bytes : 1;
+    memcpy(ref.hash.bytes, blob->hash, sizeof ref.hash.bytes);
+    return ref;
 }
 
 void note_set_error(struct task_note *note, struct str error, struct str type)

@@ -9,6 +9,17 @@
 #include "core/dispatch.h"
 #include "core/lease.h"
 #include "core/task_graph.h"
+#include "io/blob.h"
+
+/* Arguments and results above this are not for a row: whoever has them puts them into a blob, and
+ * hands that in. */
+#define TASK_TEXT_MAX_BYTES (256 << 10)
+
+/* The blob that a text lies in. Going in: a pin (io/blob.h) is held until `done`. */
+struct task_blob_ref {
+    struct blob_hash hash;
+    int64_t bytes; /* 0: it lies in none */
+};
 
 /* --- OP_ENQUEUE --- */
 
@@ -16,8 +27,9 @@ enum unique_while { UNIQUE_PENDING, UNIQUE_UNFINISHED, UNIQUE_STORED };
 enum unique_clash { CLASH_EXISTING, CLASH_REFUSE, CLASH_REPLACE };
 
 struct task_new {
-    struct str function, queue; /* checked by the engine; queue empty: "default" */
-    struct str arguments;       /* JSON, valid; empty: {} */
+    struct str function, queue;          /* checked by the engine; queue empty: "default" */
+    struct str arguments;                /* JSON, valid; empty: {} */
+    struct task_blob_ref arguments_blob; /* in place of `arguments` */
     struct str
         options; /* JSON object of `retry`, `timeout_s`, `keep_s` as given, valid in shape; empty */
     struct str key, batch, lock; /* empty: none */
@@ -54,6 +66,7 @@ struct task_handed {
     int16_t priority;
     struct str function, queue, key, batch, lock; /* empty: none */
     struct str arguments, options;                /* JSON */
+    struct task_blob_ref arguments_blob;          /* in place of `arguments` */
 };
 
 struct task_claim {
@@ -99,6 +112,7 @@ struct task_settle_entry {
     struct str value; /* completed: the result as JSON, empty: null. Failed: JSON object of message,
                          type, traceback */
     struct str type;  /* failed: the error's type, decoded */
+    struct task_blob_ref value_blob; /* completed: in place of `value` */
     bool final;
     int64_t retry_after_us; /* 0: by the policy */
     bool stale;             /* out: the session does not hold it */
@@ -169,6 +183,7 @@ struct task_view {
     int64_t created_at_us, run_at_us, started_at_us, ended_at_us;
     char *arguments, *options; /* JSON; NULL in lists */
     char *result;              /* JSON; NULL in lists and when there is none */
+    struct task_blob_ref arguments_blob, result_blob; /* in place of these; not in lists */
     char *error;     /* the last: JSON object of message, type, traceback, attempt, at, worker */
     char *worker;    /* who runs it */
     double progress; /* -1: not told */

@@ -69,7 +69,8 @@ static void settle_one(struct engine *e, struct op_task_settle *settle,
 {
     switch (entry->outcome) {
     case TASK_COMPLETED:
-        task_complete(e, note, entry->value.len ? entry->value : (struct str){NULL, 0});
+        task_complete(e, note, entry->value.len ? entry->value : (struct str){NULL, 0},
+                      note_blob(&entry->value_blob));
         settle->completed++;
         break;
     case TASK_FAILED:

@@ -86,6 +86,8 @@ void task_view_of_row(struct engine *e, const struct task_row *row, bool whole,
         view->arguments = arguments_of(e, row);
         view->options = copy(row->options);
         view->result = copy(row->result);
+        view->arguments_blob = task_blob_ref_of(&row->arguments_blob);
+        view->result_blob = task_blob_ref_of(&row->result_blob);
     }
     add_memory(e, row, whole, view);
 }

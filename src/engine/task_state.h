@@ -107,7 +107,7 @@ struct task_group {
     struct err
         broken; /* a task that must change could not be read: nothing of the group is stored */
     /* made when it is staged: */
-    int64_t last_id;
+    int64_t last_id, at_us;
     struct task_tally_row *tallies;
     struct task_gate_row *gates; /* new ones and changed ones, */
     bool *gate_fresh;            /* which are new, */
@@ -184,6 +184,10 @@ void note_move(struct engine *e, struct task_note *note, enum job_state state);
 /* The group's event tells of it. */
 void note_event(struct engine *e, struct task_note *note, const char *kind);
 void note_set_error(struct task_note *note, struct str error, struct str type);
+/* The row's text lies in that blob, which is borrowed as texts are; or in none. */
+struct task_blob note_blob(const struct task_blob_ref *ref);
+/* The other way round. */
+struct task_blob_ref task_blob_ref_of(const struct task_blob *blob);
 
 /* --- task_leaf.c --- */
 struct task_leaf *leaf_get(struct engine *e, uint32_t queue, uint32_t function, struct str key,
@@ -252,7 +256,8 @@ void task_sessions_release(struct engine *e);
 
 /* --- task_end.c: how attempts and tasks end --- */
 /* A text may have no pointer. All: the note is of a task that is in the dispatch. */
-void task_complete(struct engine *e, struct task_note *note, struct str result);
+void task_complete(struct engine *e, struct task_note *note, struct str result,
+                   struct task_blob result_blob);
 /* An attempt has failed: another follows (returns true), or the task has failed. */
 bool task_fail(struct engine *e, struct task_note *note, struct str error, struct str type,
                bool final, int64_t retry_after_us);

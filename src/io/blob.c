@@ -6,6 +6,7 @@
 #include "base/own.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +21,7 @@
 /* So much is written before the disk is set to work on it, that the sync at the end is short. */
 #define PUSH_BYTES (INT64_C(4) << 20)
 /* "aa/bb/" and the name; "new/", the name, a point and a number. */
+enum { VERIFY_BYTES = 256 << 10 };
 enum { PLACE_SIZE = 6 + BLOB_NAME_SIZE, MARK_SIZE = 4 + BLOB_NAME_SIZE + 24, FOLDERS = 65536 };
 
 struct blob_pin {
@@ -33,6 +35,7 @@ struct blob_pin {
 struct blobs {
     int fd;                       /* blobs/ */
     atomic_llong serial;          /* of the last name in new/ */
+    atomic_bool left;             /* marks may be there that no pin is of */
     pthread_mutex_t lock;         /* leaf; the calls that must not be parted are made under it */
     struct blob_pin *first;       /* guarded by lock */
     uint8_t durable[FOLDERS / 8]; /* which of the folders aa/bb are known to be; guarded by lock */
@@ -225,6 +228,8 @@ void blob_pin_free(struct blob_pin *pin, bool known)
     /* A mark that cannot be removed costs the next sweep a look. */
     if (known)
         (void)unlinkat(b->fd, pin->mark, 0);
+    else
+        atomic_store(&b->left, true);
     pthread_mutex_lock(&b->lock);
     if (pin->prev)
         pin->prev->next = pin->next;
@@ -468,6 +473,21 @@ bool blob_read(struct blob_reader *r, void *out, size_t max, size_t *got, struct
     return true;
 }
 
+bool blob_verify(struct blob_reader *r, struct err *err)
+{
+    OWNED_MEM char *portion = xcalloc(1, VERIFY_BYTES);
+    size_t got = 0;
+    do
+        if (!blob_read(r, portion, VERIFY_BYTES, &got, err))
+            return false;
+    while (r->at < r->bytes);
+    r->at = 0;
+    r->verified = false;
+    if (EVP_DigestInit_ex(r->digest, EVP_sha256(), NULL) != 1)
+        return err_set(err, ERR_INTERNAL, "read a blob: OpenSSL gives no SHA-256");
+    return true;
+}
+
 bool blob_load(const struct blobs *b, const struct blob_hash *hash, struct buf *out,
                struct err *err)
 {
@@ -489,11 +509,70 @@ bool blob_load(const struct blobs *b, const struct blob_hash *hash, struct buf *
     return true;
 }
 
+/* --- comparing --- */
+
+struct telling {
+    void (*each)(void *context, const struct blob_hash *hash, int64_t bytes);
+    void *context;
+};
+
+/* The folders in folders, down to the files; only names of digits count. */
+static bool tell_folder(const struct telling *t, int parent_fd, const char *name, int depth,
+                        struct err *err)
+{
+    struct err no_blob;
+    struct blob_hash hash;
+    struct stat st;
+    DIR *dir = open_listing(parent_fd, name, err);
+    if (!dir)
+        return false;
+    bool ok = true;
+    for (struct dirent *entry = NULL; ok && (entry = readdir(dir));) {
+        if (depth < 2) {
+            bool counts = strlen(entry->d_name) == 2 && isxdigit((unsigned char)*entry->d_name);
+            ok = !counts || tell_folder(t, dirfd(dir), entry->d_name, depth + 1, err);
+        } else if (blob_name_read(str_of(entry->d_name), &hash, &no_blob) &&
+                   fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+            t->each(t->context, &hash, st.st_size);
+        }
+    }
+    closedir(dir);
+    return ok;
+}
+
+bool blobs_each(const struct blobs *b,
+                void (*each)(void *context, const struct blob_hash *hash, int64_t bytes),
+                void *context, struct err *err)
+{
+    struct telling t = {each, context};
+    return tell_folder(&t, b->fd, ".", 0, err);
+}
+
+bool blob_is_marked(const struct blobs *b, const struct blob_hash *hash, bool *out, struct err *err)
+{
+    char name[BLOB_NAME_SIZE];
+    DIR *dir = open_listing(b->fd, "new", err);
+    if (!dir)
+        return false;
+    blob_name(hash, name);
+    *out = false;
+    for (struct dirent *entry = NULL; !*out && (entry = readdir(dir));)
+        *out = strncmp(entry->d_name, name, BLOB_NAME_SIZE - 1) == 0;
+    closedir(dir);
+    return true;
+}
+
 /* --- removing --- */
+
+bool blobs_left(const struct blobs *b)
+{
+    return atomic_load(&b->left);
+}
 
 bool blobs_mark(struct blobs *b, const struct blob_hash *hash, struct err *err)
 {
     char mark[MARK_SIZE];
+    atomic_store(&b->left, true);
     next_name(b, hash, mark);
     return make_mark(b, mark, err);
 }
@@ -544,6 +623,7 @@ bool blobs_sweep(struct blobs *b,
     if (!dir)
         return false;
     bool ok = true;
+    atomic_store(&b->left, false);
     for (struct dirent *entry = NULL; ok && (entry = readdir(dir));) {
         const char *point = strchr(entry->d_name, '.');
         if (!point || !blob_name_read((struct str){entry->d_name, (size_t)(point - entry->d_name)},
@@ -558,5 +638,7 @@ bool blobs_sweep(struct blobs *b,
         ok = is_known >= 0 && sweep_mark(b, dirfd(dir), entry->d_name, &hash, is_known, err);
     }
     closedir(dir);
+    if (!ok)
+        atomic_store(&b->left, true);
     return ok;
 }

@@ -98,13 +98,28 @@ int64_t blob_reader_bytes(const struct blob_reader *r); /* its length */
  * of it was what the name says: else ERR_STORE, then and ever after. */
 MUST_CHECK bool blob_read(struct blob_reader *r, void *out, size_t max, size_t *got,
                           struct err *err);
+/* Reads it all, to see that it is what its name says, and goes back to its start: what is read then
+ * may be given away portion by portion. ERR_STORE, ERR_IO. Blocks for the disk. */
+MUST_CHECK bool blob_verify(struct blob_reader *r, struct err *err);
 void blob_reader_free(struct blob_reader *r); /* NULL is fine */
 DEFINE_OWNED(blob_reader)
+
+/* Tells all files that stand for blobs, and how long each is; in no order. For those who compare.
+ * ERR_IO. */
+MUST_CHECK bool blobs_each(const struct blobs *b,
+                           void (*each)(void *context, const struct blob_hash *hash, int64_t bytes),
+                           void *context, struct err *err);
+/* Whether the next sweep will look at it: there is a mark. ERR_IO. */
+MUST_CHECK bool blob_is_marked(const struct blobs *b, const struct blob_hash *hash, bool *out,
+                               struct err *err);
 
 /* --- removing: the engine's thread --- */
 
 /* The blob's row is about to be deleted: a mark for the next sweep. ERR_IO, ERR_NO_SPACE. */
 MUST_CHECK bool blobs_mark(struct blobs *b, const struct blob_hash *hash, struct err *err);
+/* Whether a pin was let go of that came to nothing, or a blob was marked, since the last sweep.
+ * Any thread. */
+bool blobs_left(const struct blobs *b);
 /* Looks at the marks of what has no pin. `known` says whether the store has a row of it (1, 0; -1
  * with err ends the sweep); where it has none the file goes, durably. ERR_IO, or what `known` says.
  */

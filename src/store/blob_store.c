@@ -17,6 +17,7 @@ static const char sql_release[] =
     " WHERE hash = :hash AND refs > 0";
 static const char sql_find[] =
     "SELECT bytes, refs, created_at_us, unused_at_us FROM blob WHERE hash = :hash";
+static const char sql_each[] = "SELECT hash, bytes FROM blob ORDER BY hash";
 static const char sql_forget[] = "DELETE FROM blob WHERE hash = :hash AND refs = 0";
 static const char sql_unused[] =
     "SELECT hash FROM blob WHERE refs = 0 AND kept = 0 AND unused_at_us < :before_us"
@@ -92,6 +93,24 @@ static bool forget(struct tx *tx, const uint8_t hash[BLOB_STORE_HASH_BYTES], boo
         return err_add(err, "forget a blob");
     *forgotten = changed > 0;
     return true;
+}
+
+bool blob_store_each(struct tx *tx,
+                     void (*each)(void *context, const uint8_t hash[BLOB_STORE_HASH_BYTES],
+                                  int64_t bytes),
+                     void *context, struct err *err)
+{
+    OWNED(stmt) struct stmt *q = tx_query(tx, sql_each, err);
+    if (!q)
+        return false;
+    enum row got = ROW_FAILED;
+    while ((got = stmt_step(q, err)) == ROW_HERE) {
+        struct str hash = stmt_blob(q, 0);
+        if (hash.len != BLOB_STORE_HASH_BYTES)
+            return err_set(err, ERR_STORE, "a blob's row is damaged");
+        each(context, (const uint8_t *)hash.ptr, stmt_i64(q, 1));
+    }
+    return got == ROW_NONE ? true : err_add(err, "list blobs");
 }
 
 bool blob_store_forget(struct tx *tx, const uint8_t hash[BLOB_STORE_HASH_BYTES], struct err *err)

@@ -30,6 +30,12 @@ struct blob_row {
 /* *found false, and the row untouched, when there is none. */
 MUST_CHECK bool blob_store_find(struct tx *tx, const uint8_t hash[BLOB_STORE_HASH_BYTES],
                                 struct blob_row *row, bool *found, struct err *err);
+/* Tells all rows, in order of hashes. */
+MUST_CHECK bool blob_store_each(struct tx *tx,
+                                void (*each)(void *context,
+                                             const uint8_t hash[BLOB_STORE_HASH_BYTES],
+                                             int64_t bytes),
+                                void *context, struct err *err);
 /* Forgets a blob that nothing refers to. ERR_NOT_FOUND; ERR_CONFLICT: something does. */
 MUST_CHECK bool blob_store_forget(struct tx *tx, const uint8_t hash[BLOB_STORE_HASH_BYTES],
                                   struct err *err);

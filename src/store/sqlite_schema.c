@@ -230,8 +230,12 @@ static const char step_9[] =
     " since_us INTEGER NOT NULL);"
     "CREATE TABLE task_last (id INTEGER PRIMARY KEY, task INTEGER NOT NULL);";
 
+/* Arguments and results that lie in blobs. */
+static const char step_10[] = "ALTER TABLE task ADD COLUMN arguments_blob BLOB;"
+                              "ALTER TABLE task ADD COLUMN result_blob BLOB;";
+
 /* Flows, their nodes by place in the list, what their Workers share. */
-static const char step_10[] = "CREATE TABLE flow ("
+static const char step_11[] = "CREATE TABLE flow ("
                               " id INTEGER PRIMARY KEY,"
                               " name TEXT NOT NULL UNIQUE,"
                               " mode INTEGER NOT NULL,"
@@ -289,4 +293,4 @@ static const char step_10[] = "CREATE TABLE flow ("
                               " UNIQUE (flow_id, key));";
 
 const char *const sqlite_migrations[SQLITE_SCHEMA_VERSION] = {
-    step_1, step_2, step_3, step_4, step_5, step_6, step_7, step_8, step_9, step_10};
+    step_1, step_2, step_3, step_4, step_5, step_6, step_7, step_8, step_9, step_10, step_11};

@@ -1,6 +1,7 @@
 /* task_store.c: see task_store.h. */
 #include "store/task_store.h"
 
+#include "store/blob_store.h"
 #include "store/stmt.h"
 
 #include <assert.h>
@@ -13,26 +14,28 @@ static const char sql_insert[] =
     "INSERT INTO task (id, state, queue_id, function_id, priority, attempts, max_attempts, fence,"
     " session, abort, run_at_us, created_at_us, started_at_us, ended_at_us, key, batch, lock, "
     "unique_key,"
-    " unique_while, options, arguments)"
+    " unique_while, options, arguments, arguments_blob)"
     " VALUES (:id, :state, :queue, :function, :priority, :attempts, :max_attempts, :fence,"
     " :session, 0, :run_at_us, :created_at_us, :started_at_us, 0, :key, :batch, :lock, :unique,"
-    " :unique_while, :options, :arguments)";
+    " :unique_while, :options, :arguments, :arguments_blob)";
 static const char sql_start[] = "UPDATE task SET state = :state, attempts = :attempts,"
                                 " fence = :fence, session = :session,"
                                 " started_at_us = :started_at_us WHERE id = :id";
 static const char sql_complete[] =
     "UPDATE task SET state = :state, session = 0, abort = 0, ended_at_us = :ended_at_us,"
     " expires_at_us = :expires_at_us, error = NULL, error_type = NULL,"
-    " result = :result WHERE id = :id";
+    " result = :result, result_blob = :result_blob WHERE id = :id";
 static const char sql_save[] =
     "UPDATE task SET state = :state, priority = :priority, attempts = :attempts, fence = :fence,"
     " session = :session, abort = :abort, run_at_us = :run_at_us, started_at_us = :started_at_us,"
     " ended_at_us = :ended_at_us, expires_at_us = :expires_at_us, error = :error,"
-    " error_type = :error_type, result = :result WHERE id = :id";
+    " error_type = :error_type, result = :result, result_blob = :result_blob WHERE id = :id";
 static const char sql_replace[] = "UPDATE task SET options = :options,"
                                   " max_attempts = :max_attempts, "
-                                  " arguments = :arguments WHERE id = :id";
+                                  " arguments = :arguments,"
+                                  " arguments_blob = :arguments_blob WHERE id = :id";
 static const char sql_delete[] = "DELETE FROM task WHERE id = :id";
+static const char sql_blobs[] = "SELECT arguments_blob, result_blob FROM task WHERE id = :id";
 
 static const char sql_last_id[] = "SELECT max(coalesce((SELECT task FROM task_last), 0),"
                                   " coalesce((SELECT seq FROM sqlite_sequence"
@@ -44,17 +47,23 @@ static const char sql_set_last_id[] = "INSERT INTO task_last (id, task) VALUES (
     "id, state, queue_id, function_id, priority, attempts, max_attempts, fence, session, abort,"   \
     " run_at_us, created_at_us, started_at_us, ended_at_us, expires_at_us, key, batch, lock,"      \
     " unique_key, unique_while, error_type"
-#define COLUMNS_OF_ONE COLUMNS_OF_A_LIST ", options, error, arguments"
+#define BLOB_AND_BYTES(blob)                                                                       \
+    blob ", CASE WHEN " blob " IS NULL THEN 0"                                                     \
+         " ELSE (SELECT bytes FROM blob WHERE hash = " blob ") END"
+#define COLUMNS_OF_ONE                                                                             \
+    COLUMNS_OF_A_LIST ", options, error, arguments, result, " BLOB_AND_BYTES(                      \
+        "arguments_blob") ", " BLOB_AND_BYTES("result_blob")
 /* What a walk tells besides: what a task failed with. */
-#define COLUMNS_OF_A_WALK COLUMNS_OF_A_LIST ", options, error, NULL, NULL"
+#define COLUMNS_OF_A_WALK COLUMNS_OF_A_LIST ", options, error, NULL, NULL, NULL, 0, NULL, 0"
 
-static const char sql_read[] = "SELECT " COLUMNS_OF_ONE ", result FROM task WHERE id = :id";
+static const char sql_read[] = "SELECT " COLUMNS_OF_ONE " FROM task WHERE id = :id";
 static const char sql_state[] = "SELECT state FROM task WHERE id = :id";
 static const char sql_by_unique[] = "SELECT coalesce(max(id), 0) FROM task"
                                     " WHERE unique_key = :unique AND unique_while = 2";
+/* Whose time runs needs its options; of all that waits they stay where they are. */
 static const char sql_load_open[] =
-    "SELECT " COLUMNS_OF_A_LIST " FROM task INDEXED BY task_open WHERE ended_at_us = 0"
-    " ORDER BY id";
+    "SELECT " COLUMNS_OF_A_LIST ", CASE WHEN state = :running THEN options END"
+    " FROM task INDEXED BY task_open WHERE ended_at_us = 0 ORDER BY id";
 
 static const char sql_walk_all[] =
     "SELECT " COLUMNS_OF_A_WALK " FROM task WHERE id > :after ORDER BY id LIMIT :limit";
@@ -83,7 +92,47 @@ static bool fail_at(const struct task_row *row, struct err *err)
     return err_add(err, "store task %" PRId64, row->id);
 }
 
-static bool insert_one(struct stmt *q, const struct task_row *row, struct err *err)
+/* --- what lies in blobs --- */
+
+static void bind_text(struct stmt *q, const char *name, const char *blob_name, struct str text,
+                      const struct task_blob *blob)
+{
+    stmt_bind_blob(q, name, blob->hash ? NULL : text.ptr, blob->hash ? 0 : text.len);
+    stmt_bind_blob(q, blob_name, blob->hash, blob->hash ? BLOB_STORE_HASH_BYTES : 0);
+}
+
+static bool need_blob(struct tx *tx, const struct task_blob *blob, int64_t now_us, struct err *err)
+{
+    return !blob->hash || blob_store_refer(tx, blob->hash, blob->bytes, now_us, err);
+}
+
+static bool release_blob(struct tx *tx, struct str hash, int64_t now_us, struct err *err)
+{
+    if (hash.len == 0)
+        return true;
+    if (hash.len != BLOB_STORE_HASH_BYTES)
+        return err_set(err, ERR_STORE, "a task's blob is damaged in the store");
+    return blob_store_release(tx, (const uint8_t *)hash.ptr, now_us, err);
+}
+
+/* The row needs its blobs no more: of the arguments, and of the result. */
+static bool release_blobs(struct tx *tx, int64_t id, bool of_result, int64_t now_us,
+                          struct err *err)
+{
+    OWNED(stmt) struct stmt *q = tx_query(tx, sql_blobs, err);
+    if (!q)
+        return false;
+    stmt_bind_i64(q, ":id", id);
+    enum row got = stmt_step(q, err);
+    if (got != ROW_HERE)
+        return got == ROW_NONE;
+    return release_blob(tx, stmt_blob(q, 0), now_us, err) &&
+           (!of_result || release_blob(tx, stmt_blob(q, 1), now_us, err));
+}
+
+/* --- rows --- */
+
+static bool insert_one(struct tx *tx, struct stmt *q, const struct task_row *row, struct err *err)
 {
     int64_t id = 0;
     stmt_bind_i64(q, ":id", row->id);
@@ -104,21 +153,24 @@ static bool insert_one(struct stmt *q, const struct task_row *row, struct err *e
     stmt_bind_str(q, ":unique", row->unique);
     stmt_bind_i64(q, ":unique_while", row->unique.ptr ? row->unique_while : -1);
     stmt_bind_str(q, ":options", row->options);
-    stmt_bind_blob(q, ":arguments", row->arguments.ptr, row->arguments.len);
-    return stmt_insert(q, &id, err) == ROW_HERE ? true : fail_at(row, err);
+    bind_text(q, ":arguments", ":arguments_blob", row->arguments, &row->arguments_blob);
+    if (stmt_insert(q, &id, err) != ROW_HERE ||
+        !need_blob(tx, &row->arguments_blob, row->created_at_us, err))
+        return fail_at(row, err);
+    return true;
 }
 
 /* Each row by one statement. */
 static bool each_row(struct tx *tx, const char *sql, const struct task_row *const *rows,
                      size_t count,
-                     bool (*one)(struct stmt *, const struct task_row *, struct err *),
+                     bool (*one)(struct tx *, struct stmt *, const struct task_row *, struct err *),
                      struct err *err)
 {
     OWNED(stmt) struct stmt *q = tx_query(tx, sql, err);
     if (!q)
         return false;
     for (size_t i = 0; i < count; i++)
-        if (!one(q, rows[i], err))
+        if (!one(tx, q, rows[i], err))
             return false;
     return true;
 }
@@ -139,8 +191,9 @@ static bool update_one(struct stmt *q, const struct task_row *row, struct err *e
                    : err_set(err, ERR_NOT_FOUND, "task %" PRId64 " is not in the store", row->id);
 }
 
-static bool start_one(struct stmt *q, const struct task_row *row, struct err *err)
+static bool start_one(struct tx *tx, struct stmt *q, const struct task_row *row, struct err *err)
 {
+    (void)tx;
     stmt_bind_i64(q, ":state", JOB_RUNNING);
     stmt_bind_i64(q, ":attempts", row->attempts);
     stmt_bind_i64(q, ":fence", row->fence);
@@ -163,13 +216,13 @@ static void bind_or_null(struct stmt *q, const char *name, int64_t value)
         stmt_bind_text(q, name, NULL);
 }
 
-static bool complete_one(struct stmt *q, const struct task_row *row, struct err *err)
+static bool complete_one(struct tx *tx, struct stmt *q, const struct task_row *row, struct err *err)
 {
     stmt_bind_i64(q, ":state", JOB_COMPLETED);
     stmt_bind_i64(q, ":ended_at_us", row->ended_at_us);
     bind_or_null(q, ":expires_at_us", row->expires_at_us);
-    stmt_bind_blob(q, ":result", row->result.ptr, row->result.len);
-    return update_one(q, row, err);
+    bind_text(q, ":result", ":result_blob", row->result, &row->result_blob);
+    return update_one(q, row, err) && need_blob(tx, &row->result_blob, row->ended_at_us, err);
 }
 
 bool task_store_complete(struct tx *tx, const struct task_row *const *rows, size_t count,
@@ -178,7 +231,8 @@ bool task_store_complete(struct tx *tx, const struct task_row *const *rows, size
     return each_row(tx, sql_complete, rows, count, complete_one, err);
 }
 
-static bool save_one(struct stmt *q, const struct task_row *row, struct err *err)
+/* What is saved so had no result before: only what has completed has one, and that is the end. */
+static bool save_one(struct tx *tx, struct stmt *q, const struct task_row *row, struct err *err)
 {
     stmt_bind_i64(q, ":state", row->state);
     stmt_bind_i64(q, ":priority", row->priority);
@@ -192,8 +246,8 @@ static bool save_one(struct stmt *q, const struct task_row *row, struct err *err
     bind_or_null(q, ":expires_at_us", row->expires_at_us);
     stmt_bind_str(q, ":error", row->error);
     stmt_bind_str(q, ":error_type", row->error_type);
-    stmt_bind_blob(q, ":result", row->result.ptr, row->result.len);
-    return update_one(q, row, err);
+    bind_text(q, ":result", ":result_blob", row->result, &row->result_blob);
+    return update_one(q, row, err) && need_blob(tx, &row->result_blob, row->ended_at_us, err);
 }
 
 bool task_store_save(struct tx *tx, const struct task_row *const *rows, size_t count,
@@ -202,25 +256,28 @@ bool task_store_save(struct tx *tx, const struct task_row *const *rows, size_t c
     return each_row(tx, sql_save, rows, count, save_one, err);
 }
 
-bool task_store_replace(struct tx *tx, const struct task_row *row, struct err *err)
+bool task_store_replace(struct tx *tx, const struct task_row *row, int64_t now_us, struct err *err)
 {
+    if (!release_blobs(tx, row->id, false, now_us, err))
+        return fail_at(row, err);
     OWNED(stmt) struct stmt *q = tx_query(tx, sql_replace, err);
     if (!q)
         return false;
     stmt_bind_str(q, ":options", row->options);
     stmt_bind_i64(q, ":max_attempts", row->max_attempts);
-    stmt_bind_blob(q, ":arguments", row->arguments.ptr, row->arguments.len);
-    return update_one(q, row, err);
+    bind_text(q, ":arguments", ":arguments_blob", row->arguments, &row->arguments_blob);
+    return update_one(q, row, err) && need_blob(tx, &row->arguments_blob, now_us, err);
 }
 
-bool task_store_delete(struct tx *tx, const int64_t *ids, size_t count, struct err *err)
+bool task_store_delete(struct tx *tx, const int64_t *ids, size_t count, int64_t now_us,
+                       struct err *err)
 {
     OWNED(stmt) struct stmt *q = tx_query(tx, sql_delete, err);
     if (!q)
         return false;
     for (size_t i = 0; i < count; i++) {
         stmt_bind_i64(q, ":id", ids[i]);
-        if (!stmt_run(q, NULL, err))
+        if (!release_blobs(tx, ids[i], true, now_us, err) || !stmt_run(q, NULL, err))
             return err_add(err, "delete task %" PRId64, ids[i]);
     }
     return true;
@@ -278,13 +335,23 @@ static bool check_row(const struct task_row *row, struct err *err)
            err_set(err, ERR_STORE, "task %" PRId64 " is damaged in the store", row->id);
 }
 
+static struct task_blob blob_columns(struct stmt *q, int at)
+{
+    struct str hash = stmt_blob(q, at);
+    if (hash.len != BLOB_STORE_HASH_BYTES)
+        return (struct task_blob){NULL, 0};
+    return (struct task_blob){(const uint8_t *)hash.ptr, stmt_i64(q, at + 1)};
+}
+
 static bool read_whole(struct stmt *q, struct task_row *row, struct err *err)
 {
     int at = read_list_columns(q, row);
     row->options = stmt_text(q, at++);
     row->error = stmt_text(q, at++);
     row->arguments = stmt_blob(q, at++);
-    row->result = stmt_blob(q, at);
+    row->result = stmt_blob(q, at++);
+    row->arguments_blob = blob_columns(q, at);
+    row->result_blob = blob_columns(q, at + 2);
     return check_row(row, err);
 }
 
@@ -334,9 +401,10 @@ bool task_store_load_open(struct tx *tx, task_store_each *each, void *context, s
     if (!q)
         return false;
     enum row got = ROW_FAILED;
+    stmt_bind_i64(q, ":running", JOB_RUNNING);
     while ((got = stmt_step(q, err)) == ROW_HERE) {
         struct task_row row = {0};
-        read_list_columns(q, &row);
+        row.options = stmt_text(q, read_list_columns(q, &row));
         if (!check_row(&row, err) || !each(context, &row, err))
             return false;
     }
@@ -450,6 +518,11 @@ static const char sql_check[] =
     "  FROM task_edge WHERE parent NOT IN (SELECT id FROM task)"
     " UNION ALL SELECT 'task ' || child || ' waits for task ' || parent || ', which has completed'"
     "  FROM task_edge JOIN task ON task.id = parent WHERE state = 5"
+    " UNION ALL SELECT 'blob ' || lower(hex(hash)) || ' is needed by more tasks than it counts'"
+    "  FROM (SELECT hash, count(*) AS needed FROM"
+    "   (SELECT arguments_blob AS hash FROM task WHERE arguments_blob IS NOT NULL"
+    "    UNION ALL SELECT result_blob FROM task WHERE result_blob IS NOT NULL) GROUP BY hash)"
+    "  AS n WHERE needed > coalesce((SELECT refs FROM blob WHERE blob.hash = n.hash), 0)"
     " LIMIT 100";
 
 bool task_store_check(struct tx *tx, void (*say)(void *context, const char *fault), void *context,

@@ -9,6 +9,14 @@
 #include "core/job.h"
 #include "store/store.h"
 
+/* Where a text lies that is not in the row: the hash of its blob (blob_store.h), NULL when it is in
+ * the row. Rows need their blobs: whoever adds such a row must have them pinned, and what a row no
+ * longer needs is released in the same transaction. */
+struct task_blob {
+    const uint8_t *hash; /* BLOB_STORE_HASH_BYTES of them, borrowed as texts are */
+    int64_t bytes;
+};
+
 /* A task as it is stored. What waits, for whatever, is pending here. Texts with a NULL pointer:
  * none. 0 in times: none. */
 struct task_row {
@@ -25,6 +33,7 @@ struct task_row {
     struct str arguments, options; /* JSON */
     struct str result;             /* likewise */
     struct str error, error_type;  /* JSON; decoded */
+    struct task_blob arguments_blob, result_blob;
 };
 
 /* --- changing: batches of rows that the engine has decided on --- */
@@ -43,9 +52,11 @@ MUST_CHECK bool task_store_complete(struct tx *tx, const struct task_row *const 
 MUST_CHECK bool task_store_save(struct tx *tx, const struct task_row *const *rows, size_t count,
                                 struct err *err);
 /* Arguments and options. ERR_NOT_FOUND. */
-MUST_CHECK bool task_store_replace(struct tx *tx, const struct task_row *row, struct err *err);
-/* Forgets them, and that they wait for others. Unknown ids are passed over. */
-MUST_CHECK bool task_store_delete(struct tx *tx, const int64_t *ids, size_t count, struct err *err);
+MUST_CHECK bool task_store_replace(struct tx *tx, const struct task_row *row, int64_t now_us,
+                                   struct err *err);
+/* Forgets them. Unknown ids are passed over. */
+MUST_CHECK bool task_store_delete(struct tx *tx, const int64_t *ids, size_t count, int64_t now_us,
+                                  struct err *err);
 
 /* The highest id that was ever given to a task or a job. */
 MUST_CHECK bool task_store_last_id(struct tx *tx, int64_t *out, struct err *err);
@@ -67,7 +78,8 @@ MUST_CHECK bool task_store_state(struct tx *tx, int64_t id, bool *found, enum jo
 /* The latest task that ever had that unique key `while` UNIQUE_STORED; 0: none. */
 MUST_CHECK bool task_store_by_unique(struct tx *tx, struct str unique, int64_t *id,
                                      struct err *err);
-/* All that have not ended, in order of ids; of texts only key, lock and unique. */
+/* All that have not ended, in order of ids; of texts only key, lock and unique,
+ * of what runs also its options. */
 MUST_CHECK bool task_store_load_open(struct tx *tx, task_store_each *each, void *context,
                                      struct err *err);
 

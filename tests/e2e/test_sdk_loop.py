@@ -55,6 +55,45 @@ def test_timers_come_in_the_order_of_their_times(loop: asyncio.AbstractEventLoop
     assert told == [0, 1, 1, 2, 3, 4, 5, 6, 9]
 
 
+def test_timers_of_one_delay_and_of_others_keep_their_order(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    told: list[str] = []
+    for delay, name in ((0.004, "d"), (0.001, "a"), (0.002, "b"), (0.003, "c")):
+        for n in range(3):
+            loop.call_later(delay, told.append, f"{name}{n}")
+    loop.call_at(loop.time() + 0.0025, told.append, "between")
+    loop.call_soon(time.sleep, 0.02)  # all of them are due in one round
+    loop.call_later(0.03, loop.stop)
+    loop.run_forever()
+    names = [f"{name}{n}" for name in "abcd" for n in range(3)]
+    assert told == [*names[:6], "between", *names[6:]]
+
+
+def test_any_number_of_delays_and_what_is_cancelled(loop: asyncio.AbstractEventLoop) -> None:
+    told: list[int] = []
+    timers = [loop.call_later(0.001 + (n % 50) / 10000, told.append, n) for n in range(1000)]
+    for n in range(0, 1000, 2):
+        timers[n].cancel()
+    loop.call_later(0.05, loop.stop)
+    loop.run_forever()
+    assert sorted(told) == list(range(1, 1000, 2))
+
+
+def test_a_sleep_that_is_cancelled_in_time_is_not_fulfilled(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    async def both() -> list[Any]:
+        tasks = [loop.create_task(asyncio.sleep(0.005, n)) for n in range(3)]
+        await asyncio.sleep(0)
+        tasks[1].cancel()
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    first, second, third = loop.run_until_complete(both())
+    assert (first, third) == (0, 2)
+    assert isinstance(second, asyncio.CancelledError)
+
+
 def test_no_timer_comes_early(loop: asyncio.AbstractEventLoop) -> None:
     async def nap() -> float:
         began = time.monotonic()

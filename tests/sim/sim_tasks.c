@@ -3,9 +3,11 @@
  * Tasks are enqueued, alone and with others, with parents, locks, keys, unique keys, times and
  * retries. Sessions claim, settle, settle twice, settle late, enqueue with settlements, extend,
  * forget, release and die; answers get lost; somebody cancels, retries and deletes by filters,
- * pauses and limits; clocks jump; commits fail, the disk is full, and the process is killed at
- * named points in the middle of a group. What was acknowledged and who was given what is in shared
- * memory (tasks_world.h), the engine in a child that may be killed at any time. After every step:
+ * pauses and limits; the wall clock is set forward and back by up to years, the monotonic one
+ * begins anew when the machine does, and everything stands still for minutes; commits fail, the
+ * disk is full, and the process is killed at named points in the middle of a group. What was
+ * acknowledged and who was given what is in shared memory (tasks_world.h), the engine in a child
+ * that may be killed at any time. After every step:
  *
  *   no task lost, none settled twice, none in two live leases; the fence of each grows;
  *   no lock held twice, no child before its parents, no limit exceeded in any window;
@@ -30,6 +32,9 @@
 
 struct world *world;
 uint64_t seed_now;
+enum { UNSET_ROUNDS = 250 };
+/* However far the clock is set forward, what has ended is still there to be looked at. */
+#define KEEP_US (INT64_C(100) * 365 * 86400 * SECOND_US)
 #define REFUSED_US (2 * SECOND_US) /* more than the engine wants after a failure */
 static struct engine *engine;
 static struct folders *folders;
@@ -55,7 +60,7 @@ static void give_up(void)
 static void step(struct op *ops)
 {
     struct err err;
-    if (!engine_step(engine, ops, world->now, &err))
+    if (!engine_step(engine, ops, machine_now(), &err))
         give_up();
 }
 
@@ -79,8 +84,8 @@ static void no_faults(void)
 #endif
 }
 
-/* What may go wrong with the next op. */
-static void plan_fault(void)
+/* What may go wrong with the next op; whether something may. */
+static bool plan_fault(void)
 {
 #ifdef PENSTOCK_FAULTS
     static const char *const plans[] = {"store.commit:1:fail",  "store.commit:1:full",
@@ -89,31 +94,35 @@ static void plan_fault(void)
                                         "group.written:1:kill", "group.answered:1:kill"};
     const char *plan = plans[pick((int)(sizeof plans / sizeof *plans))];
     if (world->ending || pick(10))
-        return;
+        return false;
     SAY("  fault %s\n", plan);
     fault_set(plan);
+    return true;
+#else
+    return false;
 #endif
 }
 
 /* Asks with mischief about. */
 static void dare(struct op *op)
 {
-    plan_fault();
+    bool planned = plan_fault();
     ask(op);
     no_faults();
     SAY("  answered: %s\n", op->err.code == ERR_NONE ? "well" : op->err.text);
-    if (op->err.code != ERR_STORE && op->err.code != ERR_NO_SPACE)
+    bool failed = op->err.code == ERR_STORE || op->err.code == ERR_NO_SPACE;
+    world->failures += failed;
+    /* The commit may have failed of what else came with it: sessions that ended, say. */
+    if (!failed && !planned)
         return;
-    world->failures++;
+    world->era++;
+    world->looked_us = world->now.mono_us;
     world->refused_until_us = world->now.mono_us + REFUSED_US;
 }
 
 static void pass(int64_t us)
 {
-    world->now.mono_us += us;
-    world->now.wall_us += us;
-    if (world->now.wall_us > world->latest_wall_us)
-        world->latest_wall_us = world->now.wall_us;
+    time_passes(us);
     step(NULL);
 }
 
@@ -217,6 +226,7 @@ static void check_status(const struct op_task_list *all)
 /* Everything that was acknowledged is there, as far as it was told. */
 static void check_all(void)
 {
+    step(NULL); /* a list tells what is stored: what time alone has changed is, too, after this */
     struct op_task_list all = list(NULL);
     int seen = 0, there = 0;
     for (size_t i = 0; i < all.count; i++) {
@@ -270,6 +280,14 @@ static void choose_parents(struct asked *a, int place, struct task_new *t)
     t->after_when = k->when;
 }
 
+static void choose_delay(struct known *k, struct task_new *t)
+{
+    t->delay_us = pick(20) * SECOND_US;
+    k->era = world->era;
+    k->delay_until_us = world->now.mono_us + t->delay_us;
+    k->delay_wall_us = world->now.wall_us + t->delay_us;
+}
+
 static void choose_task(struct asked *a, int place, bool unique)
 {
     static const char *const options[] = {
@@ -309,7 +327,7 @@ static void choose_task(struct asked *a, int place, bool unique)
     if (pick(5) == 0)
         t->run_at_us = k->run_at_us = world->now.wall_us + pick(60) * SECOND_US;
     else if (pick(8) == 0)
-        t->delay_us = pick(20) * SECOND_US;
+        choose_delay(k, t);
     choose_parents(a, place, t);
 }
 
@@ -345,6 +363,9 @@ static void take_over(struct known *old, const struct known *asked)
 {
     old->priority = asked->priority;
     old->run_at_us = asked->run_at_us;
+    old->delay_until_us = 0;
+    old->delay_wall_us = asked->delay_wall_us;
+    old->era = -1; /* that delay goes by the wall clock */
     old->arguments = asked->arguments;
     old->max_attempts = asked->max_attempts;
     old->retries = asked->retries;
@@ -451,6 +472,8 @@ static void note_aborts(const struct worker *w, const struct task_aborted *abort
 {
     for (size_t i = 0; i < count; i++) {
         struct known *k = known_by_id(aborts[i].id);
+        if (k && k->session == -1) /* the claim that brought it was not answered: now it is known */
+            k->session = w->session;
         MUST(k && k->session == w->session, "abort of task %lld of another",
              (long long)aborts[i].id);
         MUST(aborts[i].why == ABORT_CANCELLED ? k->cancel_asked : k->times_out,
@@ -678,7 +701,7 @@ static void choose_settlement(struct settlement *s, const struct worker *w)
 {
     *s = (struct settlement){0};
     for (int i = 0; i < w->count; i++)
-        if (pick(3))
+        if (pick(3) && !world->tasks[w->held[i]].hangs)
             choose_outcome(s, w->held[i]);
     int place = world->task_count && pick(8) == 0 ? pick(world->task_count) : -1;
     if (place >= 0 && world->tasks[place].id && !holds(w, place))
@@ -701,6 +724,7 @@ static void note_outcome(const struct worker *w, const struct task_settle_entry 
     MUST(k->state == KNOWN_OPEN, "task %lld is settled twice", (long long)e->id);
     k->session = 0;
     k->failed_finally |= e->outcome == TASK_FAILED && e->final;
+    k->delay_wall_us = world->now.wall_us + RETRY_MAX_US;
     k->cancel_asked |= e->outcome == TASK_ABORTED;
     if (e->outcome != TASK_COMPLETED)
         return;
@@ -849,7 +873,7 @@ static void note_asked(struct known *k, enum task_verb verb)
                is_open_again(k)) {
         /* Cancelled, it waited for nothing any more. */
         k->parent_count = k->state == KNOWN_CANCELLED ? 0 : k->parent_count;
-        k->run_at_us = 0;
+        k->run_at_us = k->delay_until_us = k->delay_wall_us = 0;
         k->state = KNOWN_OPEN;
         k->cancel_asked = k->failed_finally = k->aborting = false;
     } else if (verb == TASK_DELETE && over) {
@@ -957,11 +981,15 @@ static void verb_limit(void)
 
 static void verb_time(void)
 {
-    int64_t next = engine_next_us(engine) - world->now.mono_us;
+    int64_t next = engine_next_us(engine) - machine_now().mono_us;
     int64_t us = pick(3) ? pick(800) * 1000 : pick(12) * SECOND_US;
-    if (pick(20) == 0 && !world->ending)
-        world->now.wall_us += (pick(120) - 60) * SECOND_US;
-    pass(pick(3) == 0 && next > 0 && next < 60 * SECOND_US ? next : us);
+    if (pick(20) == 0)
+        clock_is_set();
+    if (pick(40) == 0) { /* nobody runs for a while, and the next that comes finds it so */
+        time_passes(pick(120) * SECOND_US);
+        world->looked_us = world->now.mono_us;
+    } else
+        pass(pick(3) == 0 && next > 0 && next < 60 * SECOND_US ? next : us);
 }
 
 static void open_engine(void)
@@ -971,9 +999,14 @@ static void open_engine(void)
     struct err err;
     folders = folders_new();
     MUST(folders_add(folders, data, &err), "%s", err.text);
-    struct engine_options options = {
-        .state_dir = state, .folders = folders, .seeded = true, .seed = rng_next(&world->rng)};
-    MUST(engine_open(&options, world->now, &engine, &err), "%s", err.text);
+    struct engine_options options = {.state_dir = state,
+                                     .folders = folders,
+                                     .seeded = true,
+                                     .seed = rng_next(&world->rng),
+                                     .keep_tasks_us = KEEP_US};
+    world->era++;
+    world->looked_us = world->now.mono_us;
+    MUST(engine_open(&options, machine_now(), &engine, &err), "%s", err.text);
 }
 
 static void close_engine(void)
@@ -982,9 +1015,21 @@ static void close_engine(void)
     folders_free(TAKE(folders));
 }
 
+/* What may happen while nothing runs: time passes, the machine starts anew, its clock is set. */
+static void meanwhile(void)
+{
+    if (pick(3) == 0)
+        time_passes(pick(60) * SECOND_US);
+    if (pick(3) == 0)
+        world->booted_us = world->now.mono_us - (1 + pick(4)) * SECOND_US;
+    if (pick(4) == 0)
+        clock_is_set();
+}
+
 static void verb_restart(void)
 {
     close_engine();
+    meanwhile();
     open_engine();
 }
 
@@ -1131,6 +1176,22 @@ static int open_tasks(void)
     return open;
 }
 
+/* Until now the clock may have stood anywhere: that keeps nobody waiting but who wants to run at a
+ * time that the clock tells. */
+static void set_clock_right(void)
+{
+    for (int i = 0; i < world->task_count; i++) {
+        const struct known *k = &world->tasks[i];
+        if (k->state != KNOWN_OPEN || known_may_wait(k))
+            continue;
+        struct task_view view = show(k->id);
+        MUST(view.hold != HOLD_TIME, "task %lld waits for the clock", (long long)k->id);
+        task_view_release(&view);
+    }
+    if (world->now.wall_us < world->latest_wall_us)
+        world->now.wall_us = world->latest_wall_us;
+}
+
 /* Nothing is held back any more; what waits for something that failed waits for its retry. */
 static void drive_to_the_end(void)
 {
@@ -1144,6 +1205,8 @@ static void drive_to_the_end(void)
         set_limit(false, (struct gate){0});
     for (int rounds = 0; open_tasks() > 0; rounds++) {
         MUST(rounds < 5000, "%d tasks never end", open_tasks());
+        if (rounds == UNSET_ROUNDS)
+            set_clock_right();
         verb_claim();
         verb_settle();
         verb_extend();
@@ -1157,6 +1220,8 @@ static void drive_to_the_end(void)
 static void run_child(void)
 {
     no_faults();
+    if (world->era > 0)
+        meanwhile();
     open_engine();
     recover();
     resolve();

@@ -38,6 +38,37 @@ void known_set_gate(struct known_gate *g, const struct gate *gate)
     g->gate = *gate;
 }
 
+/* --- time --- */
+
+struct instant machine_now(void)
+{
+    return (struct instant){world->now.mono_us - world->booted_us, world->now.wall_us};
+}
+
+void time_passes(int64_t us)
+{
+    world->now.mono_us += us;
+    world->now.wall_us += us;
+    if (world->now.wall_us > world->latest_wall_us)
+        world->latest_wall_us = world->now.wall_us;
+}
+
+void clock_is_set(void)
+{
+    static const int64_t spans_s[] = {2, 60, 86400, 400 * 86400};
+    int64_t span_us = spans_s[pick((int)(sizeof spans_s / sizeof *spans_s))] * SECOND_US;
+    world->now.wall_us += pick(2) ? span_us : -span_us;
+    SAY("  the clock is set to %lld us\n", (long long)world->now.wall_us);
+    time_passes(pick(3) * SECOND_US);
+}
+
+bool known_may_wait(const struct known *k)
+{
+    bool timed_out = k->times_out && k->ran; /* perhaps, and nobody knows when */
+    bool delayed = k->era != world->era && k->delay_wall_us > world->now.wall_us;
+    return k->state == KNOWN_FAILED || k->run_at_us > world->now.wall_us || timed_out || delayed;
+}
+
 struct known *known_by_id(int64_t id)
 {
     for (int i = 0; i < world->task_count; i++)
@@ -133,12 +164,16 @@ void known_handed(struct known *k, const struct task_handed *handed, int session
              handed->max_attempts == k->max_attempts,
          "attempt %u of %u of task %lld", handed->attempt, handed->max_attempts, id);
     MUST(k->run_at_us <= world->latest_wall_us, "task %lld comes before its time", id);
+    MUST(k->era != world->era || k->delay_until_us <= world->now.mono_us,
+         "task %lld comes before its delay is over", id);
     check_arguments(k, handed);
     check_parents(k);
     check_others(k);
     SAY("  task %lld to session %d, fence %u\n", id, session, handed->fence);
     k->fence = handed->fence;
     k->session = session;
+    k->started_us = world->now.mono_us;
+    k->hangs = k->times_out && pick(3) == 0;
     k->aborting = k->times_out; /* its time may be over at any moment */
     k->ran = true;
     check_gate(gate_of_queue(k->queue), k);
@@ -197,6 +232,14 @@ static void check_change(struct known *k, const struct task_view *view, enum kno
     k->session = 0;
 }
 
+static void check_time_out(const struct known *k)
+{
+    int64_t since_us = k->started_us > world->looked_us ? k->started_us : world->looked_us;
+    MUST(!k->times_out || world->now.mono_us - since_us < TIMED_OUT_US,
+         "task %lld runs for %lld us, whose time was over", (long long)k->id,
+         (long long)(world->now.mono_us - since_us));
+}
+
 void known_seen(struct known *k, const struct task_view *view)
 {
     enum known_state now = state_of(view);
@@ -215,4 +258,6 @@ void known_seen(struct known *k, const struct task_view *view)
          "task %lld is %s, and somebody has it", id, job_state_name(view->state));
     if (view->state != JOB_RUNNING)
         k->session = 0;
+    else
+        check_time_out(k);
 }

@@ -27,6 +27,11 @@ enum {
     GATES = QUEUES + FUNCTIONS + KEYS
 };
 #define SECOND_US INT64_C(1000000)
+/* More than the engine needs to end a run whose time is over: a time-out, five seconds to obey, and
+ * that nobody looks for some seconds. */
+#define TIMED_OUT_US (60 * SECOND_US)
+/* No retry waits longer. */
+#define RETRY_MAX_US (60 * SECOND_US)
 
 enum known_state {
     KNOWN_NOT,
@@ -46,7 +51,12 @@ struct known {
     int parents[PARENTS_MAX], parent_count;
     enum after_when when;
     int64_t run_at_us, max_attempts, fence, priority;
+    int64_t delay_until_us; /* monotonic: it was asked for with a delay; 0 */
+    int64_t delay_wall_us;  /* what the store has of that, or of a retry's delay, at most */
+    int era;                /* in which it was asked for */
     bool retries, times_out;
+    int64_t started_us; /* when it was last handed out */
+    bool hangs;         /* whoever has it now never settles it: its time-out must */
     bool ever_completed, ever_ended, ran;
     bool cancel_asked;   /* it, or something it waits for, was to be cancelled or deleted */
     bool replaced;       /* it may have had more attempts than it has now */
@@ -77,7 +87,10 @@ struct known_gate {
 
 struct world {
     struct rng rng;
-    struct instant now;
+    struct instant now; /* whose monotonic clock is the truth, and goes on while nobody runs */
+    int64_t booted_us;  /* when the machine's own monotonic clock began */
+    int era;            /* grows whenever the engine has read everything from its store again */
+    int64_t looked_us;  /* since when it has looked at the clock at least every few seconds */
     int64_t latest_wall_us;
     int64_t refused_until_us; /* monotonic: after a failed commit, perhaps */
     char folder[64];
@@ -129,6 +142,12 @@ struct known_gate *gate_of_function(int function);
 struct known_gate *gate_of_key(int key);
 void known_set_gate(struct known_gate *g, const struct gate *gate);
 
+/* The two clocks as the engine sees them. */
+struct instant machine_now(void);
+/* Lets so much time pass, and perhaps the wall clock be set, to before or after. */
+void time_passes(int64_t us);
+void clock_is_set(void);
+
 /* The task with that id, NULL. */
 struct known *known_by_id(int64_t id);
 bool known_is_live(int session);
@@ -136,6 +155,8 @@ bool known_is_live(int session);
 void known_handed(struct known *k, const struct task_handed *handed, int session);
 /* What the store has of it, and whether that can be. */
 void known_seen(struct known *k, const struct task_view *view);
+/* Whether a task that has not ended may wait for long yet for a time that the wall clock tells. */
+bool known_may_wait(const struct known *k);
 /* What asks for the end of a task asks for that of all that wait for it. */
 void known_spread_cancel(void);
 

@@ -1,6 +1,7 @@
 /* test_task_store.c: tasks, who waits for whom, and counts in the store, on every engine. */
 #include "store_fixture.h"
 
+#include "store/blob_store.h"
 #include "store/task_edge_store.h"
 #include "store/task_store.h"
 #include "store/task_tally_store.h"
@@ -70,7 +71,7 @@ static void a_task_goes_its_way_and_is_found_where_it_is(void **state)
     OK(f, task_store_load_open(f->tx, count_row, &open, &f->err));
     OK(f, task_store_walk(f->tx, WALK_FAILED, 0, 10, &looked, count_row, &failed, &f->err));
     assert_true(open == 0 && failed == 1 && looked == 1);
-    OK(f, task_store_delete(f->tx, &row.id, 1, &f->err));
+    OK(f, task_store_delete(f->tx, &row.id, 1, 30, &f->err));
     OK(f, task_store_read(f->tx, 7, &found, copy_state, &got, &f->err));
     assert_false(found);
     fixture_roll_back(f);
@@ -157,6 +158,51 @@ static void counts_are_added_up(void **state)
     fixture_roll_back(f);
 }
 
+static bool take_blobs(void *context, const struct task_row *row, struct err *err)
+{
+    int64_t *bytes = context;
+    (void)err;
+    bytes[0] = row->arguments_blob.hash ? row->arguments_blob.bytes : 0;
+    bytes[1] = row->result_blob.hash ? row->result_blob.bytes : 0;
+    assert_true(!bytes[0] || row->arguments.len == 0);
+    return true;
+}
+
+static int64_t refs_of(struct fixture *f, const uint8_t *hash)
+{
+    struct blob_row row = {0};
+    bool found = false;
+    OK(f, blob_store_find(f->tx, hash, &row, &found, &f->err));
+    return found ? row.refs : -1;
+}
+
+static void blobs_are_needed_as_long_as_their_rows_are(void **state)
+{
+    struct fixture *f = *state;
+    static const uint8_t in[BLOB_STORE_HASH_BYTES] = {1}, other[BLOB_STORE_HASH_BYTES] = {2},
+                         out[BLOB_STORE_HASH_BYTES] = {3};
+    struct task_row row = row_of(7);
+    const struct task_row *rows = &row;
+    bool found = false;
+    int64_t bytes[2] = {0}, id = 7;
+    fixture_begin(f);
+    row.arguments_blob = (struct task_blob){in, 70000};
+    insert(f, &row);
+    OK(f, task_store_read(f->tx, 7, &found, take_blobs, bytes, &f->err));
+    assert_true(bytes[0] == 70000 && bytes[1] == 0 && refs_of(f, in) == 1);
+    row.arguments_blob = (struct task_blob){other, 80000};
+    OK(f, task_store_replace(f->tx, &row, 15, &f->err));
+    assert_true(refs_of(f, in) == 0 && refs_of(f, other) == 1);
+    row.result_blob = (struct task_blob){out, 90000};
+    row.ended_at_us = 20;
+    OK(f, task_store_complete(f->tx, &rows, 1, &f->err));
+    OK(f, task_store_read(f->tx, 7, &found, take_blobs, bytes, &f->err));
+    assert_true(bytes[0] == 80000 && bytes[1] == 90000 && refs_of(f, out) == 1);
+    OK(f, task_store_delete(f->tx, &id, 1, 30, &f->err));
+    assert_true(refs_of(f, other) == 0 && refs_of(f, out) == 0);
+    fixture_roll_back(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
@@ -165,6 +211,7 @@ int main(void)
         CASE(the_last_id_is_that_of_jobs_and_tasks),
         CASE(edges_go_with_their_parents_and_children),
         CASE(counts_are_added_up),
+        CASE(blobs_are_needed_as_long_as_their_rows_are),
     };
     return RUN(cases);
 }

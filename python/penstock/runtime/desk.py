@@ -65,9 +65,9 @@ class Desk:
         self._sending: asyncio.Task[None] | None = None
         self._being_sent = 0
         self._lease: str | None = None
-        # The numbers of what is on its way, those that have failed apart, and whether it is known
-        # that it was taken although nobody said so.
-        self._sent: list[int] = []
+        # What is on its way, the numbers of what has failed apart, and whether it is known that it
+        # was taken although nobody said so.
+        self._sent: tuple[list[Pair], list[int], list[tuple[int, Failure]]] = ([], [], [])
         self._sent_failed: set[int] = set()
         self._taken = False
         self._batch = 256
@@ -103,8 +103,8 @@ class Desk:
 
     def numbers(self) -> list[int]:
         """The records of all outcomes that are not settled yet."""
-        done = [pair[0] for pair in self.done]
-        return [*done, *self.skipped, *(number for number, _ in self._failures), *self._sent]
+        waiting = (self.done, self.skipped, self._failures)
+        return [*_numbers(*waiting), *_numbers(*self._sent)]
 
     def served_again(self, pairs: list[Pair]) -> None:
         """These were claimed. One whose failure is on its way: then that settle was taken."""
@@ -127,11 +127,10 @@ class Desk:
                 if not count:
                     return
                 self._being_sent = count
-                failed = (number for number, _ in failures)
-                self._sent = [*(pair[0] for pair in results), *skipped, *failed]
+                self._sent = (results, skipped, failures)
                 self._lease = self._session.lease
                 await self._settle(results, skipped, failures)
-                self._being_sent, self._sent = 0, []
+                self._being_sent, self._sent = 0, ([], [], [])
                 self.settled += count
                 self._on_sent()
                 if self.waiting < self._batch:
@@ -145,7 +144,7 @@ class Desk:
             self.drop()
             self._on_gone(str(gone))
         finally:
-            self._being_sent, self._sent = 0, []
+            self._being_sent, self._sent = 0, ([], [], [])
             self._sending = None
             self._on_sent()
             if self.waiting:
@@ -214,6 +213,13 @@ class Desk:
             await self._settle([], skipped, [*failures, (number, {**failure, "final": True})])
         else:
             raise refused
+
+
+def _numbers(
+    done: list[Pair], skipped: list[int], failures: list[tuple[int, Failure]]
+) -> list[int]:
+    """The records of these outcomes."""
+    return [*(pair[0] for pair in done), *skipped, *(number for number, _ in failures)]
 
 
 class FailureLog:

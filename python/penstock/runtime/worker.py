@@ -24,7 +24,7 @@ from .target import Target
 from .worker_life import CANCEL_WAIT_S, WorkerLife
 
 # Records are claimed ahead for so long, but not more than so much or so many.
-AHEAD_S = 0.02
+AHEAD_S = 0.06
 AHEAD_BYTES = 2 << 20
 CLAIM_MAX = 50000
 FIRST_CLAIM = 64
@@ -33,6 +33,8 @@ SLOTS_DEFAULT = 100
 # A claim that brings nothing although it could wait is not repeated at once.
 EMPTY_PAUSE_S = 0.01
 LOOK_EVERY_S = 0.5
+# So many objects are made before the collector looks for garbage among them.
+COLLECT_AFTER = 10000
 
 
 class Worker(WorkerLife):
@@ -273,8 +275,11 @@ class Worker(WorkerLife):
         self._context = {} if context is None else context
         self._open_http_session(self._context)
         self._runner.context = self._context
-        # What is there now stays: the collector need not look at it again and again.
+        # What is there now stays: the collector need not look at it again and again; nor so often
+        # at records, which come by the thousand and are no garbage yet.
         gc.freeze()
+        if gc.get_threshold()[0] < COLLECT_AFTER and gc.isenabled():
+            gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])
         self._channel.say(ready={})
 
     def _open_http_session(self, context: dict[str, Any]) -> None:

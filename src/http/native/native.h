@@ -23,8 +23,11 @@ void native_reply_begin(struct json_out *o, struct buf *b);
 /* Ends it; ERR_LIMIT when it grew too long. `b` is empty afterwards. */
 MUST_CHECK bool native_reply_end(struct reply *reply, struct buf *b, struct err *err);
 
-/* A task as JSON; `whole`: with arguments and result. */
-void native_task_write(const struct task_view *view, bool whole, struct json_out *o);
+/* A task as JSON; `whole`: with arguments and result. `texts`: those that lie in blobs
+ * (native_large.h), NULL when none does. */
+struct task_texts;
+void native_task_write(const struct task_view *view, bool whole, struct task_texts *texts,
+                       struct json_out *o);
 /* What became of tasks that were enqueued: [{"id":..,"existing":..},..], null for one that was left
  * out. */
 void native_enqueued_write(const struct op_enqueue *enqueue, struct json_out *o);

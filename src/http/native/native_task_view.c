@@ -1,5 +1,6 @@
 /* native_task_view.c: how a task is shown (native.h). */
 #include "http/native/native.h"
+#include "http/native/native_large.h"
 
 #include <math.h>
 
@@ -43,6 +44,34 @@ static void write_raw(struct json_out *o, const char *name, const char *json)
 {
     json_out_name(o, name);
     json_out_raw(o, json ? str_of(json) : STR("null"));
+}
+
+/* A text that lies in a blob: null when that cannot be read, which *fault says then. */
+static void write_large(struct json_out *o, const char *name, struct task_texts *texts,
+                        struct large_opened *opened, const char **fault)
+{
+    json_out_name(o, name);
+    if (opened->reader) {
+        large_answer_splice(texts->answer, o, opened);
+        return;
+    }
+    *fault = opened->err.text;
+    json_out_null(o);
+}
+
+static void write_texts(struct json_out *o, const struct task_view *v, struct task_texts *texts)
+{
+    const char *fault = NULL;
+    if (v->arguments_blob.bytes)
+        write_large(o, "arguments", texts, &texts->arguments, &fault);
+    else
+        write_raw(o, "arguments", v->arguments ? v->arguments : "{}");
+    if (v->result_blob.bytes)
+        write_large(o, "result", texts, &texts->result, &fault);
+    else
+        write_raw(o, "result", v->result);
+    if (fault)
+        write_text(o, "blob_error", fault);
 }
 
 static void write_options(struct json_out *o, const char *options)
@@ -96,7 +125,8 @@ static void write_run(struct json_out *o, const struct task_view *v)
     write_text(o, "abort", v->abort == ABORT_NOT ? NULL : task_abort_name(v->abort));
 }
 
-void native_task_write(const struct task_view *v, bool whole, struct json_out *o)
+void native_task_write(const struct task_view *v, bool whole, struct task_texts *texts,
+                       struct json_out *o)
 {
     json_out_open(o, '{');
     write_number(o, "id", v->id);
@@ -121,8 +151,7 @@ void native_task_write(const struct task_view *v, bool whole, struct json_out *o
         write_explain(o, v);
         write_parents(o, v);
         write_options(o, v->options);
-        write_raw(o, "arguments", v->arguments ? v->arguments : "{}");
-        write_raw(o, "result", v->result);
+        write_texts(o, v, texts);
     }
     json_out_close(o, '}');
 }

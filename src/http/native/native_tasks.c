@@ -1,7 +1,9 @@
 /* native_tasks.c: tasks below /v1/tasks: enqueue, list, show (native.h). */
 #include "base/parse.h"
+#include "engine/engine.h"
 #include "http/native/native.h"
 #include "http/native/native_body.h"
+#include "http/native/native_large.h"
 #include "http/native/native_task_filter.h"
 #include "http/native/new_tasks.h"
 
@@ -13,9 +15,17 @@ enum { PAGE_DEFAULT = 100, PAGE_MAX = 1000 };
 
 /* --- enqueue --- */
 
+/* A list on its way. */
+struct enqueueing {
+    struct new_tasks tasks;
+    struct large_put large;
+};
+
 static void drop_tasks(void *thing)
 {
-    new_tasks_release(thing);
+    struct enqueueing *x = thing;
+    large_put_release(&x->large);
+    new_tasks_release(&x->tasks);
 }
 
 static void write_enqueued(const struct task_new *t, struct json_out *o)
@@ -50,11 +60,12 @@ bool native_enqueue_refused(const struct op_enqueue *enqueue, const char *list, 
 static bool finish_enqueued(struct request *req, struct op *op, struct reply *reply,
                             struct err *err)
 {
-    (void)req;
+    struct enqueueing *x = request_state(req);
     if (op->err.code != ERR_NONE) {
         *err = op->err;
         return native_enqueue_refused(&op->enqueue, "tasks", err);
     }
+    x->large.known = large_all_needed(&op->enqueue);
     OWNED_BUF struct buf b;
     struct json_out o;
     native_reply_begin(&o, &b);
@@ -66,22 +77,39 @@ static bool finish_enqueued(struct request *req, struct op *op, struct reply *re
     return native_reply_end(reply, &b, err);
 }
 
-bool native_tasks_enqueue(struct request *req, struct reply *reply, struct err *err)
+static bool ask_enqueue(struct request *req, struct op *op, struct reply *reply, struct err *err)
 {
-    (void)reply;
-    struct new_tasks *tasks = request_alloc(req, sizeof *tasks);
-    size_t len = 0;
-    char *body = request_body(req, &len);
-    if (!tasks)
-        return err_set(err, ERR_BUSY, "memory is out");
-    request_own(req, tasks, drop_tasks);
-    if (!new_tasks_read(tasks, body, len, err))
-        return false;
-    struct op *op = request_op(req, OP_ENQUEUE);
-    op->enqueue.tasks = tasks->tasks;
-    op->enqueue.count = tasks->count;
+    const struct enqueueing *x = request_state(req);
+    (void)reply, (void)err;
+    op->enqueue.tasks = x->tasks.tasks;
+    op->enqueue.count = x->tasks.count;
     op->enqueue.refused = SIZE_MAX;
     return request_ask(req, finish_enqueued);
+}
+
+/* A helper's thread. */
+static bool put_arguments(struct request *req, struct err *err)
+{
+    struct enqueueing *x = request_state(req);
+    return large_put_tasks(&x->large, engine_blobs(request_engine(req)), x->tasks.tasks,
+                           x->tasks.count, err);
+}
+
+bool native_tasks_enqueue(struct request *req, struct reply *reply, struct err *err)
+{
+    struct enqueueing *x = request_alloc(req, sizeof *x);
+    size_t len = 0;
+    char *body = request_body(req, &len);
+    if (!x)
+        return err_set(err, ERR_BUSY, "memory is out");
+    request_own(req, x, drop_tasks);
+    request_set_state(req, x);
+    if (!new_tasks_read(&x->tasks, body, len, err))
+        return false;
+    struct op *op = request_op(req, OP_ENQUEUE);
+    if (large_tasks(x->tasks.tasks, x->tasks.count))
+        return request_hand_over(req, put_arguments, ask_enqueue);
+    return ask_enqueue(req, op, reply, err);
 }
 
 /* --- list --- */
@@ -96,7 +124,7 @@ static bool finish_listed(struct request *req, struct op *op, struct reply *repl
     json_out_name(&o, "tasks");
     json_out_open(&o, '[');
     for (size_t i = 0; i < op->task_list.count; i++)
-        native_task_write(&op->task_list.views[i], false, &o);
+        native_task_write(&op->task_list.views[i], false, NULL, &o);
     json_out_close(&o, ']');
     json_out_name(&o, "more");
     json_out_bool(&o, op->task_list.more);
@@ -149,15 +177,64 @@ static struct op *task_op(struct request *req, struct err *err)
     return op;
 }
 
+/* --- what of it lies in blobs --- */
+
+static void drop_texts(void *thing)
+{
+    struct task_texts *texts = thing;
+    large_opened_release(&texts->arguments);
+    large_opened_release(&texts->result);
+}
+
+/* A helper's thread. */
+static bool open_blobs(struct request *req, struct err *err)
+{
+    struct task_texts *texts = request_state(req);
+    const struct blobs *blobs = engine_blobs(request_engine(req));
+    (void)err;
+    if (texts->of->arguments_blob.bytes)
+        large_open(&texts->arguments, blobs, &texts->of->arguments_blob);
+    if (texts->of->result_blob.bytes)
+        large_open(&texts->result, blobs, &texts->of->result_blob);
+    return true;
+}
+
+/* Has them opened, and goes on with `send`. */
+static bool open_texts(struct request *req, const struct task_view *of, route_finish *send,
+                       struct err *err)
+{
+    struct task_texts *texts = request_alloc(req, sizeof *texts);
+    if (!texts)
+        return err_set(err, ERR_BUSY, "memory is out");
+    texts->of = of;
+    request_own(req, texts, drop_texts);
+    request_set_state(req, texts);
+    return request_hand_over(req, open_blobs, send);
+}
+
+static bool send_shown(struct request *req, struct op *op, struct reply *reply, struct err *err)
+{
+    struct task_texts *texts = request_state(req);
+    struct json_out o;
+    (void)err;
+    OWNED(large_answer) struct large_answer *a = large_answer_new(&o);
+    texts->answer = a;
+    native_task_write(&op->task_show.view, true, texts, &o);
+    large_answer_send(TAKE(a), reply);
+    return true;
+}
+
 static bool finish_shown(struct request *req, struct op *op, struct reply *reply, struct err *err)
 {
-    (void)req;
+    const struct task_view *v = &op->task_show.view;
+    if (v->arguments_blob.bytes || v->result_blob.bytes)
+        return open_texts(req, v, send_shown, err);
     OWNED_BUF struct buf b;
     struct json_out o;
     /* As long as its arguments and its result are. */
     buf_init(&b, BUF_NO_CAP);
     json_out_init(&o, &b);
-    native_task_write(&op->task_show.view, true, &o);
+    native_task_write(v, true, NULL, &o);
     return native_reply_end(reply, &b, err);
 }
 
@@ -167,13 +244,30 @@ bool native_task_show(struct request *req, struct reply *reply, struct err *err)
     return task_op(req, err) && request_call(req, finish_shown);
 }
 
+static bool send_result(struct request *req, struct op *op, struct reply *reply, struct err *err)
+{
+    struct task_texts *texts = request_state(req);
+    struct json_out o;
+    (void)op;
+    if (!texts->result.reader) {
+        *err = texts->result.err;
+        err->code = ERR_STORE; /* the task is there */
+        return false;
+    }
+    OWNED(large_answer) struct large_answer *a = large_answer_new(&o);
+    large_answer_splice(a, &o, &texts->result);
+    large_answer_send(TAKE(a), reply);
+    return true;
+}
+
 static bool finish_result(struct request *req, struct op *op, struct reply *reply, struct err *err)
 {
-    (void)req;
     const struct task_view *v = &op->task_show.view;
     if (v->state != JOB_COMPLETED)
         return err_set(err, ERR_CONFLICT, "task %" PRId64 " is %s, it has no result", v->id,
                        job_state_name(v->state));
+    if (v->result_blob.bytes)
+        return open_texts(req, v, send_result, err);
     reply_add_borrowed(reply, v->result ? str_of(v->result) : STR("null"));
     return true;
 }

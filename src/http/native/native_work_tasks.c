@@ -2,11 +2,15 @@
  * (native.h).
  *
  * Arguments are spliced into the answer as they were enqueued, results stay where they came in:
- * neither is parsed here. Should an answer that hands out tasks not get through, they are given
+ * neither is parsed here. What is large goes into blobs and comes from them (native_large.h,
+ * task_handing.h). Should an answer that hands out tasks not get through, they are given
  * back (request_claims). */
+#include "engine/engine.h"
 #include "http/native/native.h"
 #include "http/native/native_body.h"
+#include "http/native/native_large.h"
 #include "http/native/native_value.h"
+#include "http/native/task_handing.h"
 #include "http/native/task_settlement.h"
 
 #include <math.h>
@@ -31,54 +35,10 @@ static void write_lease(struct json_out *o, const uint8_t token[LEASE_TOKEN_BYTE
     json_out_close(o, '}');
 }
 
-static void write_text(struct json_out *o, const char *name, struct str text)
-{
-    json_out_name(o, name);
-    if (text.len > 0)
-        json_out_str(o, text);
-    else
-        json_out_null(o);
-}
-
 static void write_number(struct json_out *o, const char *name, int64_t number)
 {
     json_out_name(o, name);
     json_out_i64(o, number);
-}
-
-static void write_task(struct json_out *o, const struct task_handed *t)
-{
-    struct str timeout = {NULL, 0};
-    json_out_open(o, '{');
-    write_number(o, "id", t->id);
-    write_text(o, "function", t->function);
-    write_text(o, "queue", t->queue);
-    json_out_name(o, "arguments");
-    json_out_raw(o, t->arguments.len > 0 ? t->arguments : STR("{}"));
-    write_number(o, "attempt", t->attempt);
-    write_number(o, "max_attempts", t->max_attempts);
-    write_number(o, "fence", t->fence);
-    write_number(o, "priority", t->priority);
-    write_text(o, "key", t->key);
-    write_text(o, "batch", t->batch);
-    write_text(o, "lock", t->lock);
-    json_out_name(o, "timeout_s");
-    if (t->options.len > 0 && json_find(t->options, "timeout_s", &timeout))
-        json_out_raw(o, timeout);
-    else
-        json_out_null(o);
-    json_out_name(o, "created_at");
-    native_time_write(o, t->created_at_us);
-    json_out_close(o, '}');
-}
-
-static void write_tasks(struct json_out *o, const struct task_claim *claim)
-{
-    json_out_name(o, "tasks");
-    json_out_open(o, '[');
-    for (size_t i = 0; i < claim->count; i++)
-        write_task(o, &claim->tasks[i]);
-    json_out_close(o, ']');
 }
 
 static void write_aborts(struct json_out *o, const struct task_aborted *aborts, size_t count)
@@ -99,7 +59,6 @@ static void begin(struct json_out *o, struct buf *b)
 {
     buf_init(b, BUF_NO_CAP);
     json_out_init(o, b);
-    json_out_open(o, '{');
 }
 
 /* --- claim --- */
@@ -109,19 +68,34 @@ static void drop_claim(void *thing)
     task_claim_body_release(thing);
 }
 
+static void write_claimed(struct json_out *o, const struct op *op, struct task_handing *h)
+{
+    const struct task_claim *claim = &op->task_claim;
+    json_out_open(o, '{');
+    write_lease(o, claim->token, claim->lease_ends_at_us);
+    task_handing_write(o, claim, h);
+    write_aborts(o, claim->aborts, claim->abort_count);
+    json_out_name(o, "slots");
+    json_out_null(o);
+    json_out_close(o, '}');
+}
+
+static bool send_claimed(struct request *req, struct op *op, struct reply *reply, struct err *err)
+{
+    (void)err;
+    return task_handing_send(req, op, reply, write_claimed);
+}
+
 static bool finish_claimed(struct request *req, struct op *op, struct reply *reply, struct err *err)
 {
+    const struct task_claim *claim = &op->task_claim;
+    request_claims(req);
+    if (task_handing_large(claim))
+        return task_handing_begin(req, claim, claim->token, send_claimed, err);
     OWNED_BUF struct buf b;
     struct json_out o;
-    const struct task_claim *claim = &op->task_claim;
     begin(&o, &b);
-    write_lease(&o, claim->token, claim->lease_ends_at_us);
-    write_tasks(&o, claim);
-    write_aborts(&o, claim->aborts, claim->abort_count);
-    json_out_name(&o, "slots");
-    json_out_null(&o);
-    json_out_close(&o, '}');
-    request_claims(req);
+    write_claimed(&o, op, NULL);
     return native_reply_end(reply, &b, err);
 }
 
@@ -158,9 +132,18 @@ bool native_task_claim(struct request *req, struct reply *reply, struct err *err
 
 /* --- settle --- */
 
+/* A settlement on its way. */
+struct settling {
+    struct task_settlement body;
+    struct large_put large;
+    uint8_t token[LEASE_TOKEN_BYTES];
+};
+
 static void drop_settlement(void *thing)
 {
-    task_settlement_release(thing);
+    struct settling *x = thing;
+    large_put_release(&x->large);
+    task_settlement_release(&x->body);
 }
 
 static void write_stale(struct json_out *o, const struct op_task_settle *settle)
@@ -173,45 +156,86 @@ static void write_stale(struct json_out *o, const struct op_task_settle *settle)
     json_out_close(o, ']');
 }
 
+static void write_settled(struct json_out *o, const struct op *op, struct task_handing *h)
+{
+    const struct op_task_settle *settle = &op->task_settle;
+    json_out_open(o, '{');
+    write_number(o, "completed", settle->completed);
+    write_number(o, "retried", settle->retried);
+    write_number(o, "failed", settle->failed);
+    write_number(o, "cancelled", settle->cancelled);
+    write_stale(o, settle);
+    json_out_name(o, "enqueued");
+    native_enqueued_write(&settle->enqueue, o);
+    task_handing_write(o, &settle->claim, h);
+    write_aborts(o, settle->aborts, settle->abort_count);
+    json_out_close(o, '}');
+}
+
+static bool send_settled(struct request *req, struct op *op, struct reply *reply, struct err *err)
+{
+    (void)err;
+    return task_handing_send(req, op, reply, write_settled);
+}
+
+/* Whether the store needs all of the settlement's blobs. */
+static bool all_needed(const struct op_task_settle *settle)
+{
+    for (size_t i = 0; i < settle->count; i++)
+        if (settle->entries[i].value_blob.bytes && settle->entries[i].stale)
+            return false;
+    return large_all_needed(&settle->enqueue);
+}
+
 static bool finish_settled(struct request *req, struct op *op, struct reply *reply, struct err *err)
 {
     const struct op_task_settle *settle = &op->task_settle;
+    struct settling *x = request_state(req);
     if (op->err.code != ERR_NONE) {
         *err = op->err;
         return native_enqueue_refused(&settle->enqueue, "enqueue", err);
     }
+    x->large.known = all_needed(settle);
+    request_claims(req);
+    if (task_handing_large(&settle->claim))
+        return task_handing_begin(req, &settle->claim, settle->token, send_settled, err);
     OWNED_BUF struct buf b;
     struct json_out o;
     begin(&o, &b);
-    write_number(&o, "completed", settle->completed);
-    write_number(&o, "retried", settle->retried);
-    write_number(&o, "failed", settle->failed);
-    write_number(&o, "cancelled", settle->cancelled);
-    write_stale(&o, settle);
-    json_out_name(&o, "enqueued");
-    native_enqueued_write(&settle->enqueue, &o);
-    write_tasks(&o, &settle->claim);
-    write_aborts(&o, settle->aborts, settle->abort_count);
-    json_out_close(&o, '}');
-    request_claims(req);
+    write_settled(&o, op, NULL);
     return native_reply_end(reply, &b, err);
 }
 
-bool native_task_settle(struct request *req, struct reply *reply, struct err *err)
+/* Whether something in it is to go into blobs. */
+static bool has_large(const struct task_settlement *s)
 {
-    (void)reply;
-    struct task_settlement *s = request_alloc(req, sizeof *s);
-    size_t len = 0;
-    char *body = request_body(req, &len);
-    uint8_t token[LEASE_TOKEN_BYTES];
-    if (!s)
-        return err_set(err, ERR_BUSY, "memory is out");
-    request_own(req, s, drop_settlement);
-    if (!task_settlement_read(s, body, len, err) || !native_token_read(s->lease, token, err))
-        return false;
-    struct op *op = request_op(req, OP_TASK_SETTLE);
+    for (size_t i = 0; i < s->count; i++)
+        if (s->entries[i].outcome == TASK_COMPLETED && large_text(s->entries[i].value))
+            return true;
+    return large_tasks(s->enqueue.tasks, s->enqueue.count);
+}
+
+/* A helper's thread. */
+static bool put_large(struct request *req, struct err *err)
+{
+    struct settling *x = request_state(req);
+    struct blobs *blobs = engine_blobs(request_engine(req));
+    for (size_t i = 0; i < x->body.count; i++) {
+        struct task_settle_entry *entry = &x->body.entries[i];
+        if (entry->outcome == TASK_COMPLETED &&
+            !large_put(&x->large, blobs, &entry->value, &entry->value_blob, err))
+            return false;
+    }
+    return large_put_tasks(&x->large, blobs, x->body.enqueue.tasks, x->body.enqueue.count, err);
+}
+
+static bool ask_settle(struct request *req, struct op *op, struct reply *reply, struct err *err)
+{
+    const struct settling *x = request_state(req);
+    const struct task_settlement *s = &x->body;
     struct op_task_settle *settle = &op->task_settle;
-    memcpy(settle->token, token, sizeof token);
+    (void)reply, (void)err;
+    memcpy(settle->token, x->token, sizeof x->token);
     settle->entries = s->entries;
     settle->count = s->count;
     settle->enqueue.tasks = s->enqueue.tasks;
@@ -221,9 +245,27 @@ bool native_task_settle(struct request *req, struct reply *reply, struct err *er
     if (s->claims) {
         task_claim_body_apply(&s->claim, &settle->claim);
         settle->claim.has_lease = true;
-        memcpy(settle->claim.token, token, sizeof token);
+        memcpy(settle->claim.token, x->token, sizeof x->token);
     }
     return request_ask(req, finish_settled);
+}
+
+bool native_task_settle(struct request *req, struct reply *reply, struct err *err)
+{
+    struct settling *x = request_alloc(req, sizeof *x);
+    size_t len = 0;
+    char *body = request_body(req, &len);
+    if (!x)
+        return err_set(err, ERR_BUSY, "memory is out");
+    request_own(req, x, drop_settlement);
+    request_set_state(req, x);
+    if (!task_settlement_read(&x->body, body, len, err) ||
+        !native_token_read(x->body.lease, x->token, err))
+        return false;
+    struct op *op = request_op(req, OP_TASK_SETTLE);
+    if (has_large(&x->body))
+        return request_hand_over(req, put_large, ask_settle);
+    return ask_settle(req, op, reply, err);
 }
 
 /* --- extend --- */
@@ -254,6 +296,7 @@ static bool finish_extended(struct request *req, struct op *op, struct reply *re
     struct json_out o;
     const struct op_task_extend *extend = &op->task_extend;
     begin(&o, &b);
+    json_out_open(&o, '{');
     write_lease(&o, extend->token, extend->lease_ends_at_us);
     write_aborts(&o, extend->aborts, extend->abort_count);
     json_out_close(&o, '}');
