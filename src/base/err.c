@@ -28,6 +28,8 @@ static const struct {
     [ERR_INTERNAL] = {"internal", 1},
     [ERR_INTERRUPTED] = {"interrupted", 130},
     [ERR_TERMINATED] = {"terminated", 143},
+    [ERR_NOT_STARTED] = {"not-started", 3},
+    [ERR_BROKEN] = {"broken", 70},
 };
 
 /* One line only, whatever file names hold. */

@@ -26,6 +26,8 @@ enum err_code {
     ERR_INTERNAL,     /* our mistake: 500 */
     ERR_INTERRUPTED,  /* stopped by SIGINT; exit 130 */
     ERR_TERMINATED,   /* stopped by SIGTERM; exit 143 */
+    ERR_NOT_STARTED,  /* a flow could not be started: exit 3 */
+    ERR_BROKEN, /* our mistake, told by a command whose status 1 means something else: exit 70 */
     ERR_CODE_COUNT
 };
 
@@ -56,7 +58,7 @@ bool err_add(struct err *err, const char *format, ...) __attribute__((format(pri
 /* The code's name in kebab case ("not-found"), for logs and problem types. Static. */
 const char *err_name(enum err_code code);
 /* The one table to exit status: 0 none, 2 invalid, 75 busy or no space, 130 and 143 stopped by a
- * signal, 1 all else. */
+ * signal, 3 and 70 of flows (docs/flow-run.md), 1 all else. */
 int err_exit_status(enum err_code code);
 
 #endif

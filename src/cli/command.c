@@ -50,6 +50,8 @@ const struct command *const commands[] = {
     &cmd_key_create,
     &cmd_key_list,
     &cmd_key_revoke,
+    &cmd_flow_run,
+    &cmd_flow_worker,
     &cmd_flow_check,
     &cmd_flow_graph,
     &cmd_flow_setup,

@@ -271,7 +271,18 @@ bool flow_place_read(struct flow_place *p, const struct options *options, struct
             set(p, xstrdup(*variable));
     if (!find_profile(p, options, folder, err) || !set_by_hand(p, options, err))
         return false;
+    p->given = p->count;
     set_defaults(p, folder);
+    return true;
+}
+
+bool flow_place_keep(struct flow_place *p, const char *name, const char *value)
+{
+    char **found = find(p, name, strlen(name));
+    /* What somebody set, also to nothing, stands among the first. */
+    if (found && (size_t)(found - p->variables) < p->given)
+        return false;
+    set(p, xasprintf("%s=%s", name, value));
     return true;
 }
 
@@ -297,6 +308,11 @@ static void print_problems(const char *list, const struct flow_problems *problem
 
 bool flow_place_load(struct flow_place *p, struct flow *out, struct err *err)
 {
+    return flow_place_load_as(p, false, out, err);
+}
+
+bool flow_place_load_as(struct flow_place *p, bool json, struct flow *out, struct err *err)
+{
     OWNED_BUF struct buf text;
     struct flow_problems problems = {0};
     struct err unread;
@@ -304,7 +320,8 @@ bool flow_place_load(struct flow_place *p, struct flow *out, struct err *err)
     buf_init(&text, list_max_bytes);
     bool good = file_read_all(p->list, list_max_bytes, &text, &unread);
     if (good)
-        good = flow_read(buf_str(&text), flow_place_lookup, p, out, &problems);
+        good = (json ? flow_read_json : flow_read)(buf_str(&text), flow_place_lookup, p, out,
+                                                   &problems);
     else
         flow_problem_add(&problems, &(struct flow_problem){1, 1, false, "FILE", NULL}, "%s",
                          unread.text);

@@ -13,6 +13,7 @@ struct flow_place {
     char *list;       /* path of the task list, as given */
     char **variables; /* NAME=VALUE, ended by NULL: the environment of its nodes */
     size_t count, room;
+    size_t given; /* the first of them that are defaults */
 };
 
 /* Reads the options, sources the profile (bash) and works out every APP_ variable: set by --env,
@@ -27,5 +28,10 @@ const char *flow_place_lookup(void *place, const char *name);
 /* Reads the list of the place; what is wrong with it is printed on standard error, 50 problems at
  * most. ERR_INVALID then; `out` is empty. */
 MUST_CHECK bool flow_place_load(struct flow_place *p, struct flow *out, struct err *err);
+/* The same, of a list in JSON when `json` says so. */
+MUST_CHECK bool flow_place_load_as(struct flow_place *p, bool json, struct flow *out,
+                                   struct err *err);
+/* Sets a variable that is what it is by default; false when somebody has set it. */
+bool flow_place_keep(struct flow_place *p, const char *name, const char *value);
 
 #endif

@@ -1,14 +1,19 @@
 /* main.c: the program's entry: the one place that prints an error and chooses the exit status. */
 #include "base/err.h"
 #include "cli/command.h"
+#include "run/keeper.h"
 
 #include <errno.h>
 #include <locale.h>
 #include <stdio.h>
+#include <string.h>
 
 int main(int argc, char **argv)
 {
     struct err err = {.code = ERR_NONE};
+    /* What we start ourselves, and no command for people. */
+    if (argc == 2 && strcmp(argv[1], KEEPER_COMMAND) == 0)
+        return keeper_serve(KEEPER_FD, &err) ? 0 : 1;
     /* How wide characters are, for tables; numbers keep their points. */
     setlocale(LC_CTYPE, "");
     bool good = command_run(argc - 1, argv + 1, &err);

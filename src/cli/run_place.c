@@ -107,7 +107,7 @@ static char *url_of(const struct run_place *p)
                      engine_host_state_fd(p->host));
 }
 
-static bool open_engine(struct run_place *p, const char *output, struct err *err)
+static bool open_engine(struct run_place *p, struct err *err)
 {
     const struct engine_options options = {
         .state_dir = p->dir, .folders = p->folders, .readers = p->readers, .writers = p->writers};
@@ -115,11 +115,8 @@ static bool open_engine(struct run_place *p, const char *output, struct err *err
     if (!programs_add_fd(p->readers, RUN_STDIN, STDIN_FILENO, err) ||
         !programs_add_fd(p->writers, RUN_STDOUT, STDOUT_FILENO, err))
         return false;
-    if (!engine_host_open(&options, &p->host, err)) {
-        if (err->code == ERR_BUSY)
-            err_add(err, "another run works on %s", output);
+    if (!engine_host_open(&options, &p->host, err))
         return false;
-    }
     server_options_init(&http);
     return engine_host_serve(p->host, &http, err);
 }
@@ -146,19 +143,54 @@ static bool make_beside(struct run_place *p, const char *output, struct err *err
     return access(p->dir, W_OK | X_OK) == 0 || unwritable(p->dir, errno, err);
 }
 
-bool run_place_open(const char *output, struct run_place **out, struct err *err)
+static bool use_folder(struct run_place *p, const char *dir, struct err *err)
 {
-    OWNED(run_place) struct run_place *p = xcalloc(1, sizeof *p);
+    p->dir = xstrdup(dir);
+    if (!run_make_folders(dir, err))
+        return false;
+    if (mkdir(dir, 0700) != 0 && errno != EEXIST)
+        return unwritable(dir, errno, err);
+    return access(dir, W_OK | X_OK) == 0 || unwritable(dir, errno, err);
+}
+
+static struct run_place *place_new(void)
+{
+    struct run_place *p = xcalloc(1, sizeof *p);
     p->readers = programs_new();
     p->writers = programs_new();
-    if (!(strcmp(output, "-") == 0 ? make_temporary(p, err) : make_beside(p, output, err)))
-        return false;
-    /* Whoever runs the command may name any file of theirs; nobody else can ask for one. */
+    return p;
+}
+
+/* Whoever runs the command may name any file of theirs; nobody else can ask for one. */
+static bool begin(struct run_place *p, struct err *err)
+{
     p->folders = folders_new();
     if (!folders_add(p->folders, "/", err) || !folders_close_off(p->folders, p->dir, err) ||
-        !open_engine(p, output, err))
+        !open_engine(p, err))
         return false;
     p->url = url_of(p);
+    return true;
+}
+
+bool run_place_open(const char *output, struct run_place **out, struct err *err)
+{
+    OWNED(run_place) struct run_place *p = place_new();
+    if (!(strcmp(output, "-") == 0 ? make_temporary(p, err) : make_beside(p, output, err)))
+        return false;
+    if (!begin(p, err)) {
+        if (err->code == ERR_BUSY)
+            err_add(err, "another run works on %s", output);
+        return false;
+    }
+    *out = TAKE(p);
+    return true;
+}
+
+bool run_place_open_at(const char *dir, struct run_place **out, struct err *err)
+{
+    OWNED(run_place) struct run_place *p = place_new();
+    if (!(dir ? use_folder(p, dir, err) : make_temporary(p, err)) || !begin(p, err))
+        return false;
     *out = TAKE(p);
     return true;
 }

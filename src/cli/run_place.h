@@ -17,6 +17,9 @@ struct run_place;
 /* Takes the folder `<output>.penstock` into use and serves there; folders that are missing on the
  * way to the output are made. Errors: ERR_BUSY names the process that runs on the same output. */
 MUST_CHECK bool run_place_open(const char *output, struct run_place **out, struct err *err);
+/* The same for another kind of state: takes the folder `dir` into use, made with what is missing on
+ * the way to it; NULL: a temporary one, which goes with the place. */
+MUST_CHECK bool run_place_open_at(const char *dir, struct run_place **out, struct err *err);
 void run_place_free(struct run_place *p);
 DEFINE_OWNED(run_place)
 /* The state folder, absolute; borrowed. */

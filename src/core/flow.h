@@ -24,6 +24,7 @@ struct flow_node {
     uint32_t argument_at, argument_count; /* in flow.arguments */
     int64_t max_attempts;                 /* starts in all */
     int64_t retry_wait_us;
+    int64_t timeout_us; /* 0: none; task lists in JSON have it */
     char *name;
     char *module;  /* NULL in a shell flow */
     char *work;    /* the Worker class, or the shell command */
@@ -59,6 +60,11 @@ typedef const char *flow_lookup(void *context, const char *name);
  * Returns whether there are none. */
 bool flow_read(struct str text, flow_lookup *lookup, void *context, struct flow *out,
                struct flow_problems *problems);
+/* The same of a list in JSON: {"tasks":{NAME:{"module","worker","dependencies":[names],"arguments",
+ * "max_attempts","retry_wait_time","timeout","logfile"}}}. Ids count from 1, in the order of the
+ * text (flow_json.c). */
+bool flow_read_json(struct str text, flow_lookup *lookup, void *context, struct flow *out,
+                    struct flow_problems *problems);
 void flow_release(struct flow *f);
 void flow_problems_release(struct flow_problems *p);
 /* Adds a problem, formatted. */

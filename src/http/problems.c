@@ -25,6 +25,8 @@ static const struct {
     [ERR_INTERNAL] = {500, "A mistake of the server"},
     [ERR_INTERRUPTED] = {503, "The server was stopped"},
     [ERR_TERMINATED] = {503, "The server was stopped"},
+    [ERR_NOT_STARTED] = {503, "It could not be started"},
+    [ERR_BROKEN] = {500, "Our mistake"},
 };
 
 int err_http_status(enum err_code code)

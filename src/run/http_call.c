@@ -17,7 +17,7 @@ struct call {
     struct curl_slist *headers;
     struct buf got;
     char why[CURL_ERROR_SIZE];
-    bool pending, ended;
+    bool pending, ended, waits_long;
     CURLcode code; /* how it ended */
 };
 
@@ -78,6 +78,11 @@ struct call *call_new(struct client *c)
     return call;
 }
 
+void call_wait_long(struct call *call)
+{
+    call->waits_long = true;
+}
+
 static void end_transfer(struct call *call)
 {
     if (call->pending)
@@ -115,8 +120,10 @@ bool call_begin(struct call *call, const char *method, const char *path, struct 
     curl_easy_setopt(call->curl, CURLOPT_BUFFERSIZE, (long)TRANSFER_BYTES);
     curl_easy_setopt(call->curl, CURLOPT_UPLOAD_BUFFERSIZE, (long)TRANSFER_BYTES);
     /* A host that fell silent, without a word: longer than any wait that is asked for. */
-    curl_easy_setopt(call->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(call->curl, CURLOPT_LOW_SPEED_TIME, (long)SILENCE_MAX_S);
+    if (!call->waits_long) {
+        curl_easy_setopt(call->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+        curl_easy_setopt(call->curl, CURLOPT_LOW_SPEED_TIME, (long)SILENCE_MAX_S);
+    }
     curl_easy_setopt(call->curl, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(call->curl, CURLOPT_TCP_KEEPIDLE, (long)KEEPALIVE_S);
     if (curl_multi_add_handle(c->multi, call->curl) != CURLM_OK)

@@ -40,6 +40,9 @@ struct call;
 struct call *call_new(struct client *c);
 void call_free(struct call *call); /* gives up what is on the way; before client_free */
 DEFINE_OWNED(call)
+/* Its requests may wait at the server for hours: silence does not end them. Of a server whose host
+ * may vanish without a word, nothing may be awaited so. */
+void call_wait_long(struct call *call);
 /* Sends a request; none may be on the way. `body` is borrowed until call_ended says true. */
 MUST_CHECK bool call_begin(struct call *call, const char *method, const char *path, struct str body,
                            struct err *err);

@@ -116,6 +116,15 @@ void progress_show(struct progress *p, const struct progress_figures *f, int64_t
     buf_release(&line);
 }
 
+void progress_draw(struct progress *p, struct str text)
+{
+    if (p->quiet || !p->live)
+        return;
+    free(p->drawn);
+    p->drawn = xstrndup(text.ptr, text.len);
+    draw(p);
+}
+
 void progress_print(struct progress *p, struct str line)
 {
     if (p->drawn)

@@ -34,6 +34,8 @@ DEFINE_OWNED(progress)
 int64_t progress_next_us(const struct progress *p);
 /* Shows the figures, if a line is due. */
 void progress_show(struct progress *p, const struct progress_figures *f, int64_t now_us);
+/* The same with a text of the caller's; on a terminal only, where it is drawn at once. */
+void progress_draw(struct progress *p, struct str text);
 /* Prints a line of somebody else's. */
 void progress_print(struct progress *p, struct str line);
 /* Ends the line that is drawn: what follows is printed below it. */

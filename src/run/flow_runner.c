@@ -1,0 +1,577 @@
+/* flow_runner.c: see flow_runner.h. */
+#include "run/flow_runner.h"
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "run/node_log.h"
+#include "run/node_session.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#define GRACE_US INT64_C(10000000)
+enum { CODE_NOT_STARTED = 905, CODE_TERMINATED = 907, CODE_OF_SIGNAL = 128, TAIL_LINES = 10 };
+
+/* Why a node was stopped before its end. */
+enum stop { STOP_NOT, STOP_TIMEOUT, STOP_ABORT };
+
+/* What an attempt said of itself, or what is known of one that never began. */
+struct outcome {
+    int64_t code; /* 0: nothing was said */
+    bool final;
+    char *type, *message, *traceback;
+};
+
+struct run {
+    struct run *next;
+    struct node_task *task;
+    uint64_t program; /* of a shell node; 0 */
+    pid_t group;      /* of a Python node, once it is forked; 0 */
+    int64_t began_us, log_from_bytes;
+    int64_t timeout_at_us, kill_at_us; /* NEVER_US */
+    enum stop stop;
+    bool forgotten; /* its session was lost: what becomes of it is nobody's business */
+    struct outcome outcome;
+};
+
+struct flow_runner {
+    struct flow_runner_plan plan;
+    struct flow_helper *helper;
+    struct node_session *session;
+    struct run *runs; /* newest first */
+    size_t running;
+    uint64_t next_program;
+    int64_t now_us;
+    bool stopping;
+    struct err failure; /* met inside a hook; the step returns it */
+};
+
+static const struct flow_helper_hooks helper_hooks;
+
+struct flow_runner *flow_runner_new(const struct flow_runner_plan *plan)
+{
+    struct flow_runner *r = xcalloc(1, sizeof *r);
+    r->plan = *plan;
+    r->next_program = 1;
+    const struct flow_helper_plan helper = {.keeper = plan->keeper,
+                                            .python = plan->python,
+                                            .environment = plan->python_environment,
+                                            .import_timeout_us = plan->import_timeout_us,
+                                            .hooks = &helper_hooks,
+                                            .context = r};
+    r->helper = flow_helper_new(&helper);
+    return r;
+}
+
+static void run_free(struct run *run)
+{
+    node_task_free(run->task);
+    free(run->outcome.type);
+    free(run->outcome.message);
+    free(run->outcome.traceback);
+    free(run);
+}
+
+void flow_runner_free(struct flow_runner *r)
+{
+    if (!r)
+        return;
+    node_session_free(r->session);
+    flow_helper_free(r->helper);
+    while (r->runs) {
+        struct run *run = r->runs;
+        r->runs = run->next;
+        run_free(run);
+    }
+    free(r);
+}
+
+bool flow_runner_warm(struct flow_runner *r, struct err *err)
+{
+    return flow_helper_warm(r->helper, err);
+}
+
+void flow_runner_begin(struct flow_runner *r, struct client *client,
+                       const struct helper_setup *setup)
+{
+    r->plan.client = client;
+    r->session = node_session_new(client, r->plan.queue, r->plan.worker, r->plan.own);
+    flow_helper_set_up(r->helper, setup);
+}
+
+static struct run *find_task(const struct flow_runner *r, int64_t task)
+{
+    struct run *run = r->runs;
+    while (run && (run->forgotten || run->task->task != task))
+        run = run->next;
+    return run;
+}
+
+static void fail_step(struct flow_runner *r, const struct err *err)
+{
+    if (r->failure.code == ERR_NONE)
+        r->failure = *err;
+}
+
+/* ---- stopping ---- */
+
+static void send_signal(struct flow_runner *r, const struct run *run, int number)
+{
+    struct err err;
+    if (run->program && !keeper_signal(r->plan.keeper, run->program, number, &err))
+        fail_step(r, &err);
+    /* Its leader is reaped by nobody before we hear of it, or by the keeper a moment ago. */
+    if (run->group > 1)
+        kill(-run->group, number);
+}
+
+static void stop_run(struct flow_runner *r, struct run *run, enum stop why)
+{
+    if (run->stop == STOP_NOT || why == STOP_ABORT)
+        run->stop = why;
+    if (run->kill_at_us != NEVER_US)
+        return;
+    run->kill_at_us = r->now_us + GRACE_US;
+    run->timeout_at_us = NEVER_US;
+    send_signal(r, run, SIGTERM);
+}
+
+static void kill_run(struct flow_runner *r, struct run *run)
+{
+    /* Until its end is told: what had not been forked yet may be by then. */
+    run->kill_at_us = r->now_us + GRACE_US;
+    send_signal(r, run, SIGKILL);
+}
+
+/* ---- ends ---- */
+
+static struct node_banner banner_of(const struct node_task *t)
+{
+    return (struct node_banner){.node = t->node,
+                                .name = t->name,
+                                .attempt = t->attempt,
+                                .max_attempts = t->max_attempts,
+                                .wait_s = t->attempt > 1 ? t->retry_wait_s : 0,
+                                .at_us = clock_now().wall_us};
+}
+
+/* What a status of waitpid means: its code, 0 when all is well. */
+static int64_t code_of(int status)
+{
+    if (WIFEXITED(status))
+        return WEXITSTATUS(status);
+    return CODE_OF_SIGNAL + (WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+}
+
+static char *words_of(const struct run *run, int status)
+{
+    const struct outcome *o = &run->outcome;
+    if (run->stop == STOP_ABORT)
+        return xstrdup("aborted");
+    if (run->stop == STOP_TIMEOUT)
+        return xasprintf("took longer than %g s", run->task->timeout_s);
+    if (o->code && o->message && *o->message)
+        return o->type && *o->type ? xasprintf("%.100s: %.300s", o->type, o->message)
+                                   : xasprintf("%.400s", o->message);
+    if (WIFSIGNALED(status))
+        return xasprintf("killed by signal %d (%s)", WTERMSIG(status),
+                         strsignal(WTERMSIG(status)));
+    if (!run->task->command && o->code)
+        return xasprintf("returned %" PRId64, o->code);
+    return xasprintf("exit status %" PRId64, code_of(status));
+}
+
+static const char *type_of(const struct run *run, int status)
+{
+    if (run->stop == STOP_TIMEOUT)
+        return "TimeoutError";
+    if (run->outcome.type && *run->outcome.type)
+        return run->outcome.type;
+    return WIFSIGNALED(status) ? "Killed" : "ExitStatus";
+}
+
+static enum node_end judge(struct flow_runner *r, const struct run *run, int64_t code)
+{
+    const struct node_task *t = run->task;
+    if (run->stop == STOP_ABORT)
+        return NODE_ABORTED;
+    if (code == 0)
+        return NODE_COMPLETED;
+    bool final = run->outcome.final || code == r->plan.no_retry_code;
+    return final || t->attempt >= t->max_attempts ? NODE_FAILED : NODE_RETRIED;
+}
+
+static void settle(struct flow_runner *r, const struct run *run, enum node_end end, int64_t code,
+                   int status, const char *words)
+{
+    const struct node_task *t = run->task;
+    const char *traceback = run->outcome.traceback;
+    const struct node_failure why = {
+        .message = str_of(words),
+        .type = str_of(type_of(run, status)),
+        .traceback = str_of(traceback ? traceback : ""),
+        .code = code,
+        .final = end == NODE_FAILED,
+    };
+    if (end == NODE_COMPLETED)
+        node_session_complete(r->session, t->task);
+    else if (end != NODE_ABORTED)
+        node_session_fail(r->session, t->task, &why);
+    /* Who only leaves a flow that goes on spends no attempt: the release gives it back. */
+    else if (r->plan.queue || !r->stopping)
+        node_session_abort(r->session, t->task);
+}
+
+static void tell_end(struct flow_runner *r, const struct run *run, enum node_end end, int64_t code,
+                     const char *words)
+{
+    OWNED_BUF struct buf tail;
+    const struct node_task *t = run->task;
+    struct node_banner banner = banner_of(t);
+    double elapsed_s = (double)(r->now_us - run->began_us) / 1e6;
+    buf_init(&tail, BUF_NO_CAP);
+    OWNED_MEM char *said =
+        end == NODE_COMPLETED || end == NODE_ABORTED
+            ? xstrdup(end == NODE_COMPLETED ? "completed" : "aborted")
+            : xasprintf("failed with code %" PRId64 " (%s)", code, words);
+    node_log_end(t->logfile, &banner, said, elapsed_s);
+    if (end == NODE_FAILED)
+        node_log_tail(t->logfile, run->log_from_bytes, TAIL_LINES, &tail);
+    const struct node_seen seen = {.task = t,
+                                   .end = end,
+                                   .code = code,
+                                   .why = words,
+                                   .elapsed_s = elapsed_s,
+                                   .tail = buf_str(&tail)};
+    r->plan.hooks->ended(r->plan.context, &seen);
+}
+
+static void remove_run(struct flow_runner *r, struct run *run)
+{
+    struct run **at = &r->runs;
+    while (*at != run)
+        at = &(*at)->next;
+    *at = run->next;
+    r->running--;
+    run_free(run);
+}
+
+static void end_run(struct flow_runner *r, struct run *run, int status)
+{
+    int64_t code = run->outcome.code ? run->outcome.code : code_of(status);
+    if (run->stop == STOP_TIMEOUT)
+        code = CODE_TERMINATED;
+    /* What is left of the group of a Python node; of a shell node's the keeper has seen to it. */
+    if (run->group > 1)
+        kill(-run->group, SIGKILL);
+    if (!run->forgotten) {
+        OWNED_MEM char *words = words_of(run, status);
+        enum node_end end = judge(r, run, code);
+        tell_end(r, run, end, code, words);
+        settle(r, run, end, code, status, words);
+    }
+    remove_run(r, run);
+}
+
+/* ---- starts ---- */
+
+static void never_began(struct flow_runner *r, struct run *run, const char *why)
+{
+    if (!run->outcome.code)
+        run->outcome = (struct outcome){
+            .code = CODE_NOT_STARTED, .type = xstrdup("NotStarted"), .message = xstrdup(why)};
+    end_run(r, run, 0);
+}
+
+static bool start_shell(struct flow_runner *r, struct run *run, int log_fd, struct err *err)
+{
+    const char *const argv[] = {"/bin/sh", "-c", run->task->command, NULL};
+    run->program = r->next_program++;
+    const struct keeper_program program = {
+        .id = run->program,
+        .argv = argv,
+        .environment = (const char *const *)run->task->environment,
+        .output_fd = log_fd,
+        .control_fd = -1,
+    };
+    return keeper_run(r->plan.keeper, &program, err);
+}
+
+static bool start_python(struct flow_runner *r, struct run *run, struct err *err)
+{
+    if (!r->plan.python)
+        return err_set(err, ERR_NOT_FOUND, "there is no Python to run it with");
+    return flow_helper_run(r->helper, run->task, err);
+}
+
+static bool start_run(struct flow_runner *r, struct run *run, struct err *err)
+{
+    OWNED_FD int log_fd = -1;
+    const struct node_task *t = run->task;
+    struct node_banner banner = banner_of(t);
+    if (!node_log_open(t->logfile, &log_fd, &run->log_from_bytes, err))
+        return false;
+    node_log_begin(log_fd, &banner);
+    if (t->timeout_s > 0)
+        run->timeout_at_us = r->now_us + (int64_t)(t->timeout_s * 1e6);
+    return t->command ? start_shell(r, run, log_fd, err) : start_python(r, run, err);
+}
+
+static void on_task(void *context, struct str raw)
+{
+    struct flow_runner *r = context;
+    struct node_task *t = NULL;
+    struct err err;
+    int64_t task = 0;
+    if (!node_task_read(raw, &t, &task, &err)) {
+        const struct node_failure why = {.message = str_of(err.text),
+                                         .type = STR("NotStarted"),
+                                         .code = CODE_NOT_STARTED,
+                                         .final = true};
+        if (task > 0)
+            node_session_fail(r->session, task, &why);
+        return;
+    }
+    struct run *run = xcalloc(1, sizeof *run);
+    *run = (struct run){.next = r->runs,
+                        .task = t,
+                        .began_us = r->now_us,
+                        .timeout_at_us = NEVER_US,
+                        .kill_at_us = NEVER_US};
+    r->runs = run;
+    r->running++;
+    const struct node_seen seen = {.task = t};
+    r->plan.hooks->started(r->plan.context, &seen);
+    if (!start_run(r, run, &err)) {
+        if (err.code == ERR_INTERNAL)
+            fail_step(r, &err);
+        never_began(r, run, err.text);
+    }
+}
+
+/* ---- the helper ---- */
+
+static void on_started(void *context, int64_t task, pid_t pid)
+{
+    struct flow_runner *r = context;
+    struct run *run = r->runs;
+    while (run && run->task->task != task)
+        run = run->next;
+    if (!run) {
+        kill(-pid, SIGKILL);
+        return;
+    }
+    run->group = pid;
+    if (run->forgotten)
+        kill(-pid, SIGKILL);
+    else if (run->stop != STOP_NOT)
+        kill(-pid, SIGTERM);
+}
+
+static void take_error(struct outcome *o, struct str error)
+{
+    static const char *const names[] = {"type", "message", "traceback"};
+    char **const texts[] = {&o->type, &o->message, &o->traceback};
+    for (size_t i = 0; error.len && i < sizeof names / sizeof *names; i++) {
+        struct str raw;
+        if (!json_find(error, names[i], &raw))
+            continue;
+        free(*texts[i]);
+        *texts[i] = json_take_text(raw);
+    }
+}
+
+static struct run *of_helper(struct flow_runner *r, int64_t task)
+{
+    struct run *run = r->runs;
+    while (run && (run->program || run->task->task != task))
+        run = run->next;
+    return run;
+}
+
+static void on_outcome(void *context, int64_t task, int64_t code, bool final, struct str error)
+{
+    struct run *run = of_helper(context, task);
+    if (!run)
+        return;
+    run->outcome.code = code;
+    run->outcome.final = final;
+    take_error(&run->outcome, error);
+}
+
+static void on_refused(void *context, int64_t task, int64_t code, struct str error)
+{
+    struct run *run = of_helper(context, task);
+    if (!run)
+        return;
+    run->outcome.code = code > 0 ? code : CODE_NOT_STARTED;
+    take_error(&run->outcome, error);
+    never_began(context, run, "it could not be started");
+}
+
+static void on_exited(void *context, int64_t task, int status)
+{
+    struct run *run = of_helper(context, task);
+    if (run)
+        end_run(context, run, status);
+}
+
+static const struct flow_helper_hooks helper_hooks = {
+    .started = on_started, .refused = on_refused, .outcome = on_outcome, .exited = on_exited};
+
+/* ---- the keeper ---- */
+
+static void take_report(struct flow_runner *r, const struct keeper_report *report)
+{
+    if (flow_helper_report(r->helper, report, r->now_us))
+        return;
+    struct run *run = r->runs;
+    while (run && run->program != report->id)
+        run = run->next;
+    if (!run)
+        return;
+    if (report->kind == KEEPER_ENDED) {
+        end_run(r, run, report->status);
+        return;
+    }
+    OWNED_MEM char *why = xasprintf("/bin/sh could not be started: %s", strerror(report->status));
+    never_began(r, run, why);
+}
+
+static bool take_reports(struct flow_runner *r, struct err *err)
+{
+    struct keeper_report report;
+    for (bool got = true; got;) {
+        if (!keeper_next(r->plan.keeper, &report, &got, err))
+            return false;
+        if (got)
+            take_report(r, &report);
+    }
+    return true;
+}
+
+/* ---- the session ---- */
+
+static void on_abort(void *context, int64_t task, bool timeout)
+{
+    struct flow_runner *r = context;
+    struct run *run = find_task(r, task);
+    if (run)
+        stop_run(r, run, timeout ? STOP_TIMEOUT : STOP_ABORT);
+}
+
+static void on_lost(void *context)
+{
+    struct flow_runner *r = context;
+    for (struct run *run = r->runs; run; run = run->next) {
+        run->forgotten = true;
+        kill_run(r, run);
+    }
+    if (r->plan.hooks->lost)
+        r->plan.hooks->lost(r->plan.context);
+}
+
+static void tell_holds(void *context, void (*each)(void *to, int64_t task), void *to)
+{
+    const struct flow_runner *r = context;
+    for (const struct run *run = r->runs; run; run = run->next)
+        if (!run->forgotten)
+            each(to, run->task->task);
+}
+
+/* ---- the step ---- */
+
+static void watch_times(struct flow_runner *r)
+{
+    for (struct run *run = r->runs; run; run = run->next) {
+        if (run->timeout_at_us <= r->now_us)
+            stop_run(r, run, STOP_TIMEOUT);
+        if (run->kill_at_us <= r->now_us)
+            kill_run(r, run);
+    }
+}
+
+size_t flow_runner_fds(const struct flow_runner *r, int fds[FLOW_RUNNER_FDS])
+{
+    fds[0] = keeper_fd(r->plan.keeper);
+    fds[1] = flow_helper_fd(r->helper);
+    return fds[1] >= 0 ? 2 : 1;
+}
+
+bool flow_runner_step(struct flow_runner *r, int64_t now_us, struct err *err)
+{
+    const struct node_news news = {
+        .task = on_task, .abort = on_abort, .lost = on_lost, .holds = tell_holds, .context = r};
+    r->now_us = now_us;
+    if (!flow_helper_step(r->helper, now_us, err) || !take_reports(r, err))
+        return false;
+    watch_times(r);
+    node_session_set_free(r->session, r->running < r->plan.places ? r->plan.places - r->running : 0);
+    if (!node_session_step(r->session, &news, now_us, err))
+        return false;
+    /* What was claimed is told to the helper, what never began is settled. */
+    if (!flow_helper_step(r->helper, now_us, err))
+        return false;
+    if (r->failure.code != ERR_NONE) {
+        *err = r->failure;
+        return false;
+    }
+    return true;
+}
+
+int64_t flow_runner_next_us(const struct flow_runner *r)
+{
+    int64_t next_us = node_session_next_us(r->session);
+    int64_t helper_us = flow_helper_next_us(r->helper);
+    next_us = helper_us < next_us ? helper_us : next_us;
+    for (const struct run *run = r->runs; run; run = run->next) {
+        next_us = run->timeout_at_us < next_us ? run->timeout_at_us : next_us;
+        next_us = run->kill_at_us < next_us ? run->kill_at_us : next_us;
+    }
+    return next_us;
+}
+
+void flow_runner_stop(struct flow_runner *r, int64_t now_us)
+{
+    r->now_us = now_us;
+    if (r->session)
+        node_session_stop_claiming(r->session);
+    for (struct run *run = r->runs; run; run = run->next) {
+        if (r->stopping)
+            kill_run(r, run);
+        else
+            stop_run(r, run, STOP_ABORT);
+    }
+    r->stopping = true;
+}
+
+size_t flow_runner_running(const struct flow_runner *r)
+{
+    return r->running;
+}
+
+bool flow_runner_is_idle(const struct flow_runner *r)
+{
+    return r->running == 0 && !node_session_unsettled(r->session);
+}
+
+void flow_runner_each(const struct flow_runner *r,
+                      void (*each)(void *context, const struct node_task *task, double elapsed_s),
+                      void *context)
+{
+    int64_t now_us = clock_now().mono_us;
+    for (const struct run *run = r->runs; run; run = run->next)
+        if (!run->forgotten)
+            each(context, run->task, (double)(now_us - run->began_us) / 1e6);
+}
+
+void flow_runner_leave(struct flow_runner *r)
+{
+    if (r->session)
+        node_session_leave(r->session);
+}
