@@ -17,7 +17,7 @@ LAYERS = ["base", "core", "store", "io", "engine", "http", "run", "cli"]
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 SQL = re.compile(
-    r'"\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE TABLE|PRAGMA)\b[^"]*', re.IGNORECASE
+    r'"\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE TABLE|PRAGMA)\s[^"]*', re.IGNORECASE
 )
 PROCESS = re.compile(
     r"\b(fork|vfork|posix_spawnp?|execv[pe]*|execl[pe]*|execveat|popen|system)\s*\("

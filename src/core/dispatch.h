@@ -47,6 +47,9 @@ struct gate {
     bool fair;           /* of a queue: turns of keys before priority */
 };
 void dispatch_set_queue_gate(struct dispatch *d, uint32_t queue, const struct gate *gate);
+/* Of a queue of which nothing has started for as long as its rate asks: the next may start at once.
+ */
+void dispatch_rest_queue(struct dispatch *d, uint32_t queue);
 void dispatch_set_function_gate(struct dispatch *d, uint32_t function, const struct gate *gate);
 const struct gate *dispatch_queue_gate(const struct dispatch *d, uint32_t queue);
 const struct gate *dispatch_function_gate(const struct dispatch *d, uint32_t function);

@@ -96,6 +96,11 @@ static void set_gate(struct dispatch *d, struct station *s, const struct gate *g
         limit_wait(&s->limit, d->began_us);
 }
 
+void dispatch_rest_queue(struct dispatch *d, uint32_t queue)
+{
+    station_at(&d->queues, queue)->limit.next_us = 0;
+}
+
 void dispatch_set_queue_gate(struct dispatch *d, uint32_t queue, const struct gate *gate)
 {
     struct station *s = station_at(&d->queues, queue);

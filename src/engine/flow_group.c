@@ -5,7 +5,12 @@
 
 #include "store/flow_context_store.h"
 
+#include <malloc.h>
 #include <stdlib.h>
+
+/* A group that so many nodes went through has left as much memory behind as its process may need
+ * for long: it goes back. */
+enum { MANY_NODES = 10000 };
 
 bool flows_stir(const struct flow_group *g)
 {
@@ -147,6 +152,9 @@ void flows_committed(struct engine *e, struct flow_group *g)
 
 void flow_group_release(struct flow_group *g)
 {
+    bool many = g->change_count > MANY_NODES;
+    for (size_t i = 0; i < g->begin_count; i++)
+        many = many || g->begins[i].count > MANY_NODES;
     for (size_t i = 0; i < g->begin_count; i++)
         begin_release(&g->begins[i]);
     for (size_t i = 0; i < g->event_count; i++)
@@ -157,4 +165,6 @@ void flow_group_release(struct flow_group *g)
     free(g->deletes);
     free(g->events);
     *g = (struct flow_group){0};
+    if (many)
+        malloc_trim(0);
 }

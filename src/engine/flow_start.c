@@ -312,6 +312,8 @@ static void set_limits(struct engine *e, const struct starting *s, const struct 
     gate.concurrency = ask->max_running;
     gate.rpm = ask->gap_us ? 60e6 / (double)ask->gap_us : 0;
     dispatch_set_queue_gate(tasks->dispatch, place, &gate);
+    /* A run that was asked for by hand begins at once. */
+    dispatch_rest_queue(tasks->dispatch, place);
     gate_at(e, false, place)->changed = true;
     e->building.tasks.gates_changed = true;
     flow_drop_pools(e, s->flow);

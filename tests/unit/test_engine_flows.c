@@ -1,0 +1,936 @@
+/* test_engine_flows.c: flows in the engine: marks as their tasks go, restarts, aborts, context and
+ * lock, and all of it after a crash. */
+#include "engine/feed.h"
+#include "flow_temp.h"
+
+/* "1 -> 2, 3 -> 4" */
+#define DIAMOND "1 2:1 3:1 4:2,3"
+
+static struct hand worker;
+
+/* The ids of the nodes of what was just taken. */
+static void assert_taken(struct bench *b, size_t most, const char *nodes)
+{
+    char got[200] = "";
+    take(b, &worker, (int64_t)most);
+    for (size_t i = 0; i < worker.count; i++)
+        for (int32_t id = 1; id < 20; id++) {
+            struct op op;
+            prepare(&op, OP_FLOW_NODES, "f");
+            op.flow_nodes.limit = 1000;
+            ask(b, &op);
+            for (size_t k = 0; k < op.flow_nodes.count; k++)
+                if (op.flow_nodes.views[k].id == id && op.flow_nodes.views[k].task == worker.ids[i])
+                    sprintf(got + strlen(got), "%s%d", *got ? " " : "", id);
+            op_release(&op);
+        }
+    assert_string_equal(got, nodes);
+}
+
+static void complete_node(struct bench *b, int32_t id)
+{
+    complete(b, &worker, task_of(b, id));
+}
+
+static void fail_node(struct bench *b, int32_t id)
+{
+    fail_task(b, &worker, task_of(b, id), false);
+}
+
+static int begin(void **state)
+{
+    worker = (struct hand){.count = 0};
+    return bench_begin(state);
+}
+#define FLOW_TEST(name) cmocka_unit_test_setup_teardown(name, begin, bench_end)
+
+static void nodes_run_when_their_parents_are_complete(void **state)
+{
+    struct bench *b = *state;
+    start_flow(b, DIAMOND, "");
+    assert_flow(b, "running 1P 2P 3P 4P");
+    assert_taken(b, 9, "1");
+    assert_flow(b, "running 1R 2P 3P 4P");
+    complete_node(b, 1);
+    assert_taken(b, 9, "2 3");
+    complete_node(b, 3);
+    assert_taken(b, 9, "");
+    assert_flow(b, "running 1C 2R 3C 4P");
+    complete_node(b, 2);
+    assert_taken(b, 9, "4");
+    complete_node(b, 4);
+    assert_flow(b, "completed 1C 2C 3C 4C");
+    assert_sound(b);
+}
+
+static void a_settlement_claims_what_it_has_made_ready(void **state)
+{
+    struct bench *b = *state;
+    struct outcomes o;
+    start_flow(b, "1 2:1", "");
+    assert_taken(b, 1, "1");
+    outcomes_begin(&o, &worker);
+    outcome(&o, worker.ids[0], TASK_COMPLETED, "{\"code\":0}");
+    o.op.task_settle.claims = true;
+    o.op.task_settle.claim.max = 4;
+    ask(b, &o.op);
+    assert_went_well(&o.op);
+    assert_int_equal(o.op.task_settle.claim.count, 1);
+    assert_int_equal(o.op.task_settle.claim.tasks[0].id, task_of(b, 2));
+    op_release(&o.op);
+    assert_flow(b, "running 1C 2R");
+}
+
+static void a_worker_gets_the_node_and_the_variables(void **state)
+{
+    struct bench *b = *state;
+    struct op op;
+    start_flow(b, "7", "\"variables\":{\"A\":\"b\"}");
+    prepare_take(&op, &worker, 1);
+    ask(b, &op);
+    assert_went_well(&op);
+    const struct task_handed *task = &op.task_claim.tasks[0];
+    assert_true(str_is(task->function, "penstock.flow.node"));
+    assert_true(str_is(task->queue, "flow/f"));
+    OWNED_MEM char *got = xstrndup(task->arguments.ptr, task->arguments.len);
+    assert_string_equal(
+        got, "{\"flow\":1,\"name\":\"f\",\"run\":1,\"mode\":\"python\",\"node\":{\"id\":7,"
+             "\"name\":\"node 7\",\"module\":\"m\",\"worker\":\"W\",\"always\":false,"
+             "\"max_attempts\":1},\"variables\":{\"A\":\"b\"}}");
+    struct op shown_op;
+    assert_string_equal(shown(b, &shown_op, task->id)->arguments, got);
+    op_release(&shown_op);
+    op_release(&op);
+}
+
+static void a_failed_node_makes_its_descendants_d_and_no_others(void **state)
+{
+    struct bench *b = *state;
+    start_flow(b, "1 2:1 3:1 4:2 5:3 6:4,5 7:6!", "");
+    assert_taken(b, 9, "1");
+    complete_node(b, 1);
+    assert_taken(b, 9, "2 3");
+    fail_node(b, 2);
+    assert_flow(b, "running 1C 2F 3R 4D 5P 6D 7P");
+    assert_taken(b, 9, "7");
+    complete_node(b, 3);
+    assert_taken(b, 9, "5");
+    complete(b, &worker, task_of(b, 7));
+    assert_flow(b, "running 1C 2F 3C 4D 5R 6D 7C");
+    complete_node(b, 5);
+    assert_flow(b, "failed 1C 2F 3C 4D 5C 6D 7C");
+    assert_sound(b);
+}
+
+static void a_retry_waits_so_long_and_holds_no_place(void **state)
+{
+    struct bench *b = *state;
+    struct started s;
+    struct op op;
+    assert_went_well(start_flow_with(b, &s, "1*3 2", "\"max_running\":1"));
+    started_release(&s);
+    assert_taken(b, 9, "1");
+    fail_node(b, 1);
+    assert_flow(b, "running 1P 2P");
+    assert_taken(b, 9, "1");
+    fail_node(b, 1);
+    assert_taken(b, 9, "1");
+    fail_node(b, 1);
+    assert_flow(b, "running 1F 2P");
+    assert_int_equal(flow_node(b, &op, 1)->attempts, 3);
+    op_release(&op);
+    assert_taken(b, 9, "2");
+    complete_node(b, 2);
+    assert_flow(b, "failed 1F 2C");
+}
+
+static void what_a_try_ended_with_is_kept(void **state)
+{
+    struct bench *b = *state;
+    struct outcomes o;
+    struct op op;
+    start_flow(b, "1 2", "");
+    assert_taken(b, 9, "1 2");
+    outcomes_begin(&o, &worker);
+    outcome(&o, worker.ids[0], TASK_FAILED, "{\"message\":\"no\",\"type\":\"X\",\"code\":-11}");
+    outcome(&o, worker.ids[1], TASK_COMPLETED, "{\"code\":0}");
+    b->now.wall_us += 3 * SECOND_US;
+    ask(b, &o.op);
+    assert_went_well(&o.op);
+    op_release(&o.op);
+    for (int again = 0; again < 2; again++) {
+        const struct flow_node_view *v = flow_node(b, &op, 1);
+        assert_true(v->has_code);
+        assert_int_equal(v->code, -11);
+        assert_int_equal(v->elapsed_us, 3 * SECOND_US);
+        assert_non_null(strstr(v->error, "\"message\":\"no\""));
+        v = &op.flow_nodes.views[1];
+        assert_true(v->has_code && v->code == 0 && !v->error);
+        op_release(&op);
+        reopen_engine(b);
+    }
+}
+
+/* --- restarts --- */
+
+static void run_to_failure(struct bench *b)
+{
+    start_flow(b, DIAMOND, "");
+    assert_taken(b, 9, "1");
+    complete_node(b, 1);
+    assert_taken(b, 9, "2 3");
+    fail_node(b, 2);
+    complete_node(b, 3);
+    assert_flow(b, "failed 1C 2F 3C 4D");
+}
+
+static void a_restart_runs_what_is_not_complete(void **state)
+{
+    struct bench *b = *state;
+    run_to_failure(b);
+    for (int i = 0; i < 3; i++) {
+        start_flow(b, DIAMOND, "\"restart\":true");
+        assert_flow(b, "running 1C 2P 3C 4P");
+        assert_taken(b, 9, "2");
+        fail_node(b, 2);
+        assert_flow(b, "failed 1C 2F 3C 4D");
+        reopen_engine(b);
+    }
+    start_flow(b, DIAMOND, "\"restart\":true");
+    assert_taken(b, 9, "2");
+    complete_node(b, 2);
+    assert_taken(b, 9, "4");
+    complete_node(b, 4);
+    assert_flow(b, "completed 1C 2C 3C 4C");
+    start_flow(b, DIAMOND, "\"restart\":true");
+    assert_flow(b, "running 1P 2P 3P 4P");
+    assert_sound(b);
+}
+
+static void a_fresh_run_forgets_marks(void **state)
+{
+    struct bench *b = *state;
+    run_to_failure(b);
+    start_flow(b, DIAMOND, "");
+    assert_flow(b, "running 1P 2P 3P 4P");
+}
+
+static void the_tasks_of_earlier_runs_are_forgotten(void **state)
+{
+    struct bench *b = *state;
+    struct op op;
+    run_to_failure(b);
+    start_flow(b, DIAMOND, "\"restart\":true");
+    prepare(&op, OP_TASK_LIST, "");
+    op.task_list.limit = 100;
+    ask(b, &op);
+    assert_int_equal(op.task_list.count, 2);
+    op_release(&op);
+    assert_sound(b);
+}
+
+static void a_list_may_be_edited_before_a_restart(void **state)
+{
+    struct bench *b = *state;
+    struct started s;
+    run_to_failure(b);
+    /* 3 is gone, 5 is new, 1 waits for it and stays complete. */
+    assert_went_well(start_flow_with(b, &s, "1:5 2:1*2 4:2 5", "\"restart\":true"));
+    assert_int_equal(s.op.flow_start.does[FLOW_DOES_RUN], 3);
+    assert_int_equal(s.op.flow_start.edited_count, 1);
+    assert_int_equal(s.op.flow_start.edited[0], 1);
+    started_release(&s);
+    assert_flow(b, "running 1C 2P 4P 5P");
+    assert_taken(b, 9, "2 5");
+    complete_node(b, 5);
+    complete_node(b, 2);
+    assert_taken(b, 9, "4");
+    complete_node(b, 4);
+    assert_flow(b, "completed 1C 2C 4C 5C");
+}
+
+static void a_run_with_nothing_to_do_ends_at_once(void **state)
+{
+    struct bench *b = *state;
+    run_to_failure(b);
+    start_flow(b, "1 3:1", "\"restart\":true");
+    assert_flow(b, "completed 1C 3C");
+    start_flow(b, "1", "\"select\":{\"norun\":[1]}");
+    assert_flow(b, "completed 1N");
+    reopen_engine(b);
+    assert_flow(b, "completed 1N");
+}
+
+static void what_is_not_selected_stands_in_nobodys_way(void **state)
+{
+    struct bench *b = *state;
+    start_flow(b, DIAMOND, "\"select\":{\"only\":[2,4]}");
+    assert_flow(b, "running 1N 2P 3N 4P");
+    assert_taken(b, 9, "2");
+    complete_node(b, 2);
+    assert_taken(b, 9, "4");
+    complete_node(b, 4);
+    assert_flow(b, "completed 1N 2C 3N 4C");
+}
+
+static void a_selection_on_restart_runs_again(void **state)
+{
+    struct bench *b = *state;
+    run_to_failure(b);
+    start_flow(b, DIAMOND, "\"restart\":true,\"select\":{\"only\":[3]}");
+    assert_flow(b, "running 1C 2F 3P 4D");
+    assert_taken(b, 9, "3");
+    complete_node(b, 3);
+    assert_flow(b, "completed 1C 2F 3C 4D");
+    /* What is kept keeps what it ended with. */
+    struct op op;
+    assert_non_null(strstr(flow_node(b, &op, 2)->error, "ValueError"));
+    op_release(&op);
+    start_flow(b, DIAMOND, "\"restart\":true");
+    assert_flow(b, "running 1C 2P 3C 4P");
+}
+
+static void a_dry_run_changes_nothing(void **state)
+{
+    struct bench *b = *state;
+    struct started s;
+    assert_went_well(start_flow_with(b, &s, "1 2:1", "\"dry_run\":true"));
+    assert_int_equal(s.op.flow_start.id, 0);
+    assert_true(str_is(buf_str(&s.op.flow_start.told),
+                       "[{\"id\":1,\"does\":\"run\",\"why\":\"a fresh run\"},"
+                       "{\"id\":2,\"does\":\"run\",\"why\":\"a fresh run\"}]"));
+    started_release(&s);
+    struct op op;
+    prepare(&op, OP_FLOW_SHOW, "f");
+    ask(b, &op);
+    assert_refused(&op, REFUSED_FLOW_UNKNOWN, ERR_NOT_FOUND, "there is no flow named f");
+    op_release(&op);
+    run_to_failure(b);
+    assert_went_well(start_flow_with(b, &s, DIAMOND, "\"dry_run\":true,\"restart\":true"));
+    assert_non_null(strstr(s.op.flow_start.told.data, "\"why\":\"failed in run 1\""));
+    started_release(&s);
+    assert_flow(b, "failed 1C 2F 3C 4D");
+}
+
+/* --- refusals --- */
+
+static void what_cannot_be_is_refused(void **state)
+{
+    struct bench *b = *state;
+    struct op op;
+    flow_refused(b, "1:2 2:1", "", REFUSED_OTHERWISE, ERR_INVALID, "cycle");
+    flow_refused(b, "1:3", "", REFUSED_OTHERWISE, ERR_INVALID, "node 1: after: there is no node 3");
+    flow_refused(b, "1", "\"select\":{\"only\":[2]}", REFUSED_OTHERWISE, ERR_INVALID,
+                 "select.only: there is no node 2");
+    flow_refused(b, "1", "\"name\":\"a*b\"", REFUSED_OTHERWISE, ERR_INVALID, "name: expected");
+    flow_refused(b, "1", "\"name\":\"@1\"", REFUSED_OTHERWISE, ERR_INVALID, "name: expected");
+    flow_refused(b, "1", "\"pools\":{\"a?\":1}", REFUSED_OTHERWISE, ERR_INVALID, "pools: expected");
+    start_flow(b, "1", "");
+    flow_refused(b, "1", "", REFUSED_FLOW_RUNS, ERR_CONFLICT, "flow f runs already: run 1");
+    prepare(&op, OP_FLOW_DELETE, "f");
+    ask(b, &op);
+    assert_refused(&op, REFUSED_FLOW_RUNS, ERR_CONFLICT, "abort it first");
+    op_release(&op);
+    const enum op_kind kinds[] = {OP_FLOW_SHOW, OP_FLOW_NODES, OP_FLOW_ABORT, OP_FLOW_DELETE,
+                                  OP_FLOW_PUT,  OP_FLOW_GET,   OP_FLOW_LOCK};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        prepare(&op, kinds[i], "");
+        op.job.id = 99;
+        ask(b, &op);
+        assert_refused(&op, REFUSED_FLOW_UNKNOWN, ERR_NOT_FOUND, "there is no flow 99");
+        op_release(&op);
+    }
+    prepare(&op, OP_FLOW_NODES, "f");
+    op.flow_nodes.after = 5;
+    ask(b, &op);
+    assert_refused(&op, REFUSED_OTHERWISE, ERR_NOT_FOUND, "flow f has no node 5");
+    op_release(&op);
+}
+
+/* --- stopping --- */
+
+static void an_abort_tells_what_runs_and_leaves_the_rest(void **state)
+{
+    struct bench *b = *state;
+    struct op extend, show;
+    struct outcomes o;
+    start_flow(b, "1 2 3:1 4:3!", "");
+    assert_taken(b, 9, "1 2");
+    complete_node(b, 2);
+    prepare(&extend, OP_TASK_EXTEND, "");
+    memcpy(extend.task_extend.token, worker.token, sizeof worker.token);
+    extend.task_extend.wait_until_us = b->now.mono_us + 3600 * SECOND_US;
+    assert_true(STEP(b, &extend));
+    prepare(&show, OP_FLOW_SHOW, "f");
+    show.flow_show.wait_until_us = b->now.mono_us + 3600 * SECOND_US;
+    assert_true(STEP(b, &show));
+    assert_false(is_answered(&extend) || is_answered(&show));
+    ask_flow(b, OP_FLOW_ABORT);
+    assert_true(is_answered(&extend));
+    assert_int_equal(extend.task_extend.abort_count, 1);
+    op_release(&extend);
+    assert_flow(b, "running 1R 2C 3P 4P");
+    ask_flow(b, OP_FLOW_ABORT); /* once more */
+    assert_taken(b, 9, "");
+    outcomes_begin(&o, &worker);
+    outcome(&o, task_of(b, 1), TASK_ABORTED, "");
+    ask(b, &o.op);
+    assert_went_well(&o.op);
+    op_release(&o.op);
+    assert_true(is_answered(&show));
+    assert_int_equal(show.flow_show.view.state, JOB_CANCELLED);
+    op_release(&show);
+    for (int i = 0; i < 2; i++) {
+        assert_flow(b, "cancelled 1A 2C 3P 4P");
+        reopen_engine(b);
+    }
+    struct op again;
+    prepare(&again, OP_FLOW_ABORT, "f");
+    ask(b, &again);
+    assert_refused(&again, REFUSED_OTHERWISE, ERR_CONFLICT, "flow f does not run: it is cancelled");
+    op_release(&again);
+    start_flow(b, "1 2 3:1 4:3!", "\"restart\":true");
+    assert_flow(b, "running 1P 2C 3P 4P");
+    assert_sound(b);
+}
+
+static void an_abort_holds_when_its_worker_is_gone(void **state)
+{
+    struct bench *b = *state;
+    start_flow(b, "1*5 2:1", "");
+    assert_taken(b, 9, "1");
+    ask_flow(b, OP_FLOW_ABORT);
+    reopen_engine(b);
+    assert_flow(b, "running 1R 2P");
+    pass_time(b, 20 * SECOND_US);
+    assert_flow(b, "cancelled 1A 2P");
+}
+
+static void who_waits_for_a_retry_is_aborted_at_once(void **state)
+{
+    struct bench *b = *state;
+    struct started s;
+    assert_went_well(start_flow_with(b, &s, "1*2", ""));
+    started_release(&s);
+    assert_taken(b, 9, "1");
+    fail_node(b, 1);
+    ask_flow(b, OP_FLOW_ABORT);
+    assert_flow(b, "cancelled 1A");
+}
+
+static void a_person_may_cancel_a_node(void **state)
+{
+    struct bench *b = *state;
+    start_flow(b, DIAMOND, "");
+    const int64_t ids[] = {task_of(b, 1)};
+    assert_int_equal(control_tasks(b, TASK_CANCEL, (struct task_filter){.ids = ids, .id_count = 1}),
+                     1);
+    assert_flow(b, "failed 1A 2D 3D 4D");
+    /* It comes back with its flow only. */
+    assert_int_equal(control_tasks(b, TASK_RETRY, (struct task_filter){.ids = ids, .id_count = 1}),
+                     0);
+    assert_flow(b, "failed 1A 2D 3D 4D");
+    assert_int_equal(control_tasks(b, TASK_DELETE, (struct task_filter){.queue = STR("flow/f")}),
+                     4);
+    assert_flow(b, "failed 1A 2D 3D 4D");
+    start_flow(b, DIAMOND, "\"restart\":true");
+    assert_flow(b, "running 1P 2P 3P 4P");
+    assert_sound(b);
+}
+
+static void a_lost_worker_spends_an_attempt(void **state)
+{
+    struct bench *b = *state;
+    start_flow(b, "1*2 2 3:2", "");
+    assert_taken(b, 9, "1 2");
+    pass_time(b, 20 * SECOND_US);
+    worker = (struct hand){.count = 0};
+    assert_flow(b, "running 1P 2F 3D");
+    assert_taken(b, 9, "1");
+    complete_node(b, 1);
+    assert_flow(b, "failed 1C 2F 3D");
+}
+
+static void what_was_given_back_is_pending_again(void **state)
+{
+    struct bench *b = *state;
+    struct op op;
+    start_flow(b, "1", "");
+    assert_taken(b, 9, "1");
+    prepare(&op, OP_TASK_RELEASE, "");
+    memcpy(op.task_release.token, worker.token, sizeof worker.token);
+    ask(b, &op);
+    assert_went_well(&op);
+    op_release(&op);
+    worker = (struct hand){.count = 0};
+    assert_flow(b, "running 1P");
+    assert_taken(b, 9, "1");
+    complete_node(b, 1);
+    assert_flow(b, "completed 1C");
+}
+
+static void a_run_whose_engine_was_killed_is_taken_over(void **state)
+{
+    struct bench *b = *state;
+    start_flow(b, "1 2:1 3:1 4:2", "");
+    assert_taken(b, 9, "1");
+    complete_node(b, 1);
+    assert_taken(b, 1, "2");
+    reopen_engine(b);
+    flow_refused(b, "1", "\"restart\":true", REFUSED_FLOW_RUNS, ERR_CONFLICT, "runs already");
+    flow_refused(b, "1:9", "\"restart\":true,\"take_over\":true", REFUSED_OTHERWISE, ERR_INVALID,
+                 "there is no node 9");
+    assert_flow(b, "running 1C 2R 3P 4P");
+    struct started s;
+    assert_went_well(start_flow_with(b, &s, "1 2:1 3:1 4:2",
+                                     "\"restart\":true,\"take_over\":true,\"dry_run\":true"));
+    assert_non_null(strstr(s.op.flow_start.told.data, "was aborted in run 1"));
+    started_release(&s);
+    start_flow(b, "1 2:1 3:1 4:2", "\"restart\":true,\"take_over\":true");
+    assert_flow(b, "running 1C 2P 3P 4P");
+    /* What the old run's worker says now is stale. */
+    struct outcomes o;
+    outcomes_begin(&o, &worker);
+    outcome(&o, worker.ids[0], TASK_COMPLETED, "1");
+    ask(b, &o.op);
+    assert_went_well(&o.op);
+    assert_true(o.entries[0].stale);
+    op_release(&o.op);
+    assert_taken(b, 9, "2 3");
+    assert_flow(b, "running 1C 2R 3R 4P");
+    complete_node(b, 2);
+    complete_node(b, 3);
+    assert_taken(b, 9, "4");
+    complete_node(b, 4);
+    assert_flow(b, "completed 1C 2C 3C 4C");
+    assert_sound(b);
+}
+
+static void two_starts_of_one_step_are_two_runs(void **state)
+{
+    struct bench *b = *state;
+    struct started s[2];
+    for (int i = 0; i < 2; i++) {
+        struct err err;
+        s[i].flow = (struct new_flow){.node_cap = 0};
+        s[i].body = flow_body(i ? "1 2" : "1 2 3", "\"take_over\":true,\"restart\":true");
+        assert_true(new_flow_read(&s[i].flow, str_of(s[i].body), &err));
+        prepare(&s[i].op, OP_FLOW_START, "");
+        struct buf told = s[i].op.flow_start.told;
+        s[i].op.flow_start = s[i].flow.ask;
+        s[i].op.flow_start.told = told;
+    }
+    assert_true(STEP(b, &s[0].op, &s[1].op));
+    assert_went_well(&s[0].op);
+    assert_went_well(&s[1].op);
+    assert_int_equal(s[1].op.flow_start.run, 2);
+    assert_flow(b, "running 1P 2P");
+    started_release(&s[0]);
+    started_release(&s[1]);
+    assert_sound(b);
+}
+
+/* --- limits --- */
+
+static void limits_hold_and_go_with_the_flow(void **state)
+{
+    struct bench *b = *state;
+    struct op op;
+    struct started s;
+    /* Of two nodes of the pool one runs. */
+    s.flow = (struct new_flow){.node_cap = 0};
+    struct err err;
+    char body[] = "{\"name\":\"f\",\"max_running\":2,\"pools\":{\"api\":1},\"nodes\":["
+                  "{\"id\":1,\"name\":\"a\",\"module\":\"m\",\"worker\":\"W\",\"pool\":\"api\"},"
+                  "{\"id\":2,\"name\":\"b\",\"module\":\"m\",\"worker\":\"W\",\"pool\":\"api\"},"
+                  "{\"id\":3,\"name\":\"c\",\"module\":\"m\",\"worker\":\"W\"},"
+                  "{\"id\":4,\"name\":\"d\",\"module\":\"m\",\"worker\":\"W\"}]}";
+    assert_true(new_flow_read(&s.flow, str_of(body), &err));
+    prepare(&s.op, OP_FLOW_START, "");
+    struct buf told = s.op.flow_start.told;
+    s.op.flow_start = s.flow.ask;
+    s.op.flow_start.told = told;
+    ask(b, &s.op);
+    assert_went_well(&s.op);
+    op_release(&s.op);
+    new_flow_release(&s.flow);
+    take(b, &worker, 9);
+    assert_int_equal(worker.count, 2);
+    assert_flow(b, "running 1R 2P 3R 4P");
+    ask_flow(b, OP_FLOW_ABORT);
+    prepare(&op, OP_TASK_RELEASE, "");
+    memcpy(op.task_release.token, worker.token, sizeof worker.token);
+    ask(b, &op);
+    op_release(&op);
+    assert_flow(b, "cancelled 1A 2P 3A 4P");
+    prepare(&op, OP_LIMITS, "");
+    ask(b, &op);
+    assert_int_equal(op.limits.count, 1);
+    assert_string_equal(op.limits.rules[0].pattern, "flow/f/api");
+    op_release(&op);
+    ask_flow(b, OP_FLOW_DELETE);
+    reopen_engine(b);
+    prepare(&op, OP_LIMITS, "");
+    ask(b, &op);
+    assert_int_equal(op.limits.count, 0);
+    op_release(&op);
+    prepare(&op, OP_GATES, "");
+    ask(b, &op);
+    for (size_t i = 0; i < op.gates.count; i++)
+        assert_int_equal(op.gates.views[i].gate.concurrency, 0);
+    op_release(&op);
+    prepare(&op, OP_FLOW_LIST, "");
+    op.flow_list.limit = 10;
+    ask(b, &op);
+    assert_int_equal(op.flow_list.count, 0);
+    op_release(&op);
+}
+
+static void starts_are_so_far_apart(void **state)
+{
+    struct bench *b = *state;
+    start_flow(b, "1 2", "\"gap_s\":10");
+    assert_taken(b, 9, "1");
+    assert_taken(b, 9, "");
+    pass_time(b, 9 * SECOND_US);
+    assert_taken(b, 9, "");
+    worker = (struct hand){.count = 0};
+    pass_time(b, 2 * SECOND_US);
+    assert_taken(b, 9, "2");
+}
+
+/* --- when the disk fails --- */
+
+static void what_was_not_stored_did_not_happen(void **state)
+{
+    struct bench *b = *state;
+    struct started s;
+    plan_fault("store.commit:1:fail");
+    struct op *op = start_flow_with(b, &s, "1 2:1", "");
+    assert_int_equal(op->err.code, ERR_STORE);
+    started_release(&s);
+    no_faults();
+    pass_time(b, 2 * SECOND_US);
+    start_flow(b, "1 2:1", "");
+    assert_taken(b, 9, "1");
+    struct outcomes o;
+    outcomes_begin(&o, &worker);
+    outcome(&o, worker.ids[0], TASK_COMPLETED, "1");
+    plan_fault("store.commit:1:fail");
+    ask(b, &o.op);
+    assert_int_equal(o.op.err.code, ERR_STORE);
+    op_release(&o.op);
+    no_faults();
+    pass_time(b, 2 * SECOND_US);
+    assert_flow(b, "running 1R 2P");
+    complete_node(b, 1);
+    plan_fault("store.commit:1:fail");
+    struct op abort;
+    prepare(&abort, OP_FLOW_ABORT, "f");
+    ask(b, &abort);
+    assert_int_equal(abort.err.code, ERR_STORE);
+    op_release(&abort);
+    no_faults();
+    pass_time(b, 2 * SECOND_US);
+    assert_flow(b, "running 1C 2P");
+    assert_taken(b, 9, "2");
+    complete_node(b, 2);
+    assert_flow(b, "completed 1C 2C");
+    assert_sound(b);
+}
+
+/* --- the context --- */
+
+static void put_value(struct bench *b, const char *key, const char *value, int64_t only_if,
+                      enum op_refusal refusal, int64_t version)
+{
+    struct op op;
+    prepare(&op, OP_FLOW_PUT, "f");
+    op.flow_put.key = str_of(key);
+    op.flow_put.gone = !value;
+    op.flow_put.value = str_of(value);
+    op.flow_put.bytes = value ? (int64_t)strlen(value) : 0;
+    op.flow_put.only_if = only_if;
+    ask(b, &op);
+    assert_int_equal(op.refusal, refusal);
+    assert_int_equal(op.flow_put.version, version);
+    op_release(&op);
+}
+
+static void assert_value(struct bench *b, const char *key, const char *value, size_t len)
+{
+    struct op op;
+    prepare(&op, OP_FLOW_GET, "f");
+    op.flow_get.key = str_of(key);
+    ask(b, &op);
+    assert_went_well(&op);
+    assert_int_equal(op.flow_get.value.len, len);
+    if (len)
+        assert_memory_equal(op.flow_get.value.data, value, len);
+    op_release(&op);
+}
+
+static void values_are_put_on_condition(void **state)
+{
+    struct bench *b = *state;
+    struct op op;
+    start_flow(b, "1", "\"context\":{\"A\":\"x\"}");
+    assert_value(b, "A", "\x80\x02X\x01\0\0\0x.", 9);
+    put_value(b, "B", "1", -1, REFUSED_OTHERWISE, 2);
+    put_value(b, "B", "2", 0, REFUSED_VERSION, 0);
+    put_value(b, "B", "2", 1, REFUSED_VERSION, 0);
+    put_value(b, "B", "22", 2, REFUSED_OTHERWISE, 3);
+    put_value(b, "C", "", 0, REFUSED_OTHERWISE, 4);
+    put_value(b, "C", NULL, 3, REFUSED_VERSION, 0);
+    put_value(b, "C", NULL, 4, REFUSED_OTHERWISE, 0);
+    reopen_engine(b);
+    assert_value(b, "B", "22", 2);
+    put_value(b, "C", "", 0, REFUSED_OTHERWISE, 5);
+    assert_value(b, "C", "", 0);
+    prepare(&op, OP_FLOW_GET, "f");
+    ask(b, &op);
+    assert_int_equal(op.flow_get.count, 3);
+    assert_string_equal(op.flow_get.values[1].key, "B");
+    assert_int_equal(op.flow_get.values[1].version, 3);
+    op_release(&op);
+    prepare(&op, OP_FLOW_PUT, "f");
+    op.flow_put.key = STR("gone");
+    op.flow_put.gone = true;
+    ask(b, &op);
+    assert_refused(&op, REFUSED_OTHERWISE, ERR_NOT_FOUND, "there is no key gone");
+    op_release(&op);
+    prepare(&op, OP_FLOW_GET, "f");
+    op.flow_get.key = STR("gone");
+    ask(b, &op);
+    assert_refused(&op, REFUSED_OTHERWISE, ERR_NOT_FOUND, "there is no key gone");
+    op_release(&op);
+}
+
+static void the_context_goes_with_a_fresh_run_only(void **state)
+{
+    struct bench *b = *state;
+    struct op op;
+    start_flow(b, "1", "");
+    put_value(b, "K", "v", -1, REFUSED_OTHERWISE, 1);
+    assert_taken(b, 9, "1");
+    fail_node(b, 1);
+    start_flow(b, "1", "\"restart\":true");
+    assert_value(b, "K", "v", 1);
+    assert_taken(b, 9, "1");
+    fail_node(b, 1);
+    start_flow(b, "1", "\"keep_context\":true");
+    assert_value(b, "K", "v", 1);
+    assert_taken(b, 9, "1");
+    fail_node(b, 1);
+    start_flow(b, "1", "");
+    prepare(&op, OP_FLOW_GET, "f");
+    ask(b, &op);
+    assert_int_equal(op.flow_get.count, 0);
+    op_release(&op);
+    put_value(b, "K", "v", -1, REFUSED_OTHERWISE, 2);
+}
+
+/* --- the lock --- */
+
+static struct op *prepare_lock(struct op *op, int64_t task, int64_t fence, bool unlock,
+                               int64_t wait_until_us)
+{
+    prepare(op, OP_FLOW_LOCK, "f");
+    op->flow_lock.task = task;
+    op->flow_lock.fence = fence;
+    op->flow_lock.unlock = unlock;
+    op->flow_lock.wait_until_us = wait_until_us;
+    return op;
+}
+
+static void assert_lock(struct bench *b, int64_t task, bool unlock, bool locked)
+{
+    struct op op;
+    ask(b, prepare_lock(&op, task, 1, unlock, 0));
+    assert_went_well(&op);
+    assert_int_equal(op.flow_lock.locked, locked);
+    op_release(&op);
+}
+
+static void one_has_the_lock_at_a_time(void **state)
+{
+    struct bench *b = *state;
+    struct op second, third, late;
+    start_flow(b, "1 2 3", "");
+    assert_taken(b, 9, "1 2 3");
+    int64_t one = worker.ids[0], two = worker.ids[1], three = worker.ids[2];
+    int64_t later = b->now.mono_us + 100 * SECOND_US;
+    assert_lock(b, one, false, true);
+    assert_lock(b, one, false, true); /* its answer was lost */
+    assert_lock(b, two, false, false);
+    assert_true(STEP(b, prepare_lock(&second, two, 1, false, later)));
+    assert_true(STEP(b, prepare_lock(&third, three, 1, false, later)));
+    assert_true(STEP(b, prepare_lock(&late, three, 1, false, b->now.mono_us + SECOND_US)));
+    pass_time(b, 2 * SECOND_US);
+    assert_true(is_answered(&late));
+    assert_false(late.flow_lock.locked);
+    op_release(&late);
+    assert_lock(b, two, true, false); /* not its own */
+    assert_false(is_answered(&second));
+    assert_lock(b, one, true, false);
+    assert_true(is_answered(&second) && second.flow_lock.locked);
+    assert_false(is_answered(&third));
+    op_release(&second);
+    complete(b, &worker, two); /* without having let go of it */
+    assert_true(is_answered(&third) && third.flow_lock.locked);
+    op_release(&third);
+    reopen_engine(b);
+    assert_lock(b, one, false, false); /* it outlives the server */
+    struct op op;
+    ask(b, prepare_lock(&op, two, 1, false, 0));
+    assert_refused(&op, REFUSED_STALE, ERR_CONFLICT, "does not run in flow f");
+    op_release(&op);
+    ask(b, prepare_lock(&op, one, 2, false, 0));
+    assert_refused(&op, REFUSED_STALE, ERR_CONFLICT, "with fence 2");
+    op_release(&op);
+}
+
+static void who_waits_for_a_lock_and_runs_no_more_is_refused(void **state)
+{
+    struct bench *b = *state;
+    struct op second;
+    start_flow(b, "1 2", "");
+    assert_taken(b, 9, "1 2");
+    assert_lock(b, worker.ids[0], false, true);
+    assert_true(
+        STEP(b, prepare_lock(&second, worker.ids[1], 1, false, b->now.mono_us + 100 * SECOND_US)));
+    fail_task(b, &worker, worker.ids[1], false);
+    assert_refused(&second, REFUSED_STALE, ERR_CONFLICT, "does not run");
+    op_release(&second);
+}
+
+/* --- what is told --- */
+
+static void pages_of_flows_and_nodes(void **state)
+{
+    struct bench *b = *state;
+    struct op op;
+    start_flow(b, "5 4 3 2 1", "");
+    assert_taken(b, 2, "5 4");
+    prepare(&op, OP_FLOW_NODES, "f");
+    op.flow_nodes.limit = 2;
+    op.flow_nodes.after = 5;
+    ask(b, &op);
+    assert_int_equal(op.flow_nodes.count, 2);
+    assert_int_equal(op.flow_nodes.views[0].id, 4);
+    assert_true(op.flow_nodes.more);
+    op_release(&op);
+    prepare(&op, OP_FLOW_NODES, "f");
+    op.flow_nodes.limit = 1;
+    op.flow_nodes.by_mark = true;
+    op.flow_nodes.mark = FLOW_RUNNING;
+    ask(b, &op);
+    assert_int_equal(op.flow_nodes.count, 1);
+    assert_int_equal(op.flow_nodes.views[0].id, 5);
+    assert_true(op.flow_nodes.more);
+    op_release(&op);
+    start_flow(b, "1", "\"name\":\"g\",\"select\":{\"norun\":[1]}");
+    prepare(&op, OP_FLOW_LIST, "");
+    op.flow_list.limit = 1;
+    ask(b, &op);
+    assert_int_equal(op.flow_list.count, 1);
+    assert_true(op.flow_list.more);
+    op_release(&op);
+    prepare(&op, OP_FLOW_LIST, "");
+    op.flow_list.limit = 9;
+    op.flow_list.by_state = true;
+    op.flow_list.state = JOB_COMPLETED;
+    ask(b, &op);
+    assert_int_equal(op.flow_list.count, 1);
+    assert_string_equal(op.flow_list.views[0].name, "g");
+    op_release(&op);
+}
+
+static void how_long_the_rest_takes_is_known_from_before(void **state)
+{
+    struct bench *b = *state;
+    struct op op;
+    for (int run = 0; run < 2; run++) {
+        start_flow(b, "1 2:1", "");
+        prepare(&op, OP_FLOW_SHOW, "f");
+        ask(b, &op);
+        assert_int_equal(op.flow_show.view.eta_us, run ? 30 * SECOND_US : -1);
+        op_release(&op);
+        for (int32_t id = 1; id <= 2; id++) {
+            worker = (struct hand){.count = 0};
+            take(b, &worker, 1);
+            b->now.wall_us += (id == 1 ? 10 : 20) * SECOND_US;
+            complete_node(b, id);
+        }
+    }
+}
+
+static void events_tell_of_a_flow(void **state)
+{
+    struct bench *b = *state;
+    run_to_failure(b);
+    start_flow(b, "1", "\"restart\":true");
+    struct op op;
+    struct subscription *feed = subscription_new(NULL, NULL);
+    prepare(&op, OP_SUBSCRIBE, "");
+    op.subscribe.subscription = feed;
+    op.subscribe.after = 0;
+    op.right.trusted = true;
+    ask(b, &op);
+    assert_went_well(&op);
+    char text[20000] = "";
+    size_t len = 0;
+    bool refill = false;
+    assert_true(subscription_take(feed, text, sizeof text - 1, &len, &refill));
+    text[len] = '\0';
+    const char *started = strstr(text, "flow.started"), *failed = strstr(text, "flow.failed"),
+               *dead = strstr(text, "task.dead"), *restarted = strstr(text, "flow.restarted");
+    assert_true(started && failed && dead && restarted);
+    assert_true(started < dead && dead < failed && failed < restarted);
+    op_release(&op);
+    prepare(&op, OP_UNSUBSCRIBE, "");
+    op.subscribe.subscription = feed;
+    ask(b, &op);
+    op_release(&op);
+    subscription_free(feed);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        FLOW_TEST(nodes_run_when_their_parents_are_complete),
+        FLOW_TEST(a_settlement_claims_what_it_has_made_ready),
+        FLOW_TEST(a_worker_gets_the_node_and_the_variables),
+        FLOW_TEST(a_failed_node_makes_its_descendants_d_and_no_others),
+        FLOW_TEST(a_retry_waits_so_long_and_holds_no_place),
+        FLOW_TEST(what_a_try_ended_with_is_kept),
+        FLOW_TEST(a_restart_runs_what_is_not_complete),
+        FLOW_TEST(a_fresh_run_forgets_marks),
+        FLOW_TEST(the_tasks_of_earlier_runs_are_forgotten),
+        FLOW_TEST(a_list_may_be_edited_before_a_restart),
+        FLOW_TEST(a_run_with_nothing_to_do_ends_at_once),
+        FLOW_TEST(what_is_not_selected_stands_in_nobodys_way),
+        FLOW_TEST(a_selection_on_restart_runs_again),
+        FLOW_TEST(a_dry_run_changes_nothing),
+        FLOW_TEST(what_cannot_be_is_refused),
+        FLOW_TEST(an_abort_tells_what_runs_and_leaves_the_rest),
+        FLOW_TEST(an_abort_holds_when_its_worker_is_gone),
+        FLOW_TEST(who_waits_for_a_retry_is_aborted_at_once),
+        FLOW_TEST(a_person_may_cancel_a_node),
+        FLOW_TEST(a_lost_worker_spends_an_attempt),
+        FLOW_TEST(what_was_given_back_is_pending_again),
+        FLOW_TEST(a_run_whose_engine_was_killed_is_taken_over),
+        FLOW_TEST(two_starts_of_one_step_are_two_runs),
+        FLOW_TEST(limits_hold_and_go_with_the_flow),
+        FLOW_TEST(starts_are_so_far_apart),
+        FLOW_TEST(what_was_not_stored_did_not_happen),
+        FLOW_TEST(values_are_put_on_condition),
+        FLOW_TEST(the_context_goes_with_a_fresh_run_only),
+        FLOW_TEST(one_has_the_lock_at_a_time),
+        FLOW_TEST(who_waits_for_a_lock_and_runs_no_more_is_refused),
+        FLOW_TEST(pages_of_flows_and_nodes),
+        FLOW_TEST(how_long_the_rest_takes_is_known_from_before),
+        FLOW_TEST(events_tell_of_a_flow),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
