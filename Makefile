@@ -1,11 +1,12 @@
 # A short front on Meson. Every target sets up what it needs and can be run again.
-.PHONY: help build test demo demo-queue bench crash lint clean
+.PHONY: help build test demo demo-queue demo-flow bench crash lint clean
 
 help:
 	@echo 'make build   set up and build build/penstock'
 	@echo 'make test    set up, build with gcc and clang, pass all tests (ONLY=part for one)'
 	@echo 'make demo    set up, build, run the main job on real data'
 	@echo 'make demo-queue  the same for jobs: documents through three stages of services'
+	@echo 'make demo-flow   the same for flows: a daily job that fails and goes on where it stopped'
 	@echo 'make bench   measure (ONLY=name for one)'
 	@echo 'make crash   1000 rounds of killing server and workers'
 	@echo 'make lint    form, layers and static analysis alone'
@@ -16,7 +17,7 @@ build:
 	@tools/build.sh build -Dtests=false -Dbench=false -Dfaults=false
 
 test:
-	@tools/setup.sh build demo demo-queue test
+	@tools/setup.sh build demo demo-queue demo-flow test
 	@.venv/bin/python tools/run_tests.py $(ONLY)
 
 demo:
@@ -28,6 +29,11 @@ demo-queue:
 	@tools/setup.sh build demo-queue
 	@tools/build.sh build -Dtests=false -Dbench=false -Dfaults=false
 	@.venv-openaleph/bin/python demo/queue_demo.py
+
+demo-flow:
+	@tools/setup.sh build demo-flow
+	@tools/build.sh build -Dtests=false -Dbench=false -Dfaults=false
+	@.venv-flow/bin/python demo/flow_demo.py
 
 bench:
 	@tools/setup.sh build bench
@@ -43,4 +49,4 @@ lint:
 	@.venv/bin/python tools/run_tests.py layers format tidy python manual openapi
 
 clean:
-	rm -rf build build-* demo-data demo-queue-data
+	rm -rf build build-* demo-data demo-queue-data demo-flow-data

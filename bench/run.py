@@ -27,6 +27,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "bench")]
 
+import flow_bench  # noqa: E402
 import machine  # noqa: E402
 import openaleph_bench  # noqa: E402
 import queue_measures  # noqa: E402
@@ -304,6 +305,7 @@ MEASURES: dict[str, Callable[[Bench], list[Figure]]] = {
     **run_bench.MEASURES,
     **openaleph_bench.MEASURES,
     **queue_measures.MEASURES,
+    **flow_bench.MEASURES,
 }
 
 

@@ -187,11 +187,12 @@ PARTS = [
     ),
     Part(
         "demo",
-        "the main jobs on real data, as make demo and make demo-queue run them",
+        "the main jobs on real data, as make demo, demo-queue and demo-flow run them",
         lambda _: [
             build("build", "-Dtests=false", "-Dbench=false", "-Dfaults=false"),
             [str(ROOT / ".venv-planchet" / "bin" / "python"), "demo/demo.py"],
             [str(ROOT / ".venv-openaleph" / "bin" / "python"), "demo/queue_demo.py"],
+            [str(ROOT / ".venv-flow" / "bin" / "python"), "demo/flow_demo.py"],
         ],
     ),
     Part(

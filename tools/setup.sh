@@ -68,10 +68,12 @@ for section in "$@"; do
     case $section in
     demo) install_venv .venv-planchet demo/requirements.txt ;;
     demo-queue) install_venv .venv-openaleph demo/requirements-queue.txt ;;
+    demo-flow) install_venv .venv-flow demo/requirements-flow.txt ;;
     test | bench)
         say "Python packages of the tests, in .venv"
         new_venv .venv
         tests/install.sh .venv
+        [ "$section" = test ] || install_venv .venv-flow-peers bench/requirements-flow.txt
         ;;
     esac
 done
