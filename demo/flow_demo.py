@@ -90,6 +90,7 @@ def penstock(*args: str) -> subprocess.CompletedProcess[str]:
         [str(PENSTOCK), "flow", *args],
         env={**environment, "VIRTUAL_ENV": sys.prefix},
         stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT if args[0] == "run" else None,
         text=True,
         check=False,
     )
