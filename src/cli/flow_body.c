@@ -179,6 +179,8 @@ void flow_body_write(const struct flow *flow, const struct flow_settings *s,
     json_out_bool(&o, s->restart);
     json_out_name(&o, "dry_run");
     json_out_bool(&o, s->dry_run);
+    json_out_name(&o, "take_over"); /* who has the state folder knows that nobody else runs it */
+    json_out_bool(&o, !options_text(options, "server") && !s->dry_run);
     json_out_name(&o, "keep_context");
     json_out_bool(&o, s->keep_context);
     if (s->max_running > 0)

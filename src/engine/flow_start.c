@@ -212,6 +212,8 @@ static void answer(struct starting *s)
 /* --- the tasks --- */
 
 /* Texts and lists that the new tasks borrow until they are enqueued; options until the commit. */
+#define RUNNER_SLACK_US (INT64_C(15) * 1000000)
+
 struct making {
     struct task_new *tasks;
     int64_t *after;
@@ -244,8 +246,10 @@ static void write_options(const struct flow_new_node *node, struct buf *out)
         json_out_close(&o, '}');
     }
     if (node->timeout_us) {
+        /* Its runner ends it in time, with 10 s for it to do so itself: this is for one that is
+         * stuck. */
         json_out_name(&o, "timeout_s");
-        json_out_double(&o, (double)node->timeout_us / 1e6);
+        json_out_double(&o, (double)(node->timeout_us + RUNNER_SLACK_US) / 1e6);
     }
     json_out_close(&o, '}');
 }
