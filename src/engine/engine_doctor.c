@@ -121,6 +121,35 @@ static void check_tasks(struct engine *e, struct findings *f)
         find(f, open != known, NULL, "tasks", text);
 }
 
+static void say_flow(void *context, const char *fault)
+{
+    find(context, true, NULL, "flows", fault);
+}
+
+/* Counts against nodes; an open node has a task, and no other. */
+static void check_flows(struct engine *e, struct findings *f)
+{
+    struct err err = {0};
+    int64_t before = f->faults, open = 0, tasks = 0;
+    const struct flows *flows = e->tasks->flows;
+    OWNED(tx) struct tx *tx = NULL;
+    if (!tx_begin(e->store, &tx, &err) || !flow_store_check(tx, say_flow, f, &err)) {
+        find(f, true, NULL, "flows", err.text);
+        return;
+    }
+    for (size_t i = 0; i < flows->count; i++) {
+        const struct flow_job *flow = flows->list[i];
+        open += flow->marks ? flow_marks_open(flow->marks) : 0;
+        for (int64_t k = 0; k < flow->row.tasks; k++)
+            tasks += dispatch_find(e->tasks->dispatch, flow->row.first_task + k) != NULL;
+    }
+    OWNED_MEM char *text =
+        xasprintf("%zu flows: %lld of their nodes have not ended, and %lld tasks", flows->count,
+                  (long long)open, (long long)tasks);
+    if (open != tasks || f->faults == before)
+        find(f, open != tasks, NULL, "flows", text);
+}
+
 static void say_blob(void *context, const char *fault)
 {
     find(context, true, NULL, "blobs", fault);
@@ -148,6 +177,8 @@ enum op_fate op_doctor(struct engine *e, struct op *op)
     json_out_open(&f.out, '[');
     check_store(e, &f);
     check_tasks(e, &f);
+    if (!e->tasks->unreadable)
+        check_flows(e, &f);
     check_blobs(e, &f);
     for (size_t i = 0; i < e->jobs.count; i++) {
         struct data_job *job = e->jobs.jobs[i];

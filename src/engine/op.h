@@ -323,7 +323,7 @@ struct op {
             size_t count;
         } keys;
         struct {
-            int64_t jobs, jobs_by_state[JOB_STATE_COUNT];
+            int64_t jobs, jobs_by_state[JOB_STATE_COUNT], flows_by_state[JOB_STATE_COUNT];
             int64_t served_total, written_total, failed_total, repeats_total; /* since start */
             int64_t tasks_enqueued_total, tasks_started_total, tasks_completed_total,
                 tasks_retried_total, tasks_failed_total, tasks_lost_total, tasks_cancelled_total;

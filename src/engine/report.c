@@ -54,6 +54,8 @@ enum op_fate op_stats(struct engine *e, struct op *op)
     op->stats.sync_us_total = e->stats.sync_us;
     op->stats.ops_total = e->stats.ops;
     op->stats.started_at_us = e->started_at_us;
+    for (size_t i = 0; i < e->tasks->flows->count; i++)
+        op->stats.flows_by_state[e->tasks->flows->list[i]->row.state]++;
     op->stats.finished = xcalloc(e->jobs.count, sizeof *op->stats.finished);
     for (size_t i = 0; i < e->jobs.count; i++) {
         const struct data_job *job = e->jobs.jobs[i];

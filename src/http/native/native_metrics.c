@@ -170,6 +170,11 @@ static bool finish_stats(struct request *req, struct op *op, struct reply *reply
         buf_add_format(b, "penstock_jobs_by_state{state=\"%s\"} %lld\n",
                        job_state_name((enum job_state)state),
                        (long long)op->stats.jobs_by_state[state]);
+    add_head(b, "penstock_flows", "gauge", "Flows by the state of their last run.");
+    for (int state = JOB_RUNNING; state < JOB_STATE_COUNT; state++)
+        buf_add_format(b, "penstock_flows{state=\"%s\"} %lld\n",
+                       job_state_name((enum job_state)state),
+                       (long long)op->stats.flows_by_state[state]);
     add_head(b, "penstock_build_info", "gauge", "Always 1; the version is a label.");
     buf_add_text(b, "penstock_build_info{version=\"" PENSTOCK_VERSION "\"} 1\n");
     request_op(req, OP_GATES);
