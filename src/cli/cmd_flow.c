@@ -1,14 +1,17 @@
 /* cmd_flow.c: `penstock flow check` and `penstock flow graph`: what a task list says, without
  * running anything. */
 #include "base/spawn.h"
+#include "cli/answer_member.h"
 #include "cli/command.h"
-#include "cli/flow_place.h"
+#include "cli/flow_seen.h"
+#include "cli/run_server.h"
 #include "core/flow_draw.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,7 +22,8 @@ static const struct option graph_options[] = {
     {0},
 };
 static const struct option *const check_tables[] = {flow_place_options, NULL};
-static const struct option *const graph_tables[] = {graph_options, flow_place_options, NULL};
+static const struct option *const graph_tables[] = {graph_options, flow_place_options,
+                                                    run_server_options, NULL};
 
 static bool check_run(const struct options *options, struct err *err)
 {
@@ -77,13 +81,52 @@ static bool draw_svg(struct str dot, struct err *err)
     return wrote;
 }
 
-static bool draw(const struct flow *flow, int format, struct err *err)
+/* ---- marks of its last run ---- */
+
+struct marking {
+    const struct flow *flow;
+    char *marks;
+    size_t at; /* nodes come mostly in the order of the list */
+};
+
+static bool take_mark(void *context, struct str node, struct err *err)
+{
+    struct marking *m = context;
+    (void)err;
+    int64_t id = answer_i64(node, "id");
+    OWNED_MEM char *mark = answer_text(node, "mark");
+    for (size_t tried = 0; tried < m->flow->node_count; tried++) {
+        size_t at = m->at++ % m->flow->node_count;
+        if (m->flow->nodes[at].id == id) {
+            m->marks[at] = mark[0];
+            break;
+        }
+    }
+    return true;
+}
+
+/* NULL when it never ran, or nobody can tell: a picture needs no run. */
+static char *marks_of(const struct options *options, struct flow_place *place,
+                      const struct flow *flow)
+{
+    struct err ignored;
+    OWNED(flow_seen) struct flow_seen *seen = NULL;
+    OWNED_MEM char *marks = xcalloc(flow->node_count + 1, 1);
+    struct marking m = {.flow = flow, .marks = marks};
+    memset(marks, ' ', flow->node_count);
+    if (!flow_seen_open(options, place, &seen, &ignored) ||
+        !flow_seen_nodes(seen, '\0', take_mark, &m, &ignored))
+        return NULL;
+    return TAKE(marks);
+}
+
+static bool draw(const struct flow *flow, int format, const char *marks, struct err *err)
 {
     static const enum flow_picture pictures[] = {FLOW_TEXT, FLOW_DOT, FLOW_DOT, FLOW_MERMAID};
     bool svg = format == 2;
     OWNED_BUF struct buf picture;
     buf_init(&picture, BUF_NO_CAP);
-    flow_draw(flow, pictures[format], &picture);
+    flow_draw(flow, pictures[format], marks, &picture);
     if (svg)
         return draw_svg(buf_str(&picture), err);
     if (fwrite(picture.data, 1, picture.len, stdout) != picture.len || fflush(stdout))
@@ -100,7 +143,8 @@ static bool graph_run(const struct options *options, struct err *err)
     if (!options_word(options, "format", formats, isatty(STDOUT_FILENO) ? 0 : 1, &format, err) ||
         !flow_place_read(&place, options, err) || !flow_place_load(&place, &flow, err))
         return false;
-    bool good = draw(&flow, format, err);
+    OWNED_MEM char *marks = marks_of(options, &place, &flow);
+    bool good = draw(&flow, format, marks, err);
     flow_release(&flow);
     return good;
 }
@@ -124,7 +168,8 @@ const struct command cmd_flow_graph = {
     .arguments = "LIST",
     .most = 1,
     .summary = "Draw a task list: who waits for whom",
-    .text = "As text each layer can run side by side, when those that it names are done.\n",
+    .text = "As text each layer can run side by side, when those that it names are done. Once the\n"
+            "flow has run each node says how far it is.\n",
     .options = graph_tables,
     .examples = "penstock flow graph config/nightly.lst --format text\n"
                 "penstock flow graph config/nightly.lst --format svg > nightly.svg\n",

@@ -100,8 +100,9 @@ static bool worker_run(const struct options *options, struct err *err)
     if (!flow_session_open(&plan, &h.session, err) || !flow_session_work(h.session, &work, err))
         return false;
     int number = flow_session_signal(h.session);
-    return number == SIGINT ? err_set(err, ERR_INTERRUPTED, "stopped by SIGINT")
-                            : err_set(err, ERR_TERMINATED, "stopped by SIG%s", sigabbrev_np(number));
+    return number == SIGINT
+               ? err_set(err, ERR_INTERRUPTED, "stopped by SIGINT")
+               : err_set(err, ERR_TERMINATED, "stopped by SIG%s", sigabbrev_np(number));
 }
 
 const struct command cmd_flow_worker = {
@@ -113,7 +114,8 @@ const struct command cmd_flow_worker = {
             "server; each needs the modules of the Python nodes, and the folders of the logs.\n"
             "SIGTERM: what runs is stopped and runs elsewhere.\n",
     .options = worker_tables,
-    .examples = "penstock flow worker --server http://host:5005 --workers app/python -n 4\n"
-                "penstock flow worker --server http://host:5005 -c config/app_profile -l config/a.lst\n",
+    .examples =
+        "penstock flow worker --server http://host:5005 --workers app/python -n 4\n"
+        "penstock flow worker --server http://host:5005 -c config/app_profile -l config/a.lst\n",
     .run = worker_run,
 };

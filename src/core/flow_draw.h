@@ -11,6 +11,7 @@ enum flow_picture {
 };
 
 /* Names in it are escaped as the picture's language asks; line breaks there are none. */
-void flow_draw(const struct flow *f, enum flow_picture picture, struct buf *out);
+/* `marks`: letters as of flow_marks.h, by place; ' ' or NULL: not known. */
+void flow_draw(const struct flow *f, enum flow_picture picture, const char *marks, struct buf *out);
 
 #endif

@@ -18,14 +18,14 @@ void flow_plan_release(struct flow_plan *p)
 
 struct selecting {
     struct flow_web *web;
-    const struct flow_ids *ids;
+    const struct flow_places *ids;
     bool *kept; /* by place: still selected */
     struct err *err;
 };
 
 static bool find(const struct selecting *s, const char *what, int32_t id, uint32_t *place)
 {
-    *place = flow_ids_find(s->ids, id);
+    *place = flow_places_find(s->ids, id);
     return *place != UINT32_MAX ||
            err_set(s->err, ERR_INVALID, "select.%s: there is no node %d", what, id);
 }
@@ -96,11 +96,11 @@ static enum flow_does go_on(const struct flow_planned *node, const struct flow_p
     return node->selected ? FLOW_DOES_RUN : FLOW_DOES_NORUN;
 }
 
-static void decide(struct flow_plan *p, const struct flow_ids *known, const int32_t id,
+static void decide(struct flow_plan *p, const struct flow_places *known, const int32_t id,
                    size_t place, uint64_t print, const struct flow_past *past, bool picks)
 {
     struct flow_planned *node = &p->nodes[place];
-    node->past = flow_ids_find(known, id);
+    node->past = flow_places_find(known, id);
     if (p->fresh)
         node->does = node->selected ? FLOW_DOES_RUN : FLOW_DOES_NORUN;
     else
@@ -115,7 +115,7 @@ bool flow_plan_make(struct flow_web *web, const struct flow_web_node *nodes, con
                     bool restart, const struct flow_select *select, const struct flow_past *past,
                     size_t past_count, struct flow_plan *out, struct err *err)
 {
-    struct flow_ids ids, known;
+    struct flow_places ids, known;
     uint32_t twice = 0;
     bool picks = select->has_only || select->ancestors || select->descendants;
     OWNED_MEM bool *kept = xcalloc(web->count + 1, sizeof *kept);
@@ -123,22 +123,23 @@ bool flow_plan_make(struct flow_web *web, const struct flow_web_node *nodes, con
     *out = (struct flow_plan){.count = web->count,
                               .nodes = xcalloc(web->count + 1, sizeof *out->nodes)};
     bool ok =
-        flow_ids_init(&ids, web->count ? &nodes->id : NULL, sizeof *nodes, web->count, &twice);
+        flow_places_init(&ids, web->count ? &nodes->id : NULL, sizeof *nodes, web->count, &twice);
     assert(ok); /* the web was made of them */
     ok = select_all(&s, select);
-    flow_ids_release(&ids);
+    flow_places_release(&ids);
     if (!ok)
         return false;
     out->fresh = !restart || past_count == 0 || (!picks && all_done(past, past_count));
-    if (!flow_ids_init(&known, past_count ? &past->id : NULL, sizeof *past, past_count, &twice)) {
-        flow_ids_release(&known);
+    if (!flow_places_init(&known, past_count ? &past->id : NULL, sizeof *past, past_count,
+                          &twice)) {
+        flow_places_release(&known);
         return err_set(err, ERR_STORE, "node %d: the store has two marks of it", past[twice].id);
     }
     for (size_t p = 0; p < web->count; p++) {
         out->nodes[p].selected = kept[p];
         decide(out, &known, nodes[p].id, p, prints[p], past, picks);
     }
-    flow_ids_release(&known);
+    flow_places_release(&known);
     return true;
 }
 

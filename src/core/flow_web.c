@@ -11,12 +11,12 @@ enum { CIRCLE_SHOWN = 8 };
 
 /* --- places by ids: open addressing, at most half full --- */
 
-static int32_t id_at(const struct flow_ids *t, uint32_t place)
+static int32_t id_at(const struct flow_places *t, uint32_t place)
 {
     return *(const int32_t *)(const void *)((const char *)t->ids + place * t->stride_bytes);
 }
 
-static size_t slot_of(const struct flow_ids *t, int32_t id)
+static size_t slot_of(const struct flow_places *t, int32_t id)
 {
     uint64_t mixed = (uint64_t)(uint32_t)id * UINT64_C(0x9e3779b97f4a7c15);
     size_t at = (size_t)(mixed >> 32) & (t->size - 1);
@@ -25,10 +25,10 @@ static size_t slot_of(const struct flow_ids *t, int32_t id)
     return at;
 }
 
-bool flow_ids_init(struct flow_ids *t, const int32_t *ids, size_t stride_bytes, size_t count,
-                   uint32_t *twice)
+bool flow_places_init(struct flow_places *t, const int32_t *ids, size_t stride_bytes, size_t count,
+                      uint32_t *twice)
 {
-    *t = (struct flow_ids){.ids = ids, .size = 16, .stride_bytes = stride_bytes};
+    *t = (struct flow_places){.ids = ids, .size = 16, .stride_bytes = stride_bytes};
     while (t->size < 2 * count)
         t->size *= 2;
     t->slots = xcalloc(t->size, sizeof *t->slots);
@@ -43,15 +43,15 @@ bool flow_ids_init(struct flow_ids *t, const int32_t *ids, size_t stride_bytes, 
     return true;
 }
 
-uint32_t flow_ids_find(const struct flow_ids *t, int32_t id)
+uint32_t flow_places_find(const struct flow_places *t, int32_t id)
 {
     return t->slots[slot_of(t, id)] - 1;
 }
 
-void flow_ids_release(struct flow_ids *t)
+void flow_places_release(struct flow_places *t)
 {
     free(t->slots);
-    *t = (struct flow_ids){0};
+    *t = (struct flow_places){0};
 }
 
 /* --- linking --- */
@@ -67,13 +67,13 @@ void flow_web_release(struct flow_web *w)
 }
 
 /* The parents of one node, each once: `seen` says by whom a place was named last. */
-static bool link_node(struct flow_web *w, const struct flow_ids *ids,
+static bool link_node(struct flow_web *w, const struct flow_places *ids,
                       const struct flow_web_node *node, uint32_t place, const int32_t *after,
                       uint32_t *seen, struct err *err)
 {
     for (uint32_t i = 0; i < node->after_count; i++) {
         int32_t id = after[node->after_at + i];
-        uint32_t parent = flow_ids_find(ids, id);
+        uint32_t parent = flow_places_find(ids, id);
         w->steps++;
         if (parent == UINT32_MAX)
             return err_set(err, ERR_INVALID, "node %d: after: there is no node %d", node->id, id);
@@ -87,7 +87,7 @@ static bool link_node(struct flow_web *w, const struct flow_ids *ids,
     return true;
 }
 
-static bool link_parents(struct flow_web *w, const struct flow_ids *ids,
+static bool link_parents(struct flow_web *w, const struct flow_places *ids,
                          const struct flow_web_node *nodes, const int32_t *after, struct err *err)
 {
     OWNED_MEM uint32_t *seen = xcalloc(w->count + 1, sizeof *seen);
@@ -164,7 +164,7 @@ static bool put_in_order(struct flow_web *w, const struct flow_web_node *nodes, 
 bool flow_web_init(struct flow_web *w, const struct flow_web_node *nodes, size_t count,
                    const int32_t *after, struct err *err)
 {
-    struct flow_ids ids;
+    struct flow_places ids;
     uint32_t twice = 0;
     size_t edges = 0;
     assert(count < UINT32_MAX - 2);
@@ -177,10 +177,10 @@ bool flow_web_init(struct flow_web *w, const struct flow_web_node *nodes, size_t
                            .first_child = xcalloc(count + 2, sizeof(uint32_t)),
                            .children = xcalloc(edges + 1, sizeof(uint32_t)),
                            .order = xcalloc(count + 1, sizeof(uint32_t))};
-    bool ok = flow_ids_init(&ids, count ? &nodes->id : NULL, sizeof *nodes, count, &twice) ||
+    bool ok = flow_places_init(&ids, count ? &nodes->id : NULL, sizeof *nodes, count, &twice) ||
               err_set(err, ERR_INVALID, "node %d: it is there twice", nodes[twice].id);
     ok = ok && link_parents(w, &ids, nodes, after, err);
-    flow_ids_release(&ids);
+    flow_places_release(&ids);
     if (!ok)
         return false;
     link_children(w);

@@ -39,17 +39,17 @@ void flow_web_reach(struct flow_web *w, uint32_t place, bool ancestors, bool *re
 void flow_web_ahead(struct flow_web *w, const int64_t *takes_us, int64_t *ahead_us);
 
 /* Places by ids. */
-struct flow_ids {
+struct flow_places {
     const int32_t *ids;
     uint32_t *slots; /* 1 + place */
     size_t size, stride_bytes;
 };
 /* Of `count` ids that lie `stride_bytes` apart; they are borrowed. False when one is there twice:
  * *twice is its second place. In any case to be released. */
-bool flow_ids_init(struct flow_ids *t, const int32_t *ids, size_t stride_bytes, size_t count,
-                   uint32_t *twice);
+bool flow_places_init(struct flow_places *t, const int32_t *ids, size_t stride_bytes, size_t count,
+                      uint32_t *twice);
 /* UINT32_MAX: it is not there. */
-uint32_t flow_ids_find(const struct flow_ids *t, int32_t id);
-void flow_ids_release(struct flow_ids *t);
+uint32_t flow_places_find(const struct flow_places *t, int32_t id);
+void flow_places_release(struct flow_places *t);
 
 #endif

@@ -48,8 +48,8 @@ enum op_fate op_flow_abort(struct engine *e, struct op *op)
     if (flow->row.state != JOB_RUNNING)
         return op_refuse(op, REFUSED_OTHERWISE, ERR_CONFLICT, "flow %s does not run: it is %s",
                          flow->name, job_state_name(flow->row.state));
-    if (!flow->row.stops)
-        stop(e, flow, false);
+    if (!flow->row.stops || op->flow_abort.at_once)
+        stop(e, flow, op->flow_abort.at_once);
     if (!flow_view_fill(e, flow, true, &op->flow_abort.view, &op->err))
         return FATE_NOW;
     return FATE_DURABLE;

@@ -30,7 +30,7 @@ struct flow_new_node {
     uint64_t print;     /* of what its row says: any change of it changes this */
 };
 
-struct flow_pool {
+struct flow_new_pool {
     struct str name;
     int64_t size;
 };
@@ -55,7 +55,7 @@ struct op_flow_start {
     struct flow_select select;
     int64_t max_running; /* 0: no limit */
     int64_t gap_us;      /* between two starts; 0 */
-    const struct flow_pool *pools;
+    const struct flow_new_pool *pools;
     size_t pool_count;
     struct str pools_row, variables; /* JSON objects; empty: {} */
     const struct flow_preset *presets;
@@ -106,6 +106,7 @@ struct op_flow_show {
 };
 
 struct op_flow_abort {
+    bool at_once;          /* nobody runs it (any more): what runs is ended here */
     struct flow_view view; /* out */
 };
 

@@ -30,7 +30,7 @@ static void look_at_flow(const struct flow *f)
     for (int picture = FLOW_TEXT; picture <= FLOW_MERMAID; picture++) {
         OWNED_BUF struct buf out;
         buf_init(&out, BUF_NO_CAP);
-        flow_draw(f, (enum flow_picture)picture, &out);
+        flow_draw(f, (enum flow_picture)picture, NULL, &out);
         HOLDS(out.len > 0);
     }
 }

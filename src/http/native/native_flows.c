@@ -179,7 +179,7 @@ static void write_limits(struct json_out *o, const struct flow_view *v)
     json_out_raw(o, str_of(v->pools));
 }
 
-static void write_flow(struct json_out *o, const struct flow_view *v, bool whole)
+void native_flow_write(const struct flow_view *v, bool whole, struct json_out *o)
 {
     json_out_open(o, '{');
     write_number(o, "id", v->id);
@@ -219,7 +219,7 @@ static bool reply_flow(struct reply *reply, const struct flow_view *v, struct er
     struct json_out o;
     buf_init(&b, BUF_NO_CAP);
     json_out_init(&o, &b);
-    write_flow(&o, v, true);
+    native_flow_write(v, true, &o);
     return native_reply_end(reply, &b, err);
 }
 
@@ -283,7 +283,7 @@ static bool finish_listed(struct request *req, struct op *op, struct reply *repl
     json_out_name(&o, "flows");
     json_out_open(&o, '[');
     for (size_t i = 0; i < op->flow_list.count; i++)
-        write_flow(&o, &op->flow_list.views[i], false);
+        native_flow_write(&op->flow_list.views[i], false, &o);
     json_out_close(&o, ']');
     json_out_name(&o, "more");
     json_out_bool(&o, op->flow_list.more);
@@ -316,7 +316,7 @@ bool native_flows_list(struct request *req, struct reply *reply, struct err *err
 
 /* --- nodes --- */
 
-static void write_node(struct json_out *o, const struct flow_node_view *v)
+void native_flow_node_write(const struct flow_node_view *v, struct json_out *o)
 {
     char mark[] = {flow_mark_letter(v->mark), '\0'};
     json_out_open(o, '{');
@@ -360,7 +360,7 @@ static bool finish_nodes(struct request *req, struct op *op, struct reply *reply
     json_out_name(&o, "nodes");
     json_out_open(&o, '[');
     for (size_t i = 0; i < op->flow_nodes.count; i++)
-        write_node(&o, &op->flow_nodes.views[i]);
+        native_flow_node_write(&op->flow_nodes.views[i], &o);
     json_out_close(&o, ']');
     json_out_name(&o, "more");
     json_out_bool(&o, op->flow_nodes.more);

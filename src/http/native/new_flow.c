@@ -384,7 +384,7 @@ static bool each_member(struct new_flow *f, const char *what, struct str raw,
 
 static bool read_one_pool(struct new_flow *f, struct str name, struct str raw, struct err *err)
 {
-    struct flow_pool pool = {.size = 0};
+    struct flow_new_pool pool = {.size = 0};
     if (!read_filled(f, "pools", name, &pool.name, err))
         return false;
     OWNED_MEM char *shown = xstrndup(pool.name.ptr, pool.name.len);

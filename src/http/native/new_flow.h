@@ -20,7 +20,7 @@ struct new_flow {
     size_t node_cap;
     int32_t *after;
     size_t after_count, after_cap;
-    struct flow_pool *pools;
+    struct flow_new_pool *pools;
     struct flow_preset *presets;
     int32_t *only, *norun;
     bool any_module, any_command; /* what kind of nodes there are, */
