@@ -90,6 +90,12 @@ static void on_lost(void *context)
                                     "and runs elsewhere");
 }
 
+static void on_trouble(void *context, const char *text)
+{
+    struct flow_session *s = context;
+    flow_report_say(s->work.report, "%s; what was done is told again until it is taken", text);
+}
+
 static char *worker_name(void)
 {
     char host[256] = "";
@@ -102,7 +108,7 @@ bool flow_session_open(const struct flow_session_plan *plan, struct flow_session
                        struct err *err)
 {
     static const struct flow_runner_hooks hooks = {
-        .started = on_started, .ended = on_ended, .lost = on_lost};
+        .started = on_started, .ended = on_ended, .lost = on_lost, .trouble = on_trouble};
     OWNED(flow_session) struct flow_session *s = xcalloc(1, sizeof *s);
     s->plan = *plan;
     s->signal_fd = -1;
@@ -128,8 +134,7 @@ bool flow_session_open(const struct flow_session_plan *plan, struct flow_session
         .context = s,
     };
     s->runner = flow_runner_new(&runner);
-    if (plan->python && plan->name && !plan->settings->dry_run &&
-        !flow_runner_warm(s->runner, err))
+    if (plan->python && plan->name && !plan->settings->dry_run && !flow_runner_warm(s->runner, err))
         return false;
     *out = TAKE(s);
     return true;

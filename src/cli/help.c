@@ -14,6 +14,8 @@ static const struct entry exit_statuses[] = {
     {"0", "done"},
     {"1", "failed"},
     {"2", "wrong usage: an option, a command, a value"},
+    {"3", "flow run: it could not start, as it runs already"},
+    {"70", "flow run: our mistake"},
     {"75", "try again later: no server, server busy, state folder or output in use, disk full"},
     {"130, 143", "ended by SIGINT, SIGTERM"},
 };
@@ -25,7 +27,8 @@ static const struct entry variables[] = {
     {"PENSTOCK_TOKEN", "token of a job, as --token"},
     {"PENSTOCK_MASTER_TOKEN",
      "for serve: the token that opens every job with a token, and guards /purge"},
-    {"PENSTOCK_PYTHON", "the Python of run and worker, as --python"},
+    {"PENSTOCK_PYTHON", "the Python of run, worker and flow run, as --python"},
+    {"PENSTOCK_SMTP", "of flow run --email: where mail goes instead of smtp://localhost:25"},
     {"NO_COLOR", "when set, no colours on a terminal"},
 };
 
@@ -35,6 +38,8 @@ static const struct entry files[] = {
     {".penstock/penstock.sock", "socket of the running server, by which local commands reach it"},
     {".penstock/server.json", "process id, URL and data folders of the server"},
     {"OUTPUT.errors.jsonl", "beside an output: records that failed, with the reason"},
+    {"temp/NAME.penstock/",
+     "of a flow, in its APP_TEMP_DIR: what is known of its nodes; go on with -r"},
     {"OUTPUT.penstock/", "beside the output of a run: what is known of it; go on with the same "
                          "command"},
 };

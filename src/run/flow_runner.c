@@ -179,8 +179,7 @@ static char *words_of(const struct run *run, int status)
         return o->type && *o->type ? xasprintf("%.100s: %.300s", o->type, o->message)
                                    : xasprintf("%.400s", o->message);
     if (WIFSIGNALED(status))
-        return xasprintf("killed by signal %d (%s)", WTERMSIG(status),
-                         strsignal(WTERMSIG(status)));
+        return xasprintf("killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
     if (!run->task->command && o->code)
         return xasprintf("returned %" PRId64, o->code);
     return xasprintf("exit status %" PRId64, code_of(status));
@@ -235,10 +234,9 @@ static void tell_end(struct flow_runner *r, const struct run *run, enum node_end
     struct node_banner banner = banner_of(t);
     double elapsed_s = (double)(r->now_us - run->began_us) / 1e6;
     buf_init(&tail, BUF_NO_CAP);
-    OWNED_MEM char *said =
-        end == NODE_COMPLETED || end == NODE_ABORTED
-            ? xstrdup(end == NODE_COMPLETED ? "completed" : "aborted")
-            : xasprintf("failed with code %" PRId64 " (%s)", code, words);
+    OWNED_MEM char *said = end == NODE_COMPLETED || end == NODE_ABORTED
+                               ? xstrdup(end == NODE_COMPLETED ? "completed" : "aborted")
+                               : xasprintf("failed with code %" PRId64 " (%s)", code, words);
     node_log_end(t->logfile, &banner, said, elapsed_s);
     if (end == NODE_FAILED)
         node_log_tail(t->logfile, run->log_from_bytes, TAIL_LINES, &tail);
@@ -472,8 +470,13 @@ static void on_lost(void *context)
         run->forgotten = true;
         kill_run(r, run);
     }
-    if (r->plan.hooks->lost)
-        r->plan.hooks->lost(r->plan.context);
+    r->plan.hooks->lost(r->plan.context);
+}
+
+static void on_trouble(void *context, const char *text)
+{
+    struct flow_runner *r = context;
+    r->plan.hooks->trouble(r->plan.context, text);
 }
 
 static void tell_holds(void *context, void (*each)(void *to, int64_t task), void *to)
@@ -505,13 +508,18 @@ size_t flow_runner_fds(const struct flow_runner *r, int fds[FLOW_RUNNER_FDS])
 
 bool flow_runner_step(struct flow_runner *r, int64_t now_us, struct err *err)
 {
-    const struct node_news news = {
-        .task = on_task, .abort = on_abort, .lost = on_lost, .holds = tell_holds, .context = r};
+    const struct node_news news = {.task = on_task,
+                                   .abort = on_abort,
+                                   .lost = on_lost,
+                                   .trouble = on_trouble,
+                                   .holds = tell_holds,
+                                   .context = r};
     r->now_us = now_us;
     if (!flow_helper_step(r->helper, now_us, err) || !take_reports(r, err))
         return false;
     watch_times(r);
-    node_session_set_free(r->session, r->running < r->plan.places ? r->plan.places - r->running : 0);
+    node_session_set_free(r->session,
+                          r->running < r->plan.places ? r->plan.places - r->running : 0);
     if (!node_session_step(r->session, &news, now_us, err))
         return false;
     /* What was claimed is told to the helper, what never began is settled. */

@@ -233,13 +233,15 @@ static void came_through(struct node_session *s)
 }
 
 /* After a request that failed: true when it is to be sent again. */
-static bool may_try_again(struct node_session *s, struct request *r, int64_t now_us,
-                          struct err *err)
+static bool may_try_again(struct node_session *s, struct request *r, const struct node_news *news,
+                          int64_t now_us, struct err *err)
 {
     if (err->code != ERR_BUSY && err->code != ERR_NO_SPACE)
         return false;
-    if (!s->away_us)
+    if (!s->away_us) {
         s->away_us = now_us;
+        news->trouble(news->context, err->text);
+    }
     /* A disk may be full for long; a server that is away may not. */
     if (err->code == ERR_BUSY && now_us - s->away_us > PATIENCE_US)
         return false;
@@ -330,7 +332,7 @@ static bool step_claim(struct node_session *s, const struct node_news *news, int
     }
     /* It may have been answered, with nodes that we know nothing of. */
     s->must_tell |= s->lease != NULL;
-    return may_try_again(s, &s->claim, now_us, err) || err_add(err, "claim nodes");
+    return may_try_again(s, &s->claim, news, now_us, err) || err_add(err, "claim nodes");
 }
 
 static bool step_settle(struct node_session *s, const struct node_news *news, int64_t now_us,
@@ -353,7 +355,7 @@ static bool step_settle(struct node_session *s, const struct node_news *news, in
         return true;
     }
     s->must_tell |= claimed;
-    return may_try_again(s, &s->settle, now_us, err) || err_add(err, "report nodes");
+    return may_try_again(s, &s->settle, news, now_us, err) || err_add(err, "report nodes");
 }
 
 static bool step_extend(struct node_session *s, const struct node_news *news, int64_t now_us,
@@ -374,7 +376,7 @@ static bool step_extend(struct node_session *s, const struct node_news *news, in
         lose(s, news);
         return true;
     }
-    return may_try_again(s, &s->extend, now_us, err) || err_add(err, "keep the lease");
+    return may_try_again(s, &s->extend, news, now_us, err) || err_add(err, "keep the lease");
 }
 
 /* ---- requests ---- */
@@ -543,8 +545,7 @@ void node_session_leave(struct node_session *s)
     open_body(s, &s->extend, &o);
     json_out_close(&o, '}');
     free(TAKE(s->lease));
-    if (!call_begin(s->extend.call, "POST", "/v1/work/release", buf_str(&s->extend.body),
-                    &ignored))
+    if (!call_begin(s->extend.call, "POST", "/v1/work/release", buf_str(&s->extend.body), &ignored))
         return;
     while (!call_ended(s->extend.call) && (now_us = clock_now().mono_us) < until_us)
         if (!client_wait(s->client, NULL, 0, until_us - now_us, &ignored))
