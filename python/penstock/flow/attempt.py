@@ -8,8 +8,12 @@ from __future__ import annotations
 import atexit
 import gc
 import os
-import signal
 import sys
+
+# Not by the module signal, for the enums that it puts around these: a short attempt takes as long
+# as it has pages to copy.
+from _signal import SIG_DFL, SIGCHLD, set_wakeup_fd  # type: ignore[import-not-found]
+from _signal import signal as set_handler
 from contextlib import suppress
 from typing import Any, Callable
 
@@ -43,8 +47,8 @@ def fork_attempt(run: Callable[[], int]) -> int:
     status = 1
     try:
         os.setpgid(0, 0)
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        set_wakeup_fd(-1)
+        set_handler(SIGCHLD, SIG_DFL)
         gc.enable()
         # What modules asked for when they were imported is the helper's, not each attempt's.
         atexit._clear()
@@ -143,15 +147,20 @@ class Life:
 
     def live(self, worker: Worker) -> None:
         """From on_start to on_destroy. Afterwards `code` is the attempt's."""
-        self._call(worker, "on_start", RUN_RAISED)
+        kind = type(worker)
+        # What is not there is not called: most Workers have a run, and nothing else.
+        if kind.on_start is not Worker.on_start:
+            self._call(worker, "on_start", RUN_RAISED)
         if not worker.retcode:
             self._call(worker, "run", RUN_RAISED)
         if worker.retcode:
             self._call(worker, "on_fail", ON_FAIL_RAISED, counts=False)
-        else:
+        elif kind.on_success is not Worker.on_success:
             self._call(worker, "on_success", ON_SUCCESS_RAISED)
-        self._call(worker, "on_exit", ON_EXIT_RAISED)
-        self._call(worker, "on_destroy", ON_EXIT_RAISED)
+        if kind.on_exit is not Worker.on_exit:
+            self._call(worker, "on_exit", ON_EXIT_RAISED)
+        if kind.on_destroy is not Worker.on_destroy:
+            self._call(worker, "on_destroy", ON_EXIT_RAISED)
         self.code = worker.retcode
 
     def failed(self, where: str, error: BaseException) -> None:
@@ -191,12 +200,15 @@ class Life:
             self.failed("at the end", error)
             self.code = self.code or ON_EXIT_RAISED
         for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
-            with suppress(Exception):  # closed by the Worker, or the disk is full
+            try:
                 stream.flush()  # type: ignore[union-attr]
+            except Exception:
+                continue  # closed by the Worker, or the disk is full
 
     def _call(self, worker: Worker, name: str, raised: int, counts: bool = True) -> None:
         try:
-            number = _number(name, getattr(worker, name)())
+            value = getattr(worker, name)()
+            number = 0 if value is None else _number(name, value)
         except SystemExit as end:
             number = self._exit_code(name, end)
         except BaseException as error:
@@ -219,8 +231,6 @@ class Life:
 
 def _number(name: str, value: Any) -> int:
     """A method's return as a code. ValueError: it is negative, or no number."""
-    if value is None:
-        return 0
     try:
         number = int(value) if not isinstance(value, (str, bytes)) else -1
     except (TypeError, ValueError, OverflowError):

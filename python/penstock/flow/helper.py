@@ -120,11 +120,12 @@ class Helper:
 
     def _take(self) -> bool:
         """Takes one message; False: nobody is there any more."""
-        message = self._channel.hear()
-        if message is None:
+        packet = self._channel.hear()
+        if not packet:
             return False
+        message = json.loads(packet)
         if "run" in message:
-            self._start(message["run"])
+            self._start(message["run"], packet)
         elif "setup" in message:
             self._set_up(message["setup"])
         elif "stop" in message:
@@ -136,20 +137,22 @@ class Helper:
         inside = os.path.join(os.path.dirname(os.path.abspath(__file__)), "inside")
         sys.path[:0] = [*setup["path"], inside]
 
-    def _start(self, told: Told) -> None:
+    def _start(self, told: Told, packet: bytes) -> None:
         try:
             self._set_variables(told["variables"])
             kind = self._class_of(told)
-            pid = self._spare.take(told) if self._spare is not None else 0
+            spare, self._spare = self._spare, None
+            pid = spare.take(packet) if spare is not None else 0
             pid = pid or fork_attempt(lambda: self._attempt(kind, told))
         except BaseException as error:
             self._refuse(told, error)
             return
         self._running[pid] = told["task"]
         self._channel.say({"started": {"task": told["task"], "pid": pid}})
-        # Others may come soon, and this one is on its way.
-        with suppress(OSError):
-            self._spare = Spare(self._attempt_of)
+        # The next one may wait for this one alone. Among many there is no time to be gained.
+        if len(self._running) == 1:
+            with suppress(OSError):
+                self._spare = Spare(self._attempt_of)
 
     def _attempt(self, kind: type[Worker], told: Told) -> int:
         """In a process of its own: the attempt."""
@@ -164,8 +167,9 @@ class Helper:
         )
         return run_attempt(kind, told, context, self._channel.say, setup.get("no_retry_code"))
 
-    def _attempt_of(self, told: Told) -> int:
+    def _attempt_of(self, packet: bytes) -> int:
         """The same in a process that was forked before it was known what for."""
+        told = json.loads(packet)["run"]
         self._set_variables(told["variables"])
         return self._attempt(self._class_of(told), told)
 
@@ -241,13 +245,12 @@ class Channel:
         self.fd = fd
         self._file = os.fstat(fd).st_ino
 
-    def hear(self) -> Told | None:
-        """The next message; None: nobody is there any more."""
+    def hear(self) -> bytes:
+        """The next message; nothing: nobody is there any more."""
         try:
-            packet = os.read(self.fd, MESSAGE_MAX_BYTES)
+            return os.read(self.fd, MESSAGE_MAX_BYTES)
         except ConnectionResetError:
-            return None
-        return json.loads(packet) if packet else None
+            return b""
 
     def say(self, message: Told) -> None:
         """Without effect when the runner is gone, or a Worker has closed the descriptor."""

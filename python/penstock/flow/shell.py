@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-
 from .worker import Worker
 
 
@@ -15,6 +13,9 @@ class ShellWorker(Worker):
     """
 
     def run(self) -> int:
+        # Here, for it brings threading along, which each fork would have to set right.
+        import subprocess
+
         if not self.argv:
             raise ValueError("a ShellWorker needs a command in ARGUMENTS")
         with subprocess.Popen(

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 
-from .attempt import Life, Told, fork_attempt, open_log
+from .attempt import Life, fork_attempt, open_log
 from .context import Context
 from .worker import Worker
 
@@ -18,7 +18,7 @@ class Spare:
     """A process that has been forked, and has touched what every attempt touches: most of what a
     short attempt takes is for pages that it is the first to write. Raises OSError."""
 
-    def __init__(self, run: Callable[[Told], int]) -> None:
+    def __init__(self, run: Callable[[bytes], int]) -> None:
         # A message is longer than what a pipe takes as one piece; so its end says that it is whole.
         told, self._fd = os.pipe2(os.O_CLOEXEC)
         try:
@@ -29,10 +29,9 @@ class Spare:
         finally:
             os.close(told)
 
-    def take(self, told: Told) -> int:
-        """Sets it to work; returns its process id, or 0 when it is no more. Call it once."""
+    def take(self, data: bytes) -> int:
+        """Hands it what run gets; returns its process id, or 0 when it is no more. Call it once."""
         try:
-            data = json.dumps(told).encode()
             while data:
                 data = data[os.write(self._fd, data) :]
             return self.pid
@@ -45,7 +44,7 @@ class Spare:
         """Lets it end. Not after take."""
         os.close(self._fd)
 
-    def _wait(self, fd: int, run: Callable[[Told], int]) -> int:
+    def _wait(self, fd: int, run: Callable[[bytes], int]) -> int:
         os.close(self._fd)
         with suppress(OSError):
             _rehearse()
@@ -53,7 +52,7 @@ class Spare:
         while piece := os.read(fd, MESSAGE_MAX_BYTES):
             data += piece
         os.close(fd)
-        return run(json.loads(data)) if data else 0
+        return run(data) if data else 0
 
 
 class _Nothing(Worker):
