@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import email
 import itertools
 import json
 import os
 import re
+import socket
 import subprocess
+import threading
 import time
 import zipfile
 from pathlib import Path
@@ -490,3 +494,124 @@ def test_a_list_in_json(app: FlowApp, tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "config/my.lst:1:15: error: WORKER_NAME: is missing" in done.stderr
     assert "config/my.lst:2:49: error: PARENT_IDS: expected the name of a task" in done.stderr
+
+
+# ---- mail ----
+
+
+class Post(threading.Thread):
+    """An SMTP server that takes one mail."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"smtp://127.0.0.1:{self.socket.getsockname()[1]}"
+        self.commands: list[str] = []
+        self.text = ""
+        self.start()
+
+    def run(self) -> None:
+        line, _ = self.socket.accept()
+        with line, line.makefile("rwb") as file:
+
+            def say(text: str) -> None:
+                file.write(f"{text}\r\n".encode())
+                file.flush()
+
+            say("220 here")
+            for raw in file:
+                self.commands.append(raw.decode().strip())
+                if raw.startswith(b"DATA"):
+                    say("354 go on")
+                    for part in file:
+                        if part == b".\r\n":
+                            break
+                        self.text += part.decode()
+                    say("250 taken")
+                elif raw.startswith(b"QUIT"):
+                    say("221 bye")
+                    return
+                else:
+                    say("250 well")
+
+
+def test_a_mail_tells_what_happened(app: FlowApp) -> None:
+    app.shell("1|-1|1|0|Bad one|echo the reason; false", "2|1|1|0|b|true")
+    post = Post()
+    done = app.run("-e", "ops@example.org, me@example.org", env={"PENSTOCK_SMTP": post.url})
+    assert done.returncode == 1, done.stderr
+    post.join(timeout=30)
+    assert "RCPT TO:<ops@example.org>" in post.commands
+    assert "RCPT TO:<me@example.org>" in post.commands
+    mail = email.message_from_string(post.text)
+    assert mail["Subject"] == "my: failed"
+    parts = [part.get_payload(decode=True) for part in mail.walk() if not part.is_multipart()]
+    names = [part.get_filename() for part in mail.walk() if not part.is_multipart()]
+    assert names == [None, "my.ctllog", "1.log"]
+    assert b"Bad one" in parts[0]  # type: ignore[operator]
+    assert b"the reason" in parts[2]  # type: ignore[operator]
+
+
+def test_mail_is_sent_when_it_is_wanted(app: FlowApp) -> None:
+    app.shell("1|-1|1|0|a|true")
+    nobody = {"PENSTOCK_SMTP": "smtp://127.0.0.1:1", "APP_EMAIL": "ops@example.org"}
+    done = app.run("--email-on-success", "no", env=nobody)
+    assert (done.returncode, done.stderr.count("mail")) == (0, 0)
+    done = app.run(env=nobody)
+    assert done.returncode == 0, "a mail that cannot be sent changes nothing"
+    assert "the mail could not be sent" in done.stderr
+
+
+# ---- who looks on ----
+
+
+def test_a_terminal_shows_what_runs(app: FlowApp) -> None:
+    app.shell("1|-1|1|0|Long one|while ! test -e $OUT/good; do sleep 0.05; done", "2|1|1|0|b|true")
+    main, end = os.openpty()
+    process = subprocess.Popen(
+        app.command(),
+        cwd=app.folder,
+        env=app.environment({"TERM": "xterm"}),
+        stdin=subprocess.DEVNULL,
+        stderr=end,
+    )
+    os.close(end)
+    shown = b""
+    while b"1 running: Long one" not in shown:
+        shown += os.read(main, 4096)
+    app.out("good").write_text("")
+    with contextlib.suppress(OSError):  # how a terminal ends
+        while piece := os.read(main, 4096):
+            shown += piece
+    os.close(main)
+    assert process.wait() == 0
+    assert b"1 to come" in shown
+    assert b"2 completed" in shown.splitlines()[-1]
+
+
+def test_nothing_turns_while_a_node_sleeps(app: FlowApp) -> None:
+    app.shell("1|-1|1|0|a|echo x >$OUT/on; exec sleep 1000")
+    process = app.start()
+    app.await_out("on")
+
+    def switches() -> int:
+        """How often a thread of it has slept."""
+        count = 0
+        for task in Path(f"/proc/{process.pid}/task").iterdir():
+            found = re.search(
+                r"^voluntary_ctxt_switches:\s+(\d+)", (task / "status").read_text(), re.M
+            )
+            count += int(found[1]) if found else 0
+        return count
+
+    # Until it is quiet for 2 s: what the start leaves behind comes to an end.
+    ends = time.monotonic() + 60
+    while time.monotonic() < ends:
+        before = switches()
+        time.sleep(2)
+        if switches() == before:
+            break
+    else:
+        raise AssertionError("something turns")
+    process.terminate()
+    process.communicate(timeout=60)
