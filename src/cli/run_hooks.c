@@ -19,8 +19,9 @@ void run_session_say(struct run_session *r, const char *format, ...)
     progress_print(r->progress, str_of(text));
 }
 
-void run_session_quiet(struct run_session *r)
+void run_session_end_progress(struct run_session *r, const struct progress_figures *f)
 {
+    progress_final(r->progress, f);
     progress_end(r->progress);
 }
 
@@ -133,7 +134,7 @@ static void on_died(void *context, int number, const char *how, const char *leas
     if (!lease)
         return;
     r->lost = xrealloc(r->lost, (r->lost_count + 1) * sizeof *r->lost);
-    r->lost[r->lost_count++] = xstrdup(lease);
+    r->lost[r->lost_count++] = (struct lost_lease){xstrdup(lease), xstrdup(how)};
 }
 
 static void on_recycled(void *context, int number, int64_t ran)

@@ -366,6 +366,7 @@ static void take_back_all(struct engine *e, struct data_job *job, const struct e
     job->live.written = job->live_before.written = job->live_staged.written;
     job->live.repeats = job->live_before.repeats = job->live_staged.repeats;
     job->live.skipped = job->live_before.skipped = job->live_staged.skipped;
+    job->live.retried = job->live_before.retried = job->live_staged.retried;
     for (size_t i = 0; i < answers->count; i++) {
         struct op *op = answers->items[i];
         if (op->of != job || op->kind != OP_REPORT)

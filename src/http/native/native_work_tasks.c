@@ -398,18 +398,20 @@ static bool finish_released(struct request *req, struct op *op, struct reply *re
 bool native_task_release(struct request *req, struct reply *reply, struct err *err)
 {
     (void)reply;
-    char *text = NULL;
+    char *text = NULL, *how = NULL;
     bool died = false;
     uint8_t token[LEASE_TOKEN_BYTES];
     const struct member members[] = {
         {.name = "lease", .type = MEMBER_TEXT, .required = true, .out = &text},
         {.name = "died", .type = MEMBER_BOOL, .out = &died},
+        {.name = "how", .type = MEMBER_TEXT, .out = &how},
     };
     if (!native_body_read(req, members, sizeof members / sizeof *members, err) ||
-        !native_token_read(str_of(text), token, err))
+        !native_check_how(how, err) || !native_token_read(str_of(text), token, err))
         return false;
     struct op *op = request_op(req, OP_TASK_RELEASE);
     memcpy(op->task_release.token, token, sizeof token);
     op->task_release.died = died;
+    op->task_release.how = str_of(how);
     return request_call(req, finish_released);
 }
