@@ -299,7 +299,7 @@ def choose(names: list[str]) -> list[Part]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART")
-    parser.add_argument("--rounds", type=int, default=200, help="of the crash loop")
+    parser.add_argument("--rounds", type=int, default=150, help="of the crash loop, of each kind")
     parser.add_argument("--list", action="store_true", help="say which parts there are")
     args = parser.parse_args()
     if args.list:

@@ -487,6 +487,7 @@ static void note_aborts(const struct worker *w, const struct task_aborted *abort
              (long long)aborts[i].id);
         MUST(aborts[i].why == ABORT_CANCELLED ? k->cancel_asked : k->times_out,
              "abort of task %lld for nothing", (long long)aborts[i].id);
+        k->aborting = true;
     }
 }
 
