@@ -25,7 +25,7 @@ from .client import Key
 from .errors import ConnectionLostError
 from .event import Event, EventReader, resuming
 from .job import job_path
-from .wire import Answer
+from .wire import Answer, Reach
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -98,7 +98,7 @@ class AsyncClient:
         patience_s: float = 30.0,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._made_with = (url, key, token, timeout_s, patience_s, tls)
+        self._reach = Reach(url, key, token, timeout_s, patience_s, tls)
         self._idle = [self.new_connection()]
         self.jobs = AsyncJobs(self)
         self.keys = AsyncKeys(self)
@@ -112,8 +112,7 @@ class AsyncClient:
 
     def new_connection(self) -> AsyncConnection:
         """Another connection to the same server."""
-        url, key, token, timeout_s, patience_s, tls = self._made_with
-        return AsyncConnection(url, key, token, timeout_s=timeout_s, patience_s=patience_s, tls=tls)
+        return AsyncConnection(self._reach)
 
     async def send(
         self,

@@ -10,7 +10,7 @@ from typing import Any
 
 from .embedded import SOCKET_NAME, Starter
 from .errors import BusyError, ConnectionLostError, PenstockError, error_of
-from .wire import JSON, Address, Answer, AnswerReader, RequestWriter
+from .wire import JSON, Address, Answer, AnswerReader, Reach, RequestWriter
 
 
 class _Peer(asyncio.Protocol):
@@ -105,21 +105,10 @@ class _Peer(asyncio.Protocol):
 class AsyncConnection:
     """A connection that is opened when needed and again when it was lost. One call at a time."""
 
-    def __init__(
-        self,
-        url: str,
-        key: str | None = None,
-        token: str | None = None,
-        *,
-        timeout_s: float = 60.0,
-        patience_s: float = 30.0,
-        tls: ssl.SSLContext | None = None,
-    ) -> None:
-        self.address = Address.of(url)
-        self.timeout_s = timeout_s
-        self.patience_s = patience_s
-        self._tls = tls
-        self._writer = RequestWriter(self.address, key, token)
+    def __init__(self, reach: Reach) -> None:
+        self.address = Address.of(reach.url)
+        self._reach = reach
+        self._writer = RequestWriter(self.address, reach.key, reach.token)
         self._peer: _Peer | None = None
 
     def close(self) -> None:
@@ -140,7 +129,7 @@ class AsyncConnection:
     ) -> Answer:
         """As Connection.call. Cancelled, it closes the connection: an answer may be on its way."""
         message = self._writer.write(method, path, body, content_type=content_type)
-        give_up_at = time.monotonic() + self.patience_s
+        give_up_at = time.monotonic() + self._reach.patience_s
         pause_s = 0.05
         repeated = False
         while True:
@@ -148,7 +137,7 @@ class AsyncConnection:
             try:
                 peer = await self._ensure()
                 sent = True
-                answer = await self._exchange(peer, method, message, self.timeout_s + wait_s)
+                answer = await self._exchange(peer, method, message, self._reach.timeout_s + wait_s)
                 if answer.status < 400:
                     return answer
                 error = error_of(answer.status, answer.body)
@@ -213,9 +202,9 @@ class AsyncConnection:
         if where.unix_path is not None:
             opening = loop.create_unix_connection(_Peer, where.unix_path)
         else:
-            context = (self._tls or ssl.create_default_context()) if where.tls else None
+            context = (self._reach.tls or ssl.create_default_context()) if where.tls else None
             opening = loop.create_connection(_Peer, where.host, where.port, ssl=context)
-        _, self._peer = await asyncio.wait_for(opening, self.timeout_s)
+        _, self._peer = await asyncio.wait_for(opening, self._reach.timeout_s)
         assert self._peer is not None
         return self._peer
 
@@ -228,7 +217,7 @@ class AsyncConnection:
         while True:
             try:
                 _, peer = await loop.create_unix_connection(_Peer, f"{state}/{SOCKET_NAME}")
-                answer = await self._exchange(peer, "GET", hello, self.timeout_s)
+                answer = await self._exchange(peer, "GET", hello, self._reach.timeout_s)
                 if answer.status < 400 and peer.usable:
                     self._peer = peer
                     return peer

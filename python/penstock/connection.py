@@ -15,27 +15,16 @@ from collections.abc import Iterator
 
 from .embedded import SOCKET_NAME, Starter
 from .errors import BusyError, PenstockError, error_of
-from .wire import JSON, RECEIVE_BYTES, Address, Answer, AnswerReader, RequestWriter
+from .wire import JSON, RECEIVE_BYTES, Address, Answer, AnswerReader, Reach, RequestWriter
 
 
 class Connection:
     """A connection that is opened when needed and again when it was lost. For one thread."""
 
-    def __init__(
-        self,
-        url: str,
-        key: str | None = None,
-        token: str | None = None,
-        *,
-        timeout_s: float = 60.0,
-        patience_s: float = 30.0,
-        tls: ssl.SSLContext | None = None,
-    ) -> None:
-        self.address = Address.of(url)
-        self.timeout_s = timeout_s
-        self.patience_s = patience_s
-        self._tls = tls
-        self._writer = RequestWriter(self.address, key, token)
+    def __init__(self, reach: Reach) -> None:
+        self.address = Address.of(reach.url)
+        self._reach = reach
+        self._writer = RequestWriter(self.address, reach.key, reach.token)
         self._socket: socket.socket | None = None
 
     def close(self) -> None:
@@ -60,7 +49,7 @@ class Connection:
         away or busy, for up to `patience_s`. Raises ConnectionLostError, or what error_of says.
         """
         message = self._writer.write(method, path, body, content_type=content_type)
-        give_up_at = time.monotonic() + self.patience_s
+        give_up_at = time.monotonic() + self._reach.patience_s
         pause_s = 0.05
         repeated = False
         while True:
@@ -68,7 +57,7 @@ class Connection:
             try:
                 self._ensure()
                 sent = True
-                answer = self._exchange(method, message, self.timeout_s + wait_s)
+                answer = self._exchange(method, message, self._reach.timeout_s + wait_s)
                 if answer.status < 400:
                     return answer
                 error = error_of(answer.status, answer.body)
@@ -99,7 +88,7 @@ class Connection:
         try:
             self._ensure()
             assert self._socket is not None
-            self._socket.settimeout(self.timeout_s)
+            self._socket.settimeout(self._reach.timeout_s)
             self._socket.sendall(self._writer.write("GET", path, None, headers))
             pieces: list[bytes] = []
             while not reader.status:
@@ -122,7 +111,7 @@ class Connection:
         try:
             self._ensure()
             assert self._socket is not None
-            self._socket.settimeout(self.timeout_s)
+            self._socket.settimeout(self._reach.timeout_s)
             # A server that refuses a body answers before it has read all of it, then closes.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 self._socket.sendall(self._writer.write_head(path))
@@ -130,7 +119,7 @@ class Connection:
                     if piece:
                         self._socket.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
                 self._socket.sendall(b"0\r\n\r\n")
-            answer = self._exchange("POST", b"", self.timeout_s)
+            answer = self._exchange("POST", b"", self._reach.timeout_s)
         except OSError as lost:
             self.close()
             raise self.address.lost(lost) from lost
@@ -155,19 +144,19 @@ class Connection:
         if where.unix_path is not None:
             raw = self._open_unix(where.unix_path)
         else:
-            raw = socket.create_connection((where.host, where.port), self.timeout_s)
+            raw = socket.create_connection((where.host, where.port), self._reach.timeout_s)
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             # Who follows events sends nothing: only this notices a peer that vanished.
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if where.tls:
-            context = self._tls or ssl.create_default_context()
+            context = self._reach.tls or ssl.create_default_context()
             raw = context.wrap_socket(raw, server_hostname=where.host)
         self._socket = raw
 
     def _open_unix(self, path: str) -> socket.socket:
         raw = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            raw.settimeout(self.timeout_s)
+            raw.settimeout(self._reach.timeout_s)
             raw.connect(path)
         except BaseException:
             raw.close()
@@ -182,7 +171,10 @@ class Connection:
         while True:
             try:
                 self._socket = self._open_unix(f"{state}/{SOCKET_NAME}")
-                if self._exchange("GET", hello, self.timeout_s).status < 400 and self._socket:
+                if (
+                    self._exchange("GET", hello, self._reach.timeout_s).status < 400
+                    and self._socket
+                ):
                     return
             except OSError:
                 self.close()

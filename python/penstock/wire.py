@@ -6,14 +6,31 @@ No socket here: what sends and receives (connection.py, async_connection.py) sha
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from .errors import ConnectionLostError, LimitError
 
+if TYPE_CHECKING:
+    import ssl
+
 HEAD_MAX_BYTES = 64 << 10
 RECEIVE_BYTES = 256 << 10
 JSON = "application/json"
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How a server is reached: what a connection is made with, whichever kind."""
+
+    url: str
+    key: str | None = None
+    token: str | None = None
+    #: For one answer, beyond what the call asks the server to wait.
+    timeout_s: float = 60.0
+    #: How long a call is repeated while the server is away or busy.
+    patience_s: float = 30.0
+    tls: ssl.SSLContext | None = None
 
 
 class Answer(NamedTuple):
