@@ -368,19 +368,19 @@ static bool write_group(struct sink *s, bool rides, int64_t *written, struct err
  * acknowledged. */
 static bool still_there(struct sink *s, struct err *err)
 {
-    struct stat st;
-    if (fstat(s->fd, &st))
+    struct file_look seen;
+    if (!file_look(s->fd, NULL, &seen))
         return err_errno(err, errno, "%s", s->path);
-    if (st.st_nlink == 0)
+    if (seen.names == 0)
         return err_set(err, ERR_GONE, "%s was removed while it was being written", s->path);
-    struct file_id now, own = {.device = st.st_dev, .inode = st.st_ino};
+    struct file_id now, own = {.device = seen.device, .inode = seen.inode};
     if (!folders_file_id(s->folders, s->path, &now) || !file_id_same(&now, &own))
         return err_set(err, ERR_GONE, "%s was moved away while it was being written: put it back",
                        s->path);
-    if (st.st_size < s->length)
+    if (seen.size_bytes < s->length)
         return err_set(err, ERR_GONE,
                        "%s was cut to %lld bytes while it was being written: %lld were committed",
-                       s->path, (long long)st.st_size, (long long)s->length);
+                       s->path, (long long)seen.size_bytes, (long long)s->length);
     return true;
 }
 

@@ -235,9 +235,9 @@ static bool checkpoint(struct engine_link *link, struct err *err)
 /* SQLite goes on in files whose names are gone, and all that it commits ends with this process. */
 static bool still_there(const struct engine_link *link, struct err *err)
 {
-    struct stat db, wal;
-    if (fstatat(link->dir_fd, DB_NAME, &db, AT_SYMLINK_NOFOLLOW) == 0 && db.st_ino == link->inode &&
-        fstatat(link->dir_fd, DB_NAME "-wal", &wal, AT_SYMLINK_NOFOLLOW) == 0)
+    struct file_look db, wal;
+    if (file_look(link->dir_fd, DB_NAME, &db) && db.inode == link->inode &&
+        file_look(link->dir_fd, DB_NAME "-wal", &wal))
         return true;
     return err_set(err, ERR_FATAL, "the store %.150s/" DB_NAME " was removed while it was in use",
                    link->dir_name);
