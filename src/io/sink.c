@@ -38,7 +38,7 @@
 #define RIDE_MAX (112 << 10)
 #define TAIL_MAX (1 << 20)
 /* What rides is sent to the disk ahead in pieces of this size, in bytes. */
-#define AHEAD_BYTES (128 << 10)
+#define AHEAD_BYTES (256 << 10)
 #define PAGE_BYTES 4096
 
 struct sink {
@@ -51,7 +51,7 @@ struct sink {
     int64_t committed; /* what stands; -1 before the first write */
     int64_t length;    /* with what was flushed or ridden since */
     int64_t synced;    /* below it all is on the disk; the tail lies behind */
-    int64_t written;   /* below it all is on its way to the disk, or there */
+    int64_t sent;      /* below it all is on its way to the disk, or there */
     bool owes_sync;    /* sink_write was called, sink_sync was not */
     struct sink_room room;
     bool torn;           /* there may be bytes behind `length` */
@@ -89,16 +89,13 @@ static void close_file(struct sink *s)
     s->fd = -1;
 }
 
-/* Has the disk begin with whole pages, so that the sync that will be asked for waits less. What
- * goes wrong is told by that sync. */
-static void send_ahead(struct sink *s, int64_t at_least)
+/* Has the disk begin with what was written, so that the sync that will be asked for waits less.
+ * What goes wrong is told by that sync. */
+static void send_ahead(struct sink *s, int64_t end)
 {
-    int64_t end = s->length - s->length % PAGE_BYTES;
-    if (end - s->written < at_least)
-        return;
-    if (sync_file_range(s->fd, s->written, end - s->written, SYNC_FILE_RANGE_WRITE))
+    if (end > s->sent && sync_file_range(s->fd, s->sent, end - s->sent, SYNC_FILE_RANGE_WRITE))
         errno = 0;
-    s->written = end;
+    s->sent = end;
 }
 
 /* Makes the name of a file just created durable. */
@@ -201,7 +198,7 @@ static bool settle_length(struct sink *s, int64_t size, const struct sink_start 
         return false;
     s->glue = last != '\n';
     *moved = s->committed != keep;
-    s->committed = s->length = s->synced = s->written = keep;
+    s->committed = s->length = s->synced = s->sent = keep;
     return true;
 }
 
@@ -219,7 +216,7 @@ static bool begin_file(struct sink *s, const struct sink_start *start, bool *mov
         (first && !sync_folder(s, err))) {
         close_file(s);
         if (first)
-            s->committed = s->length = s->synced = s->written = -1;
+            s->committed = s->length = s->synced = s->sent = -1;
         return false;
     }
     s->torn = s->rested = false;
@@ -250,7 +247,7 @@ bool sink_open(const struct data_spec *spec, const struct folders *folders,
     s->path = xstrdup(spec->sink_path);
     s->overwrite = spec->sink_overwrite;
     s->fd = -1;
-    s->committed = s->length = s->synced = s->written = start->committed_bytes;
+    s->committed = s->length = s->synced = s->sent = start->committed_bytes;
     s->rested = start->rested;
     buf_init(&s->ridden, BUF_NO_CAP);
     assert(!start->tail.len || (s->committed >= 0 && !s->rested));
@@ -438,7 +435,7 @@ bool sink_write(struct sink *s, struct err *err)
             return false;
         take_group(s, written);
     }
-    send_ahead(s, PAGE_BYTES);
+    send_ahead(s, s->length);
     s->owes_sync = true;
     return true;
 }
@@ -451,7 +448,7 @@ bool sink_sync(struct sink *s, struct err *err)
         return false;
     if (FAULT("sink.synced"))
         return err_errno(err, errno, "write %s", s->path);
-    s->synced = s->written = s->length;
+    s->synced = s->sent = s->length;
     s->owes_sync = false;
     return true;
 }
@@ -476,7 +473,10 @@ bool sink_ride(struct sink *s, struct err *err)
     if (!write_behind(s, true, &written, err))
         return false;
     take_group(s, written);
-    send_ahead(s, AHEAD_BYTES);
+    /* The page at the end will be written again: it is not sent. */
+    int64_t whole = s->length - s->length % PAGE_BYTES;
+    if (whole - s->sent >= AHEAD_BYTES)
+        send_ahead(s, whole);
     return true;
 }
 
@@ -541,8 +541,8 @@ bool sink_undo(struct sink *s, struct err *err)
     s->owes_sync = false;
     if (s->synced > s->length)
         s->synced = s->length;
-    if (s->written > s->length)
-        s->written = s->length;
+    if (s->sent > s->length)
+        s->sent = s->length;
     if (!dirty || s->fd < 0)
         return true;
     s->torn = true;
@@ -566,7 +566,7 @@ bool sink_remove(struct sink *s, struct err *err)
     if (unlinkat(dir_fd, base, 0) && errno != ENOENT)
         return err_errno(err, errno, "remove %s", s->path);
     close_file(s);
-    s->committed = s->length = s->synced = s->written = -1;
+    s->committed = s->length = s->synced = s->sent = -1;
     s->torn = s->glue = s->rested = false;
     free(TAKE(s->stored_columns));
     forget_group(s);
