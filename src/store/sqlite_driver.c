@@ -27,7 +27,7 @@
 /* Small enough that a checkpoint (mostly of the same few pages, written again and again) is a
  * matter of some milliseconds, large enough that it is rare: results that ride are gone from most
  * of their pages by then. */
-enum { CHECKPOINT_PAGES = 1800 };
+enum { CHECKPOINT_PAGES = 3600 };
 
 struct engine_link {
     sqlite3 *db;
@@ -63,7 +63,7 @@ static const char settings[] =
     "PRAGMA cell_size_check = ON;"
     "PRAGMA trusted_schema = OFF;"
     "PRAGMA journal_mode = WAL;"
-    "PRAGMA journal_size_limit = 8388608;"
+    "PRAGMA journal_size_limit = 16777216;"
     "PRAGMA synchronous = FULL;"
     "PRAGMA foreign_keys = ON;";
 
