@@ -46,11 +46,19 @@ def watch_memory(pid: int, peaks: dict[int, int]) -> None:
     """The most memory, in KiB, of the process and each of its children, until it is gone.
 
     What wait4 tells of a child began as this process's own: it is copied before it is exchanged.
+    A process that still has its parent's command is such a copy, and is passed over.
     """
+    ours = Path("/proc/self/cmdline").read_bytes()
     while True:
         try:
             children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
             for one in [pid, *map(int, children)]:
+                copied = Path(f"/proc/{one}/cmdline").read_bytes() == (
+                    ours if one == pid else command
+                )
+                if copied:
+                    continue
                 for line in Path(f"/proc/{one}/status").read_text().splitlines():
                     if line.startswith("VmHWM:"):
                         peaks[one] = int(line.split()[1])

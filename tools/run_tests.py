@@ -23,6 +23,7 @@ REPORTS = ROOT / "build-test" / "reports"
 BIN = ROOT / ".venv" / "bin"
 JOBS = str(os.cpu_count() or 2)
 ASAN = ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dfaults=true"]
+RELEASE = ["-Dtests=false", "-Dfaults=false", "-Doptimization=3", "-Db_lto=true"]  # as make has it
 TSAN = ["-Db_sanitize=thread", "-Db_lundef=false", "-Dfaults=true"]
 # The tests whose clients come side by side.
 RACED = ["planchet_client", "native", "cli"]
@@ -189,7 +190,7 @@ PARTS = [
         "demo",
         "the main jobs on real data, as make demo and make demo-queue run them",
         lambda _: [
-            build("build", "-Dtests=false", "-Dbench=false", "-Dfaults=false"),
+            build("build", *RELEASE, "-Dbench=false"),
             [str(ROOT / ".venv-planchet" / "bin" / "python"), "demo/demo.py"],
             [str(ROOT / ".venv-openaleph" / "bin" / "python"), "demo/queue_demo.py"],
         ],
