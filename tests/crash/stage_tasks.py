@@ -103,7 +103,8 @@ def index(job: DatasetJob) -> None:
 
 
 def to_shell(n: int) -> TaskCall:
-    return app.configure_task("shell", queue="shell", max_attempts=1000).call(n=n)
+    shell = app.configure_task("shell", queue="shell", retry=AGAIN, max_attempts=1000)
+    return shell.call(n=n)
 
 
 @app.task(queue="numbers", retry=AGAIN, max_attempts=1000)
