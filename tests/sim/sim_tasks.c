@@ -369,7 +369,8 @@ static void take_over(struct known *old, const struct known *asked)
     memcpy(old->parents, asked->parents, sizeof old->parents);
     old->parent_count = asked->parent_count;
     old->when = asked->when;
-    old->failed_finally = old->aborting = false;
+    old->failed_finally = old->aborting = old->hangs = false;
+    old->session = 0; /* who had it lost it with its time, or was never told */
     old->priority = asked->priority;
     old->run_at_us = asked->run_at_us;
     old->delay_until_us = 0;
