@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from . import calls
 from .async_connection import AsyncConnection
 from .async_job import AsyncJob
@@ -25,6 +23,7 @@ from .client import Key
 from .errors import ConnectionLostError
 from .event import Event, EventReader, resuming
 from .job import job_path
+from .runtime.codec import loads
 from .wire import Answer, Reach
 
 if TYPE_CHECKING:
@@ -129,7 +128,7 @@ class AsyncClient:
     async def ask(self, call: Call) -> Any:
         """The same, of a call that is there already."""
         answer = await self.fetch(call)
-        return orjson.loads(answer.body) if answer.body else None
+        return loads(answer.body) if answer.body else None
 
     async def fetch(self, call: Call) -> Answer:
         """The same; the answer as it is."""

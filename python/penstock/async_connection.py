@@ -110,6 +110,7 @@ class AsyncConnection:
         self._reach = reach
         self._writer = RequestWriter(self.address, reach.key, reach.token)
         self._peer: _Peer | None = None
+        self._reached = False
 
     def close(self) -> None:
         """Closes the connection; the next call opens a new one."""
@@ -129,7 +130,7 @@ class AsyncConnection:
     ) -> Answer:
         """As Connection.call. Cancelled, it closes the connection: an answer may be on its way."""
         message = self._writer.write(method, path, body, content_type=content_type)
-        give_up_at = time.monotonic() + self._reach.patience_s
+        began_at = time.monotonic()
         pause_s = 0.05
         repeated = False
         while True:
@@ -147,7 +148,7 @@ class AsyncConnection:
                 problem: Exception = error
             except (OSError, asyncio.TimeoutError) as lost:
                 self.close()
-                problem = self.address.lost(lost)
+                problem = self.address.lost(lost, self._reached)
                 if sent and not repeatable:
                     raise problem from lost
                 repeated = repeated or sent
@@ -155,7 +156,8 @@ class AsyncConnection:
                 self.close()
                 raise
             # Nothing announces a server's return, so this asks again, ever more rarely.
-            if time.monotonic() + pause_s > give_up_at:
+            patience_s = self._reach.patience(self._reached)
+            if time.monotonic() + pause_s > began_at + patience_s:
                 raise problem
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, 2.0)
@@ -172,7 +174,7 @@ class AsyncConnection:
                     raise piece
                 yield piece
         except OSError as lost:
-            raise self.address.lost(lost) from lost
+            raise self.address.lost(lost, self._reached) from lost
         finally:
             if peer is not None:
                 peer.close()
@@ -204,8 +206,9 @@ class AsyncConnection:
         else:
             context = (self._reach.tls or ssl.create_default_context()) if where.tls else None
             opening = loop.create_connection(_Peer, where.host, where.port, ssl=context)
-        _, self._peer = await asyncio.wait_for(opening, self._reach.timeout_s)
+        _, self._peer = await asyncio.wait_for(opening, self._reach.connect_s)
         assert self._peer is not None
+        self._reached = True
         return self._peer
 
     async def _open_embedded(self, state: str) -> _Peer:

@@ -17,6 +17,7 @@ from .connection import Connection
 from .event import Event, follow, instant
 from .job import Job, job_path
 from .queue_client import Blobs, Fragments, Limits, Named, Schedules, Tasks
+from .runtime.codec import loads
 from .wire import Answer, Reach
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ class Client:
     def ask(self, call: Call) -> Any:
         """The same, of a call that is there already."""
         answer = self.fetch(call)
-        return orjson.loads(answer.body) if answer.body else None
+        return loads(answer.body) if answer.body else None
 
     def fetch(self, call: Call) -> Answer:
         """The same; the answer as it is."""

@@ -26,6 +26,7 @@ class Connection:
         self._reach = reach
         self._writer = RequestWriter(self.address, reach.key, reach.token)
         self._socket: socket.socket | None = None
+        self._reached = False
 
     def close(self) -> None:
         """Closes the connection; the next call opens a new one."""
@@ -46,10 +47,11 @@ class Connection:
         """One call.
 
         A call that is not repeatable is sent once at most. Others are repeated while the server is
-        away or busy, for up to `patience_s`. Raises ConnectionLostError, or what error_of says.
+        away or busy, for up to `patience_s`, or a few seconds when it was never there. Raises
+        ConnectionLostError, or what error_of says.
         """
         message = self._writer.write(method, path, body, content_type=content_type)
-        give_up_at = time.monotonic() + self._reach.patience_s
+        began_at = time.monotonic()
         pause_s = 0.05
         repeated = False
         while True:
@@ -67,12 +69,13 @@ class Connection:
                 problem: Exception = error
             except OSError as lost:
                 self.close()
-                problem = self.address.lost(lost)
+                problem = self.address.lost(lost, self._reached)
                 if sent and not repeatable:
                     raise problem from lost
                 repeated = repeated or sent
             # Nothing announces a server's return, so this asks again, ever more rarely.
-            if time.monotonic() + pause_s > give_up_at:
+            patience_s = self._reach.patience(self._reached)
+            if time.monotonic() + pause_s > began_at + patience_s:
                 raise problem
             time.sleep(pause_s)
             pause_s = min(pause_s * 2, 2.0)
@@ -102,7 +105,7 @@ class Connection:
             while not reader.done:
                 yield from self._receive(reader)
         except OSError as lost:
-            raise self.address.lost(lost) from lost
+            raise self.address.lost(lost, self._reached) from lost
         finally:
             self.close()
 
@@ -122,7 +125,7 @@ class Connection:
             answer = self._exchange("POST", b"", self._reach.timeout_s)
         except OSError as lost:
             self.close()
-            raise self.address.lost(lost) from lost
+            raise self.address.lost(lost, self._reached) from lost
         except BaseException:
             self.close()
             raise
@@ -144,7 +147,7 @@ class Connection:
         if where.unix_path is not None:
             raw = self._open_unix(where.unix_path)
         else:
-            raw = socket.create_connection((where.host, where.port), self._reach.timeout_s)
+            raw = socket.create_connection((where.host, where.port), self._reach.connect_s)
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             # Who follows events sends nothing: only this notices a peer that vanished.
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -152,6 +155,7 @@ class Connection:
             context = self._reach.tls or ssl.create_default_context()
             raw = context.wrap_socket(raw, server_hostname=where.host)
         self._socket = raw
+        self._reached = True
 
     def _open_unix(self, path: str) -> socket.socket:
         raw = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

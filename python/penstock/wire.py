@@ -18,6 +18,9 @@ HEAD_MAX_BYTES = 64 << 10
 RECEIVE_BYTES = 256 << 10
 JSON = "application/json"
 
+#: So long a server that was never reached is asked for.
+CONNECT_S = 5.0
+
 
 @dataclass(frozen=True)
 class Reach:
@@ -31,6 +34,15 @@ class Reach:
     #: How long a call is repeated while the server is away or busy.
     patience_s: float = 30.0
     tls: ssl.SSLContext | None = None
+
+    @property
+    def connect_s(self) -> float:
+        """For a connection: who does not answer so long is not there."""
+        return min(self.timeout_s, CONNECT_S)
+
+    def patience(self, reached: bool) -> float:
+        """For a server that was there before, and may be starting anew; or that never was."""
+        return self.patience_s if reached else min(self.patience_s, CONNECT_S)
 
 
 class Answer(NamedTuple):
@@ -71,12 +83,15 @@ class Address:
         port = parts.port or (443 if tls else 80)
         return cls(None, parts.hostname, port, tls, parts.path.rstrip("/"))
 
-    def lost(self, why: Exception) -> ConnectionLostError:
-        """What is told when the server cannot be reached or went away."""
+    def lost(self, why: Exception, reached: bool = True) -> ConnectionLostError:
+        """What is told when the server went away or, never reached, is not there."""
         if isinstance(why, ConnectionLostError):
             return why
         where = self.unix_path or f"{self.host}:{self.port}"
-        return ConnectionLostError(f"{where}: {str(why) or type(why).__name__}")
+        text = str(why) or type(why).__name__
+        if not reached:
+            return ConnectionLostError(f"no server can be reached at {where}: {text}")
+        return ConnectionLostError(f"{where}: {text}")
 
 
 class RequestWriter:

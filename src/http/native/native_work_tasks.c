@@ -104,7 +104,10 @@ static bool read_claim(struct request *req, struct task_claim_body *c, struct er
     struct json j;
     struct str body = {NULL, 0};
     body.ptr = request_body(req, &body.len);
-    json_open(&j, str_trim(body).len > 0 ? body : STR("{}"));
+    /* A session begins with what its worker says: an empty request is a mistake. */
+    if (str_trim(body).len == 0)
+        return err_set(err, ERR_INVALID, "body: is required");
+    json_open(&j, body);
     if (!task_claim_body_read(c, &j, false, err))
         return false;
     return json_end(&j) || value_fault(err, &j);
