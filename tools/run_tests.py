@@ -23,6 +23,7 @@ REPORTS = ROOT / "build-test" / "reports"
 BIN = ROOT / ".venv" / "bin"
 JOBS = str(os.cpu_count() or 2)
 ASAN = ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dfaults=true"]
+RELEASE = ["-Dtests=false", "-Dfaults=false", "-Doptimization=3", "-Db_lto=true"]  # as make has it
 TSAN = ["-Db_sanitize=thread", "-Db_lundef=false", "-Dfaults=true"]
 # The tests whose clients come side by side.
 RACED = ["planchet_client", "native", "cli"]
@@ -189,7 +190,7 @@ PARTS = [
         "demo",
         "the main jobs on real data, as make demo, demo-queue and demo-flow run them",
         lambda _: [
-            build("build", "-Dtests=false", "-Dbench=false", "-Dfaults=false"),
+            build("build", *RELEASE, "-Dbench=false"),
             [str(ROOT / ".venv-planchet" / "bin" / "python"), "demo/demo.py"],
             [str(ROOT / ".venv-openaleph" / "bin" / "python"), "demo/queue_demo.py"],
             [str(ROOT / ".venv-flow" / "bin" / "python"), "demo/flow_demo.py"],
@@ -300,7 +301,7 @@ def choose(names: list[str]) -> list[Part]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART")
-    parser.add_argument("--rounds", type=int, default=200, help="of the crash loop")
+    parser.add_argument("--rounds", type=int, default=150, help="of the crash loop, of each kind")
     parser.add_argument("--list", action="store_true", help="say which parts there are")
     args = parser.parse_args()
     if args.list:

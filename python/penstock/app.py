@@ -108,7 +108,7 @@ class App:
         `name` is what it is called everywhere (default: module.function). The settings are those
         of TaskSettings; key, batch, lock and unique may name arguments in braces, as
         `lock="dataset-{dataset}"`, or be functions of the arguments. `retry`: False: what fails has
-        failed; a number: so many retries; a RetryPolicy.
+        failed; a number: so many retries; a RetryPolicy, or a dict of its members.
 
         `pass_context`: the first argument is the TaskContext. `executor`: where a plain function
         runs, "thread" or "process" (one of its own, which is killed when the task is aborted).

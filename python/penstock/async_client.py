@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from . import calls
 from .async_connection import AsyncConnection
 from .async_job import AsyncJob
@@ -25,7 +23,8 @@ from .client import Key
 from .errors import ConnectionLostError
 from .event import Event, EventReader, resuming
 from .job import job_path
-from .wire import Answer
+from .runtime.codec import loads
+from .wire import Answer, Reach
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -98,7 +97,7 @@ class AsyncClient:
         patience_s: float = 30.0,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._made_with = (url, key, token, timeout_s, patience_s, tls)
+        self._reach = Reach(url, key, token, timeout_s, patience_s, tls)
         self._idle = [self.new_connection()]
         self.jobs = AsyncJobs(self)
         self.keys = AsyncKeys(self)
@@ -112,8 +111,7 @@ class AsyncClient:
 
     def new_connection(self) -> AsyncConnection:
         """Another connection to the same server."""
-        url, key, token, timeout_s, patience_s, tls = self._made_with
-        return AsyncConnection(url, key, token, timeout_s=timeout_s, patience_s=patience_s, tls=tls)
+        return AsyncConnection(self._reach)
 
     async def send(
         self,
@@ -130,7 +128,7 @@ class AsyncClient:
     async def ask(self, call: Call) -> Any:
         """The same, of a call that is there already."""
         answer = await self.fetch(call)
-        return orjson.loads(answer.body) if answer.body else None
+        return loads(answer.body) if answer.body else None
 
     async def fetch(self, call: Call) -> Answer:
         """The same; the answer as it is."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from .embedded import SOCKET_NAME, Starter
 from .errors import BusyError, ConnectionLostError, PenstockError, error_of
-from .wire import JSON, Address, Answer, AnswerReader, RequestWriter
+from .wire import JSON, Address, Answer, AnswerReader, Reach, RequestWriter
 
 
 class _Peer(asyncio.Protocol):
@@ -105,22 +105,12 @@ class _Peer(asyncio.Protocol):
 class AsyncConnection:
     """A connection that is opened when needed and again when it was lost. One call at a time."""
 
-    def __init__(
-        self,
-        url: str,
-        key: str | None = None,
-        token: str | None = None,
-        *,
-        timeout_s: float = 60.0,
-        patience_s: float = 30.0,
-        tls: ssl.SSLContext | None = None,
-    ) -> None:
-        self.address = Address.of(url)
-        self.timeout_s = timeout_s
-        self.patience_s = patience_s
-        self._tls = tls
-        self._writer = RequestWriter(self.address, key, token)
+    def __init__(self, reach: Reach) -> None:
+        self.address = Address.of(reach.url)
+        self._reach = reach
+        self._writer = RequestWriter(self.address, reach.key, reach.token)
         self._peer: _Peer | None = None
+        self._reached = False
 
     def close(self) -> None:
         """Closes the connection; the next call opens a new one."""
@@ -140,7 +130,7 @@ class AsyncConnection:
     ) -> Answer:
         """As Connection.call. Cancelled, it closes the connection: an answer may be on its way."""
         message = self._writer.write(method, path, body, content_type=content_type)
-        give_up_at = time.monotonic() + self.patience_s
+        began_at = time.monotonic()
         pause_s = 0.05
         repeated = False
         while True:
@@ -148,7 +138,7 @@ class AsyncConnection:
             try:
                 peer = await self._ensure()
                 sent = True
-                answer = await self._exchange(peer, method, message, self.timeout_s + wait_s)
+                answer = await self._exchange(peer, method, message, self._reach.timeout_s + wait_s)
                 if answer.status < 400:
                     return answer
                 error = error_of(answer.status, answer.body)
@@ -158,7 +148,7 @@ class AsyncConnection:
                 problem: Exception = error
             except (OSError, asyncio.TimeoutError) as lost:
                 self.close()
-                problem = self.address.lost(lost)
+                problem = self.address.lost(lost, self._reached)
                 if sent and not repeatable:
                     raise problem from lost
                 repeated = repeated or sent
@@ -166,7 +156,8 @@ class AsyncConnection:
                 self.close()
                 raise
             # Nothing announces a server's return, so this asks again, ever more rarely.
-            if time.monotonic() + pause_s > give_up_at:
+            patience_s = self._reach.patience(self._reached)
+            if time.monotonic() + pause_s > began_at + patience_s:
                 raise problem
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, 2.0)
@@ -183,7 +174,7 @@ class AsyncConnection:
                     raise piece
                 yield piece
         except OSError as lost:
-            raise self.address.lost(lost) from lost
+            raise self.address.lost(lost, self._reached) from lost
         finally:
             if peer is not None:
                 peer.close()
@@ -213,10 +204,11 @@ class AsyncConnection:
         if where.unix_path is not None:
             opening = loop.create_unix_connection(_Peer, where.unix_path)
         else:
-            context = (self._tls or ssl.create_default_context()) if where.tls else None
+            context = (self._reach.tls or ssl.create_default_context()) if where.tls else None
             opening = loop.create_connection(_Peer, where.host, where.port, ssl=context)
-        _, self._peer = await asyncio.wait_for(opening, self.timeout_s)
+        _, self._peer = await asyncio.wait_for(opening, self._reach.connect_s)
         assert self._peer is not None
+        self._reached = True
         return self._peer
 
     async def _open_embedded(self, state: str) -> _Peer:
@@ -228,7 +220,7 @@ class AsyncConnection:
         while True:
             try:
                 _, peer = await loop.create_unix_connection(_Peer, f"{state}/{SOCKET_NAME}")
-                answer = await self._exchange(peer, "GET", hello, self.timeout_s)
+                answer = await self._exchange(peer, "GET", hello, self._reach.timeout_s)
                 if answer.status < 400 and peer.usable:
                     self._peer = peer
                     return peer

@@ -17,7 +17,8 @@ from .connection import Connection
 from .event import Event, follow, instant
 from .job import Job, job_path
 from .queue_client import Blobs, Fragments, Limits, Named, Schedules, Tasks
-from .wire import Answer
+from .runtime.codec import loads
+from .wire import Answer, Reach
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -114,7 +115,7 @@ class Client:
         patience_s: float = 30.0,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._made_with = (url, key, token, timeout_s, patience_s, tls)
+        self._reach = Reach(url, key, token, timeout_s, patience_s, tls)
         self._connection = self.new_connection()
         self.jobs = Jobs(self)
         self.keys = Keys(self)
@@ -128,8 +129,7 @@ class Client:
 
     def new_connection(self) -> Connection:
         """Another connection to the same server, for what keeps one busy."""
-        url, key, token, timeout_s, patience_s, tls = self._made_with
-        return Connection(url, key, token, timeout_s=timeout_s, patience_s=patience_s, tls=tls)
+        return Connection(self._reach)
 
     def send(
         self,
@@ -146,7 +146,7 @@ class Client:
     def ask(self, call: Call) -> Any:
         """The same, of a call that is there already."""
         answer = self.fetch(call)
-        return orjson.loads(answer.body) if answer.body else None
+        return loads(answer.body) if answer.body else None
 
     def fetch(self, call: Call) -> Answer:
         """The same; the answer as it is."""
@@ -165,7 +165,7 @@ class Client:
 
     def download(self, path: str) -> Iterator[bytes]:
         """A GET whose answer is given as it comes."""
-        return self.new_connection().stream(path, {}, self._made_with[3])
+        return self.new_connection().stream(path, {}, self._reach.timeout_s)
 
     def workers(self) -> list[dict[str, Any]]:
         """The sessions of workers of tasks: who, which queues, what they hold."""

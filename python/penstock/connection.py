@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from .errors import BusyError, PenstockError, error_of
-from .wire import JSON, RECEIVE_BYTES, Address, Answer, AnswerReader, RequestWriter
+from .wire import JSON, RECEIVE_BYTES, Address, Answer, AnswerReader, Reach, RequestWriter
 
 if TYPE_CHECKING:
     import ssl
@@ -23,22 +23,12 @@ if TYPE_CHECKING:
 class Connection:
     """A connection that is opened when needed and again when it was lost. For one thread."""
 
-    def __init__(
-        self,
-        url: str,
-        key: str | None = None,
-        token: str | None = None,
-        *,
-        timeout_s: float = 60.0,
-        patience_s: float = 30.0,
-        tls: ssl.SSLContext | None = None,
-    ) -> None:
-        self.address = Address.of(url)
-        self.timeout_s = timeout_s
-        self.patience_s = patience_s
-        self._tls = tls
-        self._writer = RequestWriter(self.address, key, token)
+    def __init__(self, reach: Reach) -> None:
+        self.address = Address.of(reach.url)
+        self._reach = reach
+        self._writer = RequestWriter(self.address, reach.key, reach.token)
         self._socket: socket.socket | None = None
+        self._reached = False
 
     def close(self) -> None:
         """Closes the connection; the next call opens a new one."""
@@ -60,10 +50,11 @@ class Connection:
         """One call.
 
         A call that is not repeatable is sent once at most. Others are repeated while the server is
-        away or busy, for up to `patience_s`. Raises ConnectionLostError, or what error_of says.
+        away or busy, for up to `patience_s`, or a few seconds when it was never there. Raises
+        ConnectionLostError, or what error_of says.
         """
         message = self._writer.write(method, path, body, headers, content_type)
-        give_up_at = time.monotonic() + self.patience_s
+        began_at = time.monotonic()
         pause_s = 0.05
         repeated = False
         while True:
@@ -71,7 +62,7 @@ class Connection:
             try:
                 self._ensure()
                 sent = True
-                answer = self._exchange(method, message, self.timeout_s + wait_s)
+                answer = self._exchange(method, message, self._reach.timeout_s + wait_s)
                 if answer.status < 400:
                     return answer
                 error = error_of(answer.status, answer.body)
@@ -81,12 +72,13 @@ class Connection:
                 problem: Exception = error
             except OSError as lost:
                 self.close()
-                problem = self.address.lost(lost)
+                problem = self.address.lost(lost, self._reached)
                 if sent and not repeatable:
                     raise problem from lost
                 repeated = repeated or sent
             # Nothing announces a server's return, so this asks again, ever more rarely.
-            if time.monotonic() + pause_s > give_up_at:
+            patience_s = self._reach.patience(self._reached)
+            if time.monotonic() + pause_s > began_at + patience_s:
                 raise problem
             time.sleep(pause_s)
             pause_s = min(pause_s * 2, 2.0)
@@ -102,7 +94,7 @@ class Connection:
         try:
             self._ensure()
             assert self._socket is not None
-            self._socket.settimeout(self.timeout_s)
+            self._socket.settimeout(self._reach.timeout_s)
             self._socket.sendall(self._writer.write("GET", path, None, headers))
             pieces: list[bytes] = []
             while not reader.status:
@@ -116,7 +108,7 @@ class Connection:
             while not reader.done:
                 yield from self._receive(reader)
         except OSError as lost:
-            raise self.address.lost(lost) from lost
+            raise self.address.lost(lost, self._reached) from lost
         finally:
             self.close()
 
@@ -125,7 +117,7 @@ class Connection:
         try:
             self._ensure()
             assert self._socket is not None
-            self._socket.settimeout(self.timeout_s)
+            self._socket.settimeout(self._reach.timeout_s)
             # A server that refuses a body answers before it has read all of it, then closes.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 self._socket.sendall(self._writer.write_head(path))
@@ -133,10 +125,10 @@ class Connection:
                     if piece:
                         self._socket.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
                 self._socket.sendall(b"0\r\n\r\n")
-            answer = self._exchange("POST", b"", self.timeout_s)
+            answer = self._exchange("POST", b"", self._reach.timeout_s)
         except OSError as lost:
             self.close()
-            raise self.address.lost(lost) from lost
+            raise self.address.lost(lost, self._reached) from lost
         except BaseException:
             self.close()
             raise
@@ -158,7 +150,7 @@ class Connection:
         if where.unix_path is not None:
             raw = self._open_unix(where.unix_path)
         else:
-            raw = socket.create_connection((where.host, where.port), self.timeout_s)
+            raw = socket.create_connection((where.host, where.port), self._reach.connect_s)
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             # Who follows events sends nothing: only this notices a peer that vanished.
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -167,14 +159,15 @@ class Connection:
             # value should not wait for all of it.
             import ssl
 
-            context = self._tls or ssl.create_default_context()
+            context = self._reach.tls or ssl.create_default_context()
             raw = context.wrap_socket(raw, server_hostname=where.host)
         self._socket = raw
+        self._reached = True
 
     def _open_unix(self, path: str) -> socket.socket:
         raw = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            raw.settimeout(self.timeout_s)
+            raw.settimeout(self._reach.timeout_s)
             raw.connect(path)
         except BaseException:
             raw.close()
@@ -191,7 +184,10 @@ class Connection:
         while True:
             try:
                 self._socket = self._open_unix(f"{state}/{SOCKET_NAME}")
-                if self._exchange("GET", hello, self.timeout_s).status < 400 and self._socket:
+                if (
+                    self._exchange("GET", hello, self._reach.timeout_s).status < 400
+                    and self._socket
+                ):
                     return
             except OSError:
                 self.close()

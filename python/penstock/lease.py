@@ -16,6 +16,7 @@ from .errors import LeaseEndedError, PenstockError
 from .event import instant
 from .failure import Failure, clean_text, failure_of
 from .outcome import Skip
+from .runtime.codec import dumps
 
 if TYPE_CHECKING:
     from .client import Client
@@ -75,7 +76,7 @@ class LeaseBook:
 
     def done(self, number: int, result: Any) -> None:
         """Reports a result. It is sent with the next settle. TypeError when it is no JSON."""
-        self._results.append(b"[%d,%b]" % (number, orjson.dumps(result)))
+        self._results.append(b"[%d,%b]" % (number, dumps(result)))
 
     def skip(self, number: int) -> None:
         """Reports that a record is done and gave nothing to write."""

@@ -11,6 +11,7 @@ import orjson
 
 from .calls import Call, given
 from .errors import InvalidError
+from .runtime.codec import dumps, loads
 
 NDJSON = "application/x-ndjson"
 # A body has a limit, and what is in one is stored together.
@@ -56,8 +57,6 @@ def enqueue(tasks: list[dict[str, Any]]) -> Call:
     try:
         body = orjson.dumps({"tasks": tasks})
     except TypeError:
-        from .runtime.codec import dumps  # integers of more than 64 bits
-
         body = dumps({"tasks": tasks})
     return Call("POST", "/v1/tasks", body, repeatable=all(stored))
 
@@ -159,7 +158,7 @@ def portions(lines: Iterable[bytes]) -> Iterable[list[bytes]]:
 
 def read_fragments(body: bytes) -> list[Fragment]:
     """The lines of an answer."""
-    return [Fragment(*orjson.loads(line)) for line in body.split(b"\n") if line]
+    return [Fragment(*loads(line)) for line in body.split(b"\n") if line]
 
 
 def next_of(headers: Mapping[str, str]) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypedDict, Union
 
 from .errors import InvalidError
@@ -85,7 +85,8 @@ class Unique:
 
 
 #: None or False: what fails has failed. True: the server's usual policy. A number: so many retries.
-Retries = Union[None, bool, int, RetryPolicy, RetryPlan]
+#: A mapping has members of RetryPolicy, `errors` perhaps as the server takes it.
+Retries = Union[None, bool, int, RetryPolicy, RetryPlan, Mapping[str, Any]]
 
 
 class TaskSettings(TypedDict, total=False):
@@ -236,6 +237,23 @@ def _after_when(members: dict[str, Any], name: str, value: Any) -> None:
     members[name] = value
 
 
+def _policy_of(given: Mapping[str, Any]) -> RetryPolicy:
+    known = [member.name for member in fields(RetryPolicy)]
+    for name in given:
+        if name not in known:
+            raise InvalidError(f"retry: there is no {name!r}; there are: {', '.join(known)}")
+    told = dict(given)
+    rules = told.get("errors")
+    if rules is not None and not isinstance(rules, Mapping):
+        try:
+            told["errors"] = {one["type"]: one.get("retry", one.get("delay_s")) for one in rules}
+        except (TypeError, KeyError, AttributeError):
+            raise InvalidError(
+                f"retry: errors is a mapping or a list of rules, not {rules!r}"
+            ) from None
+    return RetryPolicy(**told)
+
+
 def _retry(members: dict[str, Any], name: str, value: Any) -> None:
     """How often, too, unless max_attempts says it."""
     if value is None or value is False:
@@ -250,8 +268,11 @@ def _retry(members: dict[str, Any], name: str, value: Any) -> None:
     elif isinstance(value, int):
         retries = _whole(name, value, 0, ATTEMPTS_MAX - 1)
         value = RetryPolicy()
+    elif isinstance(value, Mapping):
+        value = _policy_of(value)
     elif not isinstance(value, RetryPolicy):
-        raise InvalidError(f"retry is a bool, a number or a penstock.RetryPolicy, not {value!r}")
+        what = "a bool, a number, a penstock.RetryPolicy or a dict of its members"
+        raise InvalidError(f"retry is {what}, not {value!r}")
     if value.retries is not None:
         retries = value.retries
     members[name] = value.told()

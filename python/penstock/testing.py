@@ -126,7 +126,7 @@ class TestQueue:
         for new in tasks:
             same = self._clashing(new)
             if same is not None and new["unique"]["on_clash"] != "existing":
-                self._clash(same, new)
+                self._clash(same, new, [id for id, _ in ids])
             if same is not None:
                 ids.append((same["id"], True))
                 continue
@@ -172,6 +172,10 @@ class TestQueue:
 
     def _add(self, new: dict[str, Any], batch: list[int]) -> int:
         id = len(self._tasks) + 1
+        self._put(id, new, batch)
+        return id
+
+    def _put(self, id: int, new: dict[str, Any], batch: list[int]) -> None:
         due = self.now + datetime.timedelta(seconds=new.get("delay_s", 0))
         if new.get("run_at"):
             due = instant(new["run_at"])
@@ -190,7 +194,6 @@ class TestQueue:
             "created_at": _text(self.now),
             "due": due,
         }
-        return id
 
     def _clashing(self, new: dict[str, Any]) -> dict[str, Any] | None:
         unique = new.get("unique")
@@ -204,11 +207,10 @@ class TestQueue:
                 return one
         return None
 
-    def _clash(self, same: dict[str, Any], new: dict[str, Any]) -> None:
-        if new["unique"]["on_clash"] == "refuse" or same["state"] == "running":
+    def _clash(self, same: dict[str, Any], new: dict[str, Any], batch: list[int]) -> None:
+        if new["unique"]["on_clash"] == "refuse" or same["state"] != "pending":
             raise ConflictError(f"task {same['id']} has the key {new['unique']['key']!r}")
-        due = self.now + datetime.timedelta(seconds=new.get("delay_s", 0))
-        same.update(arguments=new["arguments"], priority=new.get("priority", 0), due=due)
+        self._put(same["id"], new, batch)
 
     def _next(self) -> dict[str, Any] | None:
         """What runs next; locks and limits hold nobody back where one runs at a time."""

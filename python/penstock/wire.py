@@ -5,14 +5,42 @@ No socket here: what sends and receives (connection.py, async_connection.py) sha
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from .errors import ConnectionLostError, LimitError
 
+if TYPE_CHECKING:
+    import ssl
+
 HEAD_MAX_BYTES = 64 << 10
 RECEIVE_BYTES = 256 << 10
 JSON = "application/json"
+
+#: So long a server that was never reached is asked for.
+CONNECT_S = 5.0
+
+
+class Reach(NamedTuple):
+    """How a server is reached: what a connection is made with, whichever kind."""
+
+    url: str
+    key: str | None = None
+    token: str | None = None
+    #: For one answer, beyond what the call asks the server to wait.
+    timeout_s: float = 60.0
+    #: How long a call is repeated while the server is away or busy.
+    patience_s: float = 30.0
+    tls: ssl.SSLContext | None = None
+
+    @property
+    def connect_s(self) -> float:
+        """For a connection: who does not answer so long is not there."""
+        return min(self.timeout_s, CONNECT_S)
+
+    def patience(self, reached: bool) -> float:
+        """For a server that was there before, and may be starting anew; or that never was."""
+        return self.patience_s if reached else min(self.patience_s, CONNECT_S)
 
 
 class Answer(NamedTuple):
@@ -52,12 +80,15 @@ class Address(NamedTuple):
         port = parts.port or (443 if tls else 80)
         return cls(None, parts.hostname, port, tls, parts.path.rstrip("/"))
 
-    def lost(self, why: Exception) -> ConnectionLostError:
-        """What is told when the server cannot be reached or went away."""
+    def lost(self, why: Exception, reached: bool = True) -> ConnectionLostError:
+        """What is told when the server went away or, never reached, is not there."""
         if isinstance(why, ConnectionLostError):
             return why
         where = self.unix_path or f"{self.host}:{self.port}"
-        return ConnectionLostError(f"{where}: {str(why) or type(why).__name__}")
+        text = str(why) or type(why).__name__
+        if not reached:
+            return ConnectionLostError(f"no server can be reached at {where}: {text}")
+        return ConnectionLostError(f"{where}: {text}")
 
 
 class RequestWriter:

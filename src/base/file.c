@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 bool file_read_at(int fd, int64_t at_bytes, void *out, size_t len, size_t *got, const char *name,
@@ -85,6 +87,19 @@ bool file_sync_dir(int dir_fd, const char *name, struct err *err)
         err->code = ERR_FATAL;
         return false;
     }
+    return true;
+}
+
+bool file_look(int fd, const char *name, struct file_look *out)
+{
+    struct statx seen;
+    int flags = AT_SYMLINK_NOFOLLOW | (name ? 0 : AT_EMPTY_PATH);
+    if (statx(fd, name ? name : "", flags, STATX_INO | STATX_NLINK | STATX_SIZE, &seen))
+        return false;
+    *out = (struct file_look){.device = makedev(seen.stx_dev_major, seen.stx_dev_minor),
+                              .inode = seen.stx_ino,
+                              .names = seen.stx_nlink,
+                              .size_bytes = (int64_t)seen.stx_size};
     return true;
 }
 

@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 
+#include <sys/types.h>
 #include <sys/uio.h>
 
 /* Reads up to `len` bytes at `at_bytes`, fewer only at the end of the file. */
@@ -22,6 +23,18 @@ MUST_CHECK bool file_writev_at(int fd, int64_t at_bytes, struct iovec *parts, si
 MUST_CHECK bool file_sync(int fd, const char *name, struct err *err);
 /* Makes a created, renamed or removed name in `dir_fd` durable. */
 MUST_CHECK bool file_sync_dir(int dir_fd, const char *name, struct err *err);
+/* What a file is known by. */
+struct file_look {
+    dev_t device;
+    ino_t inode;
+    uint64_t names;
+    int64_t size_bytes;
+};
+/* Looks at the file of this name in the folder `fd`, itself also where it is a link; NULL: at what
+ * `fd` is. Never asks for times: where the file system keeps them finely, the next write would have
+ * to note its own anew for whoever has seen them, and the sync behind it to write that. False: see
+ * errno. */
+MUST_CHECK bool file_look(int fd, const char *name, struct file_look *out);
 MUST_CHECK bool file_cut(int fd, int64_t length_bytes, const char *name, struct err *err);
 /* The whole file, at most max_bytes (ERR_LIMIT above), appended to `out`. */
 MUST_CHECK bool file_read_all(const char *path, size_t max_bytes, struct buf *out, struct err *err);

@@ -333,6 +333,21 @@ char *json_take_text(struct str raw)
     return buf_take(&text);
 }
 
+char *json_take_shown(struct str raw)
+{
+    OWNED_BUF struct buf text, shown;
+    buf_init(&text, BUF_NO_CAP);
+    buf_init(&shown, BUF_NO_CAP);
+    if (!json_text(raw, &text))
+        return NULL;
+    for (size_t i = 0; i < text.len; i++)
+        if (text.data[i])
+            buf_add_char(&shown, text.data[i]);
+        else
+            buf_add_text(&shown, "\xef\xbf\xbd");
+    return buf_take(&shown);
+}
+
 bool json_i64(struct str raw, int64_t min, int64_t max, int64_t *out)
 {
     struct err ignored;

@@ -96,6 +96,8 @@ bool json_name_is(struct str raw_name, const char *name);
 bool json_text(struct str raw, struct buf *out);
 /* The same as a C string to be freed, NULL when raw is no string or holds a NUL character. */
 char *json_take_text(struct str raw);
+/* The same for people: a NUL character is U+FFFD. NULL when raw is no string. */
+char *json_take_shown(struct str raw);
 /* A whole number in [min, max], written without fraction or exponent. */
 bool json_i64(struct str raw, int64_t min, int64_t max, int64_t *out);
 /* The nearest double; false when raw is no number or none is near (1e999). */

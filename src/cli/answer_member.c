@@ -17,7 +17,7 @@ char *answer_text(struct str object, const char *name)
     struct str value = answer_raw(object, name);
     if (value.len == 0)
         return xstrdup("-");
-    char *text = json_take_text(value);
+    char *text = json_take_shown(value);
     return text ? text : xstrndup(value.ptr, value.len);
 }
 

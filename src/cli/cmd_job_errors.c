@@ -25,7 +25,7 @@ static char *text_of(struct str entry, const char *const *names)
     struct str value;
     for (; *names; names++)
         if (json_find(entry, *names, &value) && json_type_of(value) != JSON_NULL) {
-            char *text = json_take_text(value);
+            char *text = json_take_shown(value);
             return text ? text : xstrndup(value.ptr, value.len);
         }
     return xstrdup("-");

@@ -203,6 +203,15 @@ static const char *outcome_of(const struct progress_figures *f, const struct err
     return f->done + f->skipped == 0 ? "nothing to do" : "done";
 }
 
+/* A line of its own, as progress is told. */
+static void print_json(const struct summary *s)
+{
+    OWNED_BUF struct buf text;
+    buf_init(&text, BUF_NO_CAP);
+    summary_json(s, &text);
+    fprintf(stderr, "{\"summary\":%.*s}\n", (int)str_trim(buf_str(&text)).len, text.data);
+}
+
 static bool conclude(struct run *r, struct err *err)
 {
     struct progress_figures figures;
@@ -229,8 +238,10 @@ static bool conclude(struct run *r, struct err *err)
         .errors = figures.failed > 0 ? r->errors : NULL,
         .log = r->settings.log,
     };
-    run_session_quiet(r->session);
-    if (!r->settings.quiet)
+    run_session_end_progress(r->session, &figures);
+    if (!r->settings.quiet && r->settings.progress == RUN_PROGRESS_JSON)
+        print_json(&summary);
+    else if (!r->settings.quiet)
         summary_print(&summary, stderr);
     if (!r->settings.summary || summary_write(&summary, r->settings.summary, &written))
         return good;
@@ -279,7 +290,12 @@ const struct command cmd_run = {
             "Options are stronger than the settings of config.py. SIGINT or SIGTERM lets what is\n"
             "in flight finish, a second one does not; neither loses anything. Exit status: 0 all\n"
             "is done, 1 some records failed, 2 wrong usage, 130 and 143 stopped by SIGINT and\n"
-            "SIGTERM, 75 try again later (another run has the output, server away, disk full).\n",
+            "SIGTERM, 75 try again later (another run has the output, server away, disk full).\n"
+            "\n"
+            "With --progress json each line on standard error is an object of one member:\n"
+            "progress (every second, and at the end), text (what else is told, such as what the\n"
+            "function prints), summary (as in the file of --summary); only the reason of a\n"
+            "failure is told once more in words, behind them.\n",
     .options = run_tables,
     .examples =
         "penstock run task.py --input in.jsonl --output out.jsonl --id-key id --rpm 600\n"

@@ -34,7 +34,7 @@ struct flow_report *flow_report_new(const struct flow_settings *settings,
     r->settings = settings;
     r->mirror = mirror;
     r->live = is_terminal() && !settings->quiet && !settings->json;
-    r->progress = progress_new(stderr, r->live, !r->live);
+    r->progress = progress_new(stderr, r->live ? PROGRESS_LIVE : PROGRESS_NONE);
     return r;
 }
 

@@ -19,8 +19,9 @@ void run_session_say(struct run_session *r, const char *format, ...)
     progress_print(r->progress, str_of(text));
 }
 
-void run_session_quiet(struct run_session *r)
+void run_session_end_progress(struct run_session *r, const struct progress_figures *f)
 {
+    progress_final(r->progress, f);
     progress_end(r->progress);
 }
 
@@ -53,11 +54,11 @@ static enum log_level level_of(struct str body)
     return LOG_INFO;
 }
 
-static void log_raw(struct log_line *line, struct str body, const char *member)
+static void log_raw(struct log_line *line, struct str body, const char *member, const char *name)
 {
     struct str value;
     if (json_find(body, member, &value))
-        log_value(line, member, "%.*s", value.len > 200 ? 200 : (int)value.len, value.ptr);
+        log_value(line, name, "%.*s", value.len > 200 ? 200 : (int)value.len, value.ptr);
 }
 
 void run_session_show(struct run_session *r, struct str text, struct str line)
@@ -77,6 +78,12 @@ void run_session_show(struct run_session *r, struct str text, struct str line)
                     "give the same command again later. Nothing is lost");
 }
 
+/* What its workers work on. */
+static const char *what_of(const struct run_session *r)
+{
+    return r->path ? "record" : "task";
+}
+
 /* A few failures are shown as they come: with thousands, the list of them is the place to look. */
 static void show_failure(struct run_session *r, struct str body, const char *text)
 {
@@ -86,8 +93,9 @@ static void show_failure(struct run_session *r, struct str body, const char *tex
     if (r->failures_shown >= FAILURES_SHOWN || r->settings->quiet)
         return;
     r->failures_shown++;
-    run_session_say(r, "record %.*s: %s%s", record.len > 80 ? 80 : (int)record.len, record.ptr,
-                    text, r->failures_shown == FAILURES_SHOWN ? " (more are not shown)" : "");
+    run_session_say(r, "%s %.*s: %s%s", what_of(r), record.len > 80 ? 80 : (int)record.len,
+                    record.ptr, text,
+                    r->failures_shown == FAILURES_SHOWN ? " (more are not shown)" : "");
 }
 
 static void on_log(void *context, int number, struct str body)
@@ -105,10 +113,12 @@ static void on_log(void *context, int number, struct str body)
     /* With a file what somebody should know at once would stand there only. */
     if (!of_record && level == LOG_ERROR && r->log_fd >= 0)
         run_session_show(r, str_of(text ? text : ""), str_of(text ? text : ""));
-    struct log_line *line = log_begin(level, of_record ? "record.log" : "worker.log");
+    struct log_line *line = log_begin(level, !of_record ? "worker.log"
+                                             : r->path  ? "record.log"
+                                                        : "task.log");
     log_value(line, "worker", "%d", number);
-    log_raw(line, body, "record");
-    log_raw(line, body, "id");
+    log_raw(line, body, "record", what_of(r));
+    log_raw(line, body, "id", "id");
     log_value(line, "text", "%s", text ? text : "");
     log_end(line);
 }
@@ -133,7 +143,7 @@ static void on_died(void *context, int number, const char *how, const char *leas
     if (!lease)
         return;
     r->lost = xrealloc(r->lost, (r->lost_count + 1) * sizeof *r->lost);
-    r->lost[r->lost_count++] = xstrdup(lease);
+    r->lost[r->lost_count++] = (struct lost_lease){xstrdup(lease), xstrdup(how)};
 }
 
 static void on_recycled(void *context, int number, int64_t ran)

@@ -223,11 +223,6 @@ void run_place_free(struct run_place *p)
     free(p);
 }
 
-const char *run_place_dir(const struct run_place *p)
-{
-    return p->dir;
-}
-
 const char *run_place_url(const struct run_place *p)
 {
     return p->url;

@@ -22,8 +22,6 @@ MUST_CHECK bool run_place_open(const char *output, struct run_place **out, struc
 MUST_CHECK bool run_place_open_at(const char *dir, struct run_place **out, struct err *err);
 void run_place_free(struct run_place *p);
 DEFINE_OWNED(run_place)
-/* The state folder, absolute; borrowed. */
-const char *run_place_dir(const struct run_place *p);
 /* The URL of its socket, which fits into an address however deep the folder lies; borrowed. */
 const char *run_place_url(const struct run_place *p);
 

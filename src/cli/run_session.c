@@ -56,6 +56,15 @@ static bool is_live(void)
     return isatty(STDERR_FILENO) == 1 && !(term && strcmp(term, "dumb") == 0);
 }
 
+static enum progress_form progress_form(const struct run_settings *settings)
+{
+    if (settings->quiet)
+        return PROGRESS_NONE;
+    if (settings->progress == RUN_PROGRESS_JSON)
+        return PROGRESS_JSON;
+    return is_live() ? PROGRESS_LIVE : PROGRESS_PLAIN;
+}
+
 bool run_session_open(const struct run_settings *settings, const struct run_worker *worker,
                       struct run_session **out, struct err *err)
 {
@@ -66,7 +75,7 @@ bool run_session_open(const struct run_settings *settings, const struct run_work
     buf_init(&r->answer, 16 << 20);
     buf_init(&r->release_body, 4096);
     line_stream_init(&r->log_lines, LOG_LINE_MAX);
-    r->progress = progress_new(stderr, is_live(), settings->quiet);
+    r->progress = progress_new(stderr, progress_form(settings));
     const struct supervisor_plan plan = {
         .argv = (const char *const *)worker->argv,
         .environment = (const char *const *)worker->environment,
@@ -111,7 +120,7 @@ void run_session_free(struct run_session *r)
     shown_job_release(&r->before);
     shown_job_release(&r->now);
     for (size_t i = 0; i < r->lost_count; i++)
-        free(r->lost[i]);
+        lost_lease_release(&r->lost[i]);
     free(r->lost);
     for (size_t i = 0; i < SHOWN_KEPT; i++)
         free(r->shown[i]);
@@ -252,6 +261,8 @@ void run_session_figures(const struct shown_job *before, const struct shown_job 
         .total_is_exact = now->exhausted,
         .in_flight = now->in_flight,
         .waiting = now->waiting,
+        /* A server that was started anew counts from 0 again. */
+        .retried = now->retried - (now->retried >= before->retried ? before->retried : 0),
         .rate_per_s = now->rate_per_s,
         .eta_s = now->eta_s,
         .rpm = now->rpm,
@@ -283,17 +294,25 @@ static bool take_report(struct run_session *r, struct err *err)
     return true;
 }
 
+void lost_lease_release(struct lost_lease *lost)
+{
+    free(TAKE(lost->token));
+    free(TAKE(lost->how));
+}
+
 static bool give_back(struct run_session *r, struct err *err)
 {
     struct json_out o;
-    OWNED_MEM char *lease = r->lost[--r->lost_count];
+    __attribute__((cleanup(lost_lease_release))) struct lost_lease lost = r->lost[--r->lost_count];
     r->release_body.len = 0;
     json_out_init(&o, &r->release_body);
     json_out_open(&o, '{');
     json_out_name(&o, "lease");
-    json_out_text(&o, lease);
+    json_out_text(&o, lost.token);
     json_out_name(&o, "died");
     json_out_bool(&o, true);
+    json_out_name(&o, "how");
+    json_out_text(&o, lost.how);
     json_out_close(&o, '}');
     return call_begin(r->release, "POST", r->release_path, buf_str(&r->release_body), err);
 }

@@ -60,7 +60,8 @@ void run_session_figures(const struct shown_job *before, const struct shown_job 
 /* Prints a line for the person, above the progress. */
 void run_session_say(struct run_session *r, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* Ends the line of progress: what is printed now stands below it. */
-void run_session_quiet(struct run_session *r);
+/* Ends the line of progress, of which these are the last figures: what is printed now stands below
+ * it. */
+void run_session_end_progress(struct run_session *r, const struct progress_figures *f);
 
 #endif

@@ -8,6 +8,11 @@
 
 enum { SHOWN_KEPT = 4 };
 
+/* What a process held that died, and how it died; owned. */
+struct lost_lease {
+    char *token, *how;
+};
+
 struct run_session {
     const struct run_settings *settings;
     struct supervisor *supervisor; /* NULL: no process of our own */
@@ -33,13 +38,15 @@ struct run_session {
     struct shown_job before, now;
     bool has_before;
     int64_t look_us, away_us; /* away: since when no answer came; 0 */
-    char **lost;              /* leases of processes that died, to be given back */
+    struct lost_lease *lost;  /* of processes that died: to be given back */
     size_t lost_count;
 };
 
 /* Shows an event, unless it was shown of late: what is tried again and again is said once. `text`
  * is what must differ, `line` what is printed. */
 void run_session_show(struct run_session *r, struct str text, struct str line);
+
+void lost_lease_release(struct lost_lease *lost);
 
 /* Waits for whatever comes first, at most until then, and lets everybody take what has come. */
 MUST_CHECK bool run_session_turn(struct run_session *r, int64_t until_us, struct err *err);

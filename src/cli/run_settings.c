@@ -47,6 +47,10 @@ const struct option run_worker_options[] = {
              "active, else beside this program, else python3)",
      .variable = "PENSTOCK_PYTHON"},
     {.name = "log", .value = "FILE", .help = "append a line for each event to FILE"},
+    {.name = "progress",
+     .value = "FORM",
+     .help = "how progress is told on standard error: auto (for people; the default) or json (a "
+             "line of JSON every second)"},
     {.name = "quiet", .help = "show neither progress nor summary"},
     {0},
 };
@@ -209,6 +213,8 @@ static bool read_target(const struct options *options, struct run_settings *s, s
 static bool read_worker(const struct options *options, bool makes_job, struct run_settings *s,
                         struct err *err)
 {
+    static const char *const forms[] = {"auto", "json", NULL};
+    int form = RUN_PROGRESS_AUTO;
     int64_t timeout_us = 0;
     s->grace_us = GRACE_DEFAULT_US;
     if (!read_target(options, s, err) ||
@@ -219,10 +225,12 @@ static bool read_worker(const struct options *options, bool makes_job, struct ru
         !options_bytes(options, "max-memory-per-process", 1 << 20, INT64_C(1) << 50, 0,
                        &s->max_memory_bytes, err) ||
         !read_seconds(options, "timeout", DAY_US, &timeout_us, err) ||
-        !read_seconds(options, "grace", DAY_US, &s->grace_us, err))
+        !read_seconds(options, "grace", DAY_US, &s->grace_us, err) ||
+        !options_word(options, "progress", forms, RUN_PROGRESS_AUTO, &form, err))
         return false;
     s->timeout_s = (double)timeout_us / 1e6;
     s->quiet = options_has(options, "quiet");
+    s->progress = (enum run_progress)form;
     set_text(&s->log, options_text(options, "log"));
     return true;
 }

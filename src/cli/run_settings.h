@@ -15,6 +15,8 @@ extern const struct option run_job_options[];
 enum { RUN_RETRIES_MAX = 1000 };
 
 /* Texts are owned, NULL where there is nothing. */
+enum run_progress { RUN_PROGRESS_AUTO, RUN_PROGRESS_JSON };
+
 struct run_settings {
     char *target;  /* file, folder, module:function; NULL: `exec` */
     char *exec;    /* the program, a shell command */
@@ -26,6 +28,7 @@ struct run_settings {
     char *id_key, *rerun_key;
     int64_t concurrency; /* 1.. */
     double rpm;          /* 0: no limit */
+    enum run_progress progress;
     bool adaptive, ordered, only_failed, retry_skipped, dry_run, quiet;
     int64_t retries, retry_delay_us;
     double retry_factor;

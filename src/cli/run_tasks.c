@@ -48,7 +48,7 @@ static void reach(struct run_session *r, const struct client_target *target)
         r->release = call_new(r->work.client);
     else
         while (r->lost_count > 0)
-            free(r->lost[--r->lost_count]);
+            lost_lease_release(&r->lost[--r->lost_count]);
 }
 
 static bool work(struct run_session *r, const struct client_target *target, struct err *err)

@@ -59,6 +59,7 @@ static const struct member record_members[] = {
     {"duplicates", MEMBER_I64, AT(duplicates)},
     {"left_out", MEMBER_I64, AT(left_out)},
     {"no_id", MEMBER_I64, AT(no_id)},
+    {"retried", MEMBER_I64, AT(retried)},
     {0},
 };
 

@@ -13,7 +13,9 @@ struct shown_job {
     char *created_at, *started_at, *ended_at;
     bool paused, exhausted;
     int64_t known, total, unread, served, done, failed, bad, repeats, written, leases, max_attempts;
-    int64_t skipped, in_flight, waiting;              /* in_flight, waiting: the parts of served */
+    int64_t skipped;
+    int64_t in_flight, waiting; /* of the served: those that run, those to be tried again */
+    int64_t retried;            /* attempts that failed and were not the last */
     int64_t done_before, duplicates, left_out, no_id; /* passed over, see op.h */
     double lease_s, rate_per_s, eta_s;                /* eta_s -1, total -1: not known */
     /* Starts a minute at present, 0: no limit; how low that fell, 0: it did not; how often it was

@@ -25,7 +25,6 @@ struct dispatch *dispatch_new(void)
 {
     struct dispatch *d = xcalloc(1, sizeof *d);
     d->slab = task_slab_new();
-    d->opens_us = NEVER_US;
     return d;
 }
 
@@ -231,13 +230,11 @@ static bool let_through(struct dispatch *d)
 /* Notes what can run now that could not before. */
 static void look(struct dispatch *d, struct instant now)
 {
+    d->gained = rates_open_us(d) <= now.mono_us || d->gained;
     d->now = now;
+    d->looked_us = now.mono_us;
     d->gained = let_through(d) || d->gained;
     d->gained = keys_look(d, now.mono_us) || d->gained;
-    if (d->opens_us <= now.mono_us) {
-        d->opens_us = NEVER_US;
-        d->gained = true;
-    }
 }
 
 bool dispatch_tick(struct dispatch *d, struct instant now)

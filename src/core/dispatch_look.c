@@ -1,18 +1,17 @@
 /* dispatch_look.c: questions that change nothing: when, whether, and why not. */
 #include "core/dispatch_own.h"
 
-/* When rates of queues and functions let something start that they hold back now; NEVER_US. */
-static int64_t rates_open_us(const struct dispatch *d, int64_t now_us)
+int64_t rates_open_us(const struct dispatch *d)
 {
-    int64_t first = NEVER_US;
+    int64_t first = NEVER_US, looked_us = d->looked_us;
     for (size_t i = 0; i < d->ready_count; i++) {
         const struct station *queue = d->ready[i]->queue, *function = d->ready[i]->function;
         if (queue->gate.paused || function->gate.paused)
             continue;
-        int64_t one = limit_next_us(&queue->limit, now_us);
-        int64_t other = limit_next_us(&function->limit, now_us);
+        int64_t one = limit_next_us(&queue->limit, looked_us);
+        int64_t other = limit_next_us(&function->limit, looked_us);
         int64_t both = one > other ? one : other;
-        if (both > now_us && both < first)
+        if (both > looked_us && both < first)
             first = both;
     }
     return first;
@@ -22,10 +21,10 @@ int64_t dispatch_next_us(struct dispatch *d, struct instant now)
 {
     const struct key_limit *look = heap_first(&d->looks);
     int64_t next = times_next_us(d, now);
-    d->opens_us = rates_open_us(d, now.mono_us);
+    int64_t opens_us = rates_open_us(d);
     if (look && look->look_us < next)
         next = look->look_us;
-    return d->opens_us < next ? d->opens_us : next;
+    return opens_us < next ? opens_us : next;
 }
 
 bool dispatch_may_have(struct dispatch *d, const struct claim_ask *ask)

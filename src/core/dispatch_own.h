@@ -109,9 +109,9 @@ struct dispatch {
     struct heap looks;               /* of key_limit */
     struct key_rule *rules;          /* owned with their texts */
     size_t rule_count;
-    uint64_t turns, asks; /* counters */
-    int64_t began_us;     /* monotonic: what started before is not known; 0: nothing did */
-    int64_t opens_us;     /* when a rate of a queue or function lets something start; NEVER_US */
+    uint64_t turns, asks;         /* counters */
+    int64_t began_us;             /* monotonic: what started before is not known; 0: nothing did */
+    int64_t looked_us;            /* when limits and times were last looked at */
     bool any_queue, any_function; /* the present claim asks for all of them */
     bool gained;                  /* since the last tick something can run that could not before */
     struct instant now;           /* the last one told */
@@ -137,6 +137,11 @@ static inline bool task_before(const void *a, const void *b)
 /* dispatch_stations.c */
 bool station_is_open(const struct station *s, int64_t now_us);
 void stations_release(struct stations *all);
+
+/* dispatch_look.c */
+/* When rates of queues and functions let something start that they held back at the last look;
+ * NEVER_US. That may be past: a clock goes on while a commit is made. */
+int64_t rates_open_us(const struct dispatch *d);
 
 /* dispatch_lanes.c */
 struct lane *lane_must(struct dispatch *d, struct station *queue, struct station *function,

@@ -194,6 +194,25 @@ size_t task_graph_parents(const struct task_graph *g, int64_t child, int64_t *ou
     return n->parent_count;
 }
 
+void task_graph_ancestors(const struct task_graph *g, int64_t id, struct attempts *marks)
+{
+    size_t count = 1, cap = 64;
+    OWNED_MEM int64_t *open = xcalloc(cap, sizeof *open);
+    open[0] = id;
+    while (count > 0) {
+        int64_t at = open[--count];
+        if (attempts_get(marks, at))
+            continue;
+        attempts_set(marks, at, 1);
+        size_t parents = task_graph_parents(g, at, NULL, 0);
+        if (count + parents > cap) {
+            cap = 2 * (count + parents);
+            open = xrealloc(open, cap * sizeof *open);
+        }
+        count += task_graph_parents(g, at, open + count, parents);
+    }
+}
+
 void task_graph_forget(struct task_graph *g, int64_t child)
 {
     struct node *n = node_find(g, child);

@@ -793,6 +793,7 @@ void data_job_view(const struct data_job *job, struct instant now, struct job_vi
         .written = job->live.written,
         .held = order_count(job->order),
         .skipped = job->live.skipped,
+        .retried = job->live.retried,
         .done_before = row->progress.done_before,
         .duplicates = row->progress.duplicates,
         .left_out = row->progress.left_out,

@@ -82,6 +82,7 @@ struct data_job {
     /* What settling changes, as counted now; stored with the next commit. */
     struct live {
         int64_t written, repeats, bad, skipped;
+        int64_t retried; /* attempts that failed, and were not the last; since this engine began */
     } live, live_before, live_staged; /* before: as the group being built began; staged: as the one
                                          being committed began */
     bool touched;                     /* in the group being built */

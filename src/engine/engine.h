@@ -72,8 +72,6 @@ int engine_watch_fd(const struct engine *e);
 /* The hash under which a token is stored: keyed with the state folder's secret, so that the store
  * alone does not give tokens away. Threads: any. */
 void engine_token_hash(const struct engine *e, struct str token, uint8_t out[TOKEN_HASH_BYTES]);
-/* The state folder, as given. */
-const char *engine_state_dir(const struct engine *e);
 /* The blobs of the state folder: whoever puts one holds its pin until the engine has answered
  * OP_BLOB_NOTE. Threads: any. */
 struct blobs *engine_blobs(const struct engine *e);

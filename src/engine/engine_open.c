@@ -220,8 +220,3 @@ void engine_token_hash(const struct engine *e, struct str token, uint8_t out[TOK
     crypto_generichash(out, TOKEN_HASH_BYTES, (const unsigned char *)token.ptr, token.len,
                        e->secret, sizeof e->secret);
 }
-
-const char *engine_state_dir(const struct engine *e)
-{
-    return e->state_dir;
-}

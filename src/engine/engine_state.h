@@ -329,8 +329,10 @@ int64_t suspects_together(const struct data_job *job, const struct lease *lease,
 /* Whether the lease holds records that are to be settled before it gets others. */
 bool suspects_are_open(struct data_job *job, struct lease *lease);
 /* A session is lost: what it holds is unread again, and suspect; or failed when it was proven to
- * kill. Returns how many failed. */
-int64_t suspects_lose(struct engine *e, struct data_job *job, const struct lease *lease);
+ * kill. `how` says what became of its worker, as "was killed by signal 9". Returns how many failed.
+ */
+int64_t suspects_lose(struct engine *e, struct data_job *job, const struct lease *lease,
+                      struct str how);
 /* A worker has survived the record. */
 void suspects_forget(struct data_job *job, int64_t record);
 
@@ -339,7 +341,7 @@ void suspects_forget(struct data_job *job, int64_t record);
 void leases_end_due(struct engine *e, struct data_job *job);
 /* Ends a lease whose worker is gone: what it held is served again. An ordinary lease spends an
  * attempt of each record. */
-void lease_lose(struct engine *e, struct data_job *job, struct lease *lease);
+void lease_lose(struct engine *e, struct data_job *job, struct lease *lease, struct str how);
 /* Gives back all that a lease holds, no attempt spent, and ends it. */
 void lease_give_back(struct data_job *job, struct lease *lease);
 

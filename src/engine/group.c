@@ -4,6 +4,9 @@
  *   2. ledger pages, committed lengths, counts and the bytes that ride in one store transaction;
  *   3. the answers.
  *
+ * What 2 counts by is its commit: the transaction is put together while the disk writes what 1 has
+ * given it, and waits for 1's sync before it commits.
+ *
  * A small group so waits for one sync, the store's, where it would wait for two. What rides is
  * written to the file in 1 all the same, so that whoever reads it sees what was acknowledged. It is
  * settled, that is, synced into the file in 1 and dropped from the store in 2, with the job's next
@@ -244,7 +247,7 @@ static bool write_errors(struct engine *e, struct staged *staged, struct err *er
     if (staged->bad_lines.len == 0 && staged->failure_lines.len == 0)
         return true;
     return begin_sink(e, staged, errors, err) && add_lines(errors, &staged->bad_lines, err) &&
-           add_lines(errors, &staged->failure_lines, err) && sink_flush(errors, err);
+           add_lines(errors, &staged->failure_lines, err) && sink_write(errors, err);
 }
 
 static bool write_output(struct engine *e, struct staged *staged, struct err *err)
@@ -253,15 +256,15 @@ static bool write_output(struct engine *e, struct staged *staged, struct err *er
     if (!sink)
         return true;
     if (!sink_pending(sink))
-        return !staged->settles || sink_flush(sink, err);
+        return !staged->settles || sink_write(sink, err);
     if (!begin_sink(e, staged, sink, err))
         return false;
     /* With ids the output itself says what is done, to whoever looks through it after a crash. */
     bool rides = !staged->settles && !staged->job->spec.id_key && sink_may_ride(sink);
-    return rides ? sink_ride(sink, err) : sink_flush(sink, err);
+    return rides ? sink_ride(sink, err) : sink_write(sink, err);
 }
 
-/* Step 1 for one job. */
+/* Step 1 for one job, but for the syncs. */
 static void write_outputs(struct engine *e, struct staged *staged)
 {
     if (staged->err.code != ERR_NONE || !write_errors(e, staged, &staged->err) ||
@@ -285,7 +288,24 @@ static bool store_notes(struct tx *tx, const struct staged *staged, struct err *
     return true;
 }
 
-/* Step 2. */
+/* The end of step 1. The disk has been at it since the outputs were written, while the transaction
+ * was put together. */
+static bool sync_outputs(const struct group *g, struct err *err)
+{
+    for (size_t i = 0; i < g->staged_count; i++) {
+        const struct staged *staged = &g->staged[i];
+        struct data_job *job = staged->job;
+        if (staged->err.code != ERR_NONE)
+            continue;
+        if ((job->errors && !sink_sync(job->errors, err)) ||
+            (job->sink && !sink_sync(job->sink, err)))
+            return false;
+    }
+    (void)FAULT("group.written"); /* outputs are synced, the store knows nothing of it */
+    return true;
+}
+
+/* Step 2, with the end of step 1 before its commit. */
 static bool store_group(struct engine *e, struct group *g, struct err *err)
 {
     OWNED(tx) struct tx *tx = NULL;
@@ -306,7 +326,7 @@ static bool store_group(struct engine *e, struct group *g, struct err *err)
     }
     return tasks_store(tx, &g->tasks, err) && store_ops_write(tx, g, err) &&
            (g->event_count == 0 || event_store_add(tx, g->events, g->event_count, err)) &&
-           tx_commit(tx, err);
+           sync_outputs(g, err) && tx_commit(tx, err);
 }
 
 void group_commit(struct engine *e)
@@ -322,7 +342,6 @@ void group_commit(struct engine *e)
             return;
         }
     }
-    (void)FAULT("group.written"); /* outputs are written, the store knows nothing of it */
     if (store_group(e, g, &g->err))
         g->err = (struct err){0};
     e->stats.commits++;
@@ -366,6 +385,7 @@ static void take_back_all(struct engine *e, struct data_job *job, const struct e
     job->live.written = job->live_before.written = job->live_staged.written;
     job->live.repeats = job->live_before.repeats = job->live_staged.repeats;
     job->live.skipped = job->live_before.skipped = job->live_staged.skipped;
+    job->live.retried = job->live_before.retried = job->live_staged.retried;
     for (size_t i = 0; i < answers->count; i++) {
         struct op *op = answers->items[i];
         if (op->of != job || op->kind != OP_REPORT)

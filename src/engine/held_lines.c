@@ -84,32 +84,27 @@ static void find_columns(const struct data_job *job, struct resume *r)
         }
 }
 
+static bool take_held(struct data_job *job, struct resume *r, const struct line *line,
+                      struct err *err)
+{
+    struct output_line said;
+    (void)err;
+    resume_read_line(job, r, line, &said);
+    if (said.has_id)
+        resume_put_id(job, r, said.id, ID_RERUN);
+    job->untidy = r->has_held = true;
+    return true;
+}
+
 bool resume_read_held(struct engine *e, struct data_job *job, struct resume *r, struct err *err)
 {
     bool there = true;
     if (!r->reading && !open_held(e, job, r, &there, err))
         return false;
     find_columns(job, r);
-    line_reader_allow(&r->lines, data_job_slice_bytes(e));
-    while (there) {
-        struct line line;
-        struct output_line said;
-        switch (line_reader_next(&r->lines, &line, err)) {
-        case LINE_HERE:
-            resume_read_line(job, r, &line, &said);
-            if (said.has_id)
-                resume_put_id(job, r, said.id, ID_RERUN);
-            job->untidy = true;
-            break;
-        case LINE_PAUSE:
-            return true;
-        case LINE_NONE:
-            there = false;
-            break;
-        case LINE_FAILED:
-            return false;
-        }
-    }
+    enum line_got got = there ? resume_each_line(e, job, r, take_held, err) : LINE_NONE;
+    if (got != LINE_NONE)
+        return got == LINE_PAUSE;
     resume_put_batch(job, r);
     resume_close_lines(r);
     r->phase = PHASE_OUTPUT;
@@ -181,12 +176,14 @@ static bool end_put_back(struct engine *e, struct data_job *job, struct resume *
 }
 
 /* One that was not done since, and whose copy was not put back yet. */
-static void keep_line(struct data_job *job, struct resume *r, const struct line *line)
+static bool keep_line(struct data_job *job, struct resume *r, const struct line *line,
+                      struct err *err)
 {
     struct output_line said;
+    (void)err;
     resume_read_line(job, r, line, &said);
     if (!line->ended || !said.has_id)
-        return;
+        return true;
     /* The line is there again, and its record is not done for that: the error file goes on telling
      * of it. So this is kept apart from what is known of the ids. */
     if (!r->put_back)
@@ -194,9 +191,10 @@ static void keep_line(struct data_job *job, struct resume *r, const struct line 
     bool done = job->ids && (id_set_get(job->ids, said.id) & (ID_IN_OUTPUT | ID_NOTED));
     if (done || (r->kind == RESUME_TIDY_UP && order_has_parked(job->order, said.id)) ||
         id_set_mark(r->put_back, said.id, ID_RERUN))
-        return;
+        return true;
     buf_add_str(&r->held, line->text);
     buf_add_char(&r->held, '\n');
+    return true;
 }
 
 bool resume_put_back(struct engine *e, struct data_job *job, struct resume *r, struct err *err)
@@ -207,45 +205,37 @@ bool resume_put_back(struct engine *e, struct data_job *job, struct resume *r, s
     if (!there)
         return end_put_back(e, job, r, err);
     find_columns(job, r);
-    line_reader_allow(&r->lines, data_job_slice_bytes(e));
-    for (;;) {
-        struct line line;
-        switch (line_reader_next(&r->lines, &line, err)) {
-        case LINE_HERE:
-            keep_line(job, r, &line);
-            break;
-        case LINE_PAUSE:
-            return r->held.len < PIECE_BYTES || put_back(e, job, r, err);
-        case LINE_NONE:
-            return end_put_back(e, job, r, err);
-        case LINE_FAILED:
-            return false;
-        }
-    }
+    enum line_got got = resume_each_line(e, job, r, keep_line, err);
+    if (got == LINE_PAUSE)
+        return r->held.len < PIECE_BYTES || put_back(e, job, r, err);
+    return got == LINE_NONE && end_put_back(e, job, r, err);
 }
 
 /* --- a job that is given up --- */
 
 /* Reads all of an open file. */
-static bool each_line(struct data_job *job, struct resume *r,
-                      void (*each)(struct data_job *job, struct resume *r, const struct line *line),
+static bool each_line(struct engine *e, struct data_job *job, struct resume *r,
+                      bool (*each)(struct data_job *job, struct resume *r, const struct line *line,
+                                   struct err *err),
                       struct err *err)
 {
-    struct line line;
-    enum line_got got = LINE_NONE;
-    while ((got = line_reader_next(&r->lines, &line, err)) == LINE_HERE)
-        each(job, r, &line);
+    enum line_got got = LINE_PAUSE;
+    while (got == LINE_PAUSE)
+        got = resume_each_line(e, job, r, each, err);
     resume_close_lines(r);
     return got == LINE_NONE;
 }
 
 /* Whatever the line asks for, its id is not put back beside it. */
-static void note_line(struct data_job *job, struct resume *r, const struct line *line)
+static bool note_line(struct data_job *job, struct resume *r, const struct line *line,
+                      struct err *err)
 {
     struct output_line said;
+    (void)err;
     resume_read_line(job, r, line, &said);
     if (said.has_id)
         id_set_mark(r->put_back, said.id, ID_RERUN);
+    return true;
 }
 
 bool held_lines_restore(struct engine *e, struct data_job *job, struct err *err)
@@ -262,11 +252,11 @@ bool held_lines_restore(struct engine *e, struct data_job *job, struct err *err)
     if (!there)
         return true;
     resume_close_lines(r);
-    if (!resume_open_output(e, job, r, err) || (r->reading && !each_line(job, r, note_line, err)) ||
-        !open_held(e, job, r, &there, err))
+    if (!resume_open_output(e, job, r, err) ||
+        (r->reading && !each_line(e, job, r, note_line, err)) || !open_held(e, job, r, &there, err))
         return false;
     find_columns(job, r);
-    if (!each_line(job, r, keep_line, err) || !put_back(e, job, r, err))
+    if (!each_line(e, job, r, keep_line, err) || !put_back(e, job, r, err))
         return false;
     held_lines_forget(e, job);
     return true;

@@ -52,12 +52,12 @@ static void tell_of_ending(struct engine *e, struct data_job *job, const struct 
     engine_event(e, job, "lease.ended", buf_str(&detail));
 }
 
-void lease_lose(struct engine *e, struct data_job *job, struct lease *lease)
+void lease_lose(struct engine *e, struct data_job *job, struct lease *lease, struct str how)
 {
     struct ending ending = {.e = e, .job = job};
     if (lease_is_kept(lease)) {
         int64_t open = lease_open(lease);
-        ending.failed = suspects_lose(e, job, lease);
+        ending.failed = suspects_lose(e, job, lease, how);
         ending.back = open - ending.failed;
     } else {
         lease_each(lease, end_one, &ending);
@@ -77,7 +77,7 @@ void leases_end_due(struct engine *e, struct data_job *job)
     for (struct lease *lease = NULL; (lease = leases_first(job->leases));) {
         if (lease_ends_us(lease) > e->now.mono_us)
             return;
-        lease_lose(e, job, lease);
+        lease_lose(e, job, lease, STR("was not heard of in time"));
     }
 }
 
@@ -113,7 +113,7 @@ enum op_fate op_release_claim(struct engine *e, struct op *op)
     if (whole)
         claims_end_of(job, op->lease.token);
     if (whole && op->lease.died)
-        lease_lose(e, job, lease);
+        lease_lose(e, job, lease, op->lease.how.len ? op->lease.how : STR("died"));
     else if (whole)
         lease_give_back(job, lease);
     else

@@ -179,7 +179,8 @@ struct job_view {
     int64_t bad;    /* of the failed: lines that could not be read */
     int64_t unread; /* of the known: waiting to be served (again) */
     int64_t repeats, written, skipped;
-    int64_t held; /* of the written: results that wait for those before them */
+    int64_t retried; /* attempts that failed and were not the last, since the server began */
+    int64_t held;    /* of the written: results that wait for those before them */
     /* Since the job was last started, where its records have ids or it takes a portion: */
     int64_t done_before; /* of the done: passed over, the output has them already */
     int64_t duplicates;  /* of the done: passed over, an earlier record has their id */
@@ -288,6 +289,8 @@ struct op {
             uint8_t token[LEASE_TOKEN_BYTES]; /* with has_lease; else the records of a claim: */
             bool has_lease;
             bool died;          /* OP_RELEASE: its worker is gone */
+            struct str how;     /* with `died`: how that came, as "was killed by signal 9"; may be
+                                   empty */
             struct str records; /* the claim's answer, [[number,record],...] */
             bool stays;         /* with `records`: the lease is known to its worker and stays */
             int64_t answer;     /* with `stays`: the answer's number */

@@ -21,6 +21,7 @@ void resume_free(struct resume *r)
     attempts_free(r->listed);
     id_set_free(r->put_back);
     buf_release(&r->held);
+    free(r->columns);
     free(r);
 }
 
@@ -65,6 +66,20 @@ void resume_close_lines(struct resume *r)
     r->reading = false;
     fd_drop(&r->fd);
     r->fd = -1;
+}
+
+enum line_got resume_each_line(struct engine *e, struct data_job *job, struct resume *r,
+                               bool (*each)(struct data_job *job, struct resume *r,
+                                            const struct line *line, struct err *err),
+                               struct err *err)
+{
+    struct line line;
+    enum line_got got = LINE_NONE;
+    line_reader_allow(&r->lines, data_job_slice_bytes(e));
+    while ((got = line_reader_next(&r->lines, &line, err)) == LINE_HERE)
+        if (!each(job, r, &line, err))
+            return LINE_FAILED;
+    return got;
 }
 
 /* --- ids --- */

@@ -66,14 +66,17 @@ static void choose(struct data_job *job, struct resume *r, const struct listed *
         share_choose(job, l->key);
 }
 
-static void count_line(struct data_job *job, struct resume *r, const struct line *line)
+static bool count_line(struct data_job *job, struct resume *r, const struct line *line,
+                       struct err *err)
 {
     struct listed l = read_listed(job, line);
+    (void)err;
     int64_t before = l.has_key ? attempts_get(r->listed, l.key) : 0;
     if (l.has_key)
         attempts_set(r->listed, l.key, before + 1);
     r->stale += leaves(r, line, &l) || before > 0;
     choose(job, r, &l);
+    return true;
 }
 
 static bool open_list(struct engine *e, struct data_job *job, struct resume *r, struct err *err)
@@ -102,25 +105,14 @@ bool resume_count_list(struct engine *e, struct data_job *job, struct resume *r,
     }
     if (!r->listed)
         r->listed = attempts_new();
-    line_reader_allow(&r->lines, data_job_slice_bytes(e));
-    for (;;) {
-        struct line line;
-        switch (line_reader_next(&r->lines, &line, err)) {
-        case LINE_HERE:
-            count_line(job, r, &line);
-            break;
-        case LINE_PAUSE:
-            return true;
-        case LINE_NONE:
-            resume_close_lines(r);
-            if (job->ids)
-                resume_put_batch(job, r);
-            r->phase = r->stale ? PHASE_LIST : PHASE_SAMPLE;
-            return true;
-        case LINE_FAILED:
-            return false;
-        }
-    }
+    enum line_got got = resume_each_line(e, job, r, count_line, err);
+    if (got != LINE_NONE)
+        return got == LINE_PAUSE;
+    resume_close_lines(r);
+    if (job->ids)
+        resume_put_batch(job, r);
+    r->phase = r->stale ? PHASE_LIST : PHASE_SAMPLE;
+    return true;
 }
 
 static bool copy_line(struct data_job *job, struct resume *r, const struct line *line,
@@ -158,20 +150,6 @@ bool resume_list(struct engine *e, struct data_job *job, struct resume *r, struc
             !rewrite_begin(folders, job->errors_path, &r->rewrite, err))
             return false;
     }
-    line_reader_allow(&r->lines, data_job_slice_bytes(e));
-    for (;;) {
-        struct line line;
-        switch (line_reader_next(&r->lines, &line, err)) {
-        case LINE_HERE:
-            if (!copy_line(job, r, &line, err))
-                return false;
-            break;
-        case LINE_PAUSE:
-            return true;
-        case LINE_NONE:
-            return end_list(e, job, r, err);
-        case LINE_FAILED:
-            return false;
-        }
-    }
+    enum line_got got = resume_each_line(e, job, r, copy_line, err);
+    return got == LINE_PAUSE || (got == LINE_NONE && end_list(e, job, r, err));
 }

@@ -30,8 +30,8 @@ static void read_json(const struct data_job *job, struct str json, struct output
     out->again = out->has_id && wanted[1].value.ptr;
 }
 
-/* The first row of a CSV names its columns; they are those that rows are appended by. */
-static void read_header(struct data_job *job, struct resume *r, struct str row)
+/* The first row of a CSV names its columns. */
+static void read_header(const struct data_job *job, struct resume *r, struct str row)
 {
     struct csv_cells cells = {0};
     struct str cell;
@@ -50,8 +50,40 @@ static void read_header(struct data_job *job, struct resume *r, struct str row)
     }
     csv_cells_release(&cells);
     json_out_close(&o, ']');
-    if (!job->row.progress.sink_columns)
-        job->row.progress.sink_columns = buf_take(&columns);
+    free(r->columns);
+    r->columns = buf_take(&columns);
+}
+
+/* Whether only the number of the columns is known: there were no names to be edited. */
+static bool are_unnamed(const char *columns)
+{
+    struct json j;
+    struct str raw;
+    json_open(&j, str_of(columns));
+    return json_enter(&j, '[') && json_item(&j) && json_value(&j, &raw) &&
+           json_type_of(raw) == JSON_NULL;
+}
+
+/* Rows are appended by the columns that the file names now, whatever they were before: somebody may
+ * have edited it between two runs. Lines that are kept for later are still of the columns that they
+ * were cut out with. */
+static bool take_columns(struct data_job *job, struct resume *r, struct err *err)
+{
+    struct data_progress *p = &job->row.progress;
+    if (!r->columns || (p->sink_columns && strcmp(p->sink_columns, r->columns) == 0))
+        return true;
+    if (p->sink_columns && are_unnamed(p->sink_columns))
+        return true;
+    if (p->sink_columns && r->has_held)
+        return err_set(err, ERR_CONFLICT,
+                       "the header of %s was changed while rows that are to be done again are kept "
+                       "apart: put the columns back to %.200s",
+                       r->path, p->sink_columns);
+    if (p->sink_columns)
+        LOG1(LOG_WARN, "output.columns", "now", "%s", r->columns);
+    free(p->sink_columns);
+    p->sink_columns = xstrdup(r->columns);
+    return true;
 }
 
 /* Each row has a cell for every column: there an empty one is none. */
@@ -111,9 +143,11 @@ static bool is_orphan(const struct resume *r, const struct line *line,
     return said->is_record && !said->has_id && r->vouched >= 0 && line->at_bytes >= r->vouched;
 }
 
-static void take_line(struct data_job *job, struct resume *r, const struct line *line)
+static bool take_line(struct data_job *job, struct resume *r, const struct line *line,
+                      struct err *err)
 {
     struct output_line said;
+    (void)err;
     resume_read_line(job, r, line, &said);
     r->orphans += is_orphan(r, line, &said);
     if (said.has_id) {
@@ -126,6 +160,7 @@ static void take_line(struct data_job *job, struct resume *r, const struct line 
     } else if (said.why) {
         r->torn_at = line->at_bytes;
     }
+    return true;
 }
 
 /* What a writer that was killed has left of its last line. */
@@ -226,7 +261,7 @@ bool resume_open_output(struct engine *e, struct data_job *job, struct resume *r
 static bool end_output(struct data_job *job, struct resume *r, struct err *err)
 {
     resume_put_batch(job, r);
-    if (!cut_torn(job, r, err))
+    if (!take_columns(job, r, err) || !cut_torn(job, r, err))
         return false;
     resume_close_lines(r);
     if (r->orphans)
@@ -244,21 +279,8 @@ bool resume_scan_output(struct engine *e, struct data_job *job, struct resume *r
         return false;
     if (!r->reading)
         return end_output(job, r, err);
-    line_reader_allow(&r->lines, data_job_slice_bytes(e));
-    for (;;) {
-        struct line line;
-        switch (line_reader_next(&r->lines, &line, err)) {
-        case LINE_HERE:
-            take_line(job, r, &line);
-            break;
-        case LINE_PAUSE:
-            return true;
-        case LINE_NONE:
-            return end_output(job, r, err);
-        case LINE_FAILED:
-            return false;
-        }
-    }
+    enum line_got got = resume_each_line(e, job, r, take_line, err);
+    return got == LINE_PAUSE || (got == LINE_NONE && end_output(job, r, err));
 }
 
 /* --- cutting out --- */
@@ -317,23 +339,11 @@ bool resume_cut_output(struct engine *e, struct data_job *job, struct resume *r,
 {
     if (!r->rewrite && !begin_cut(e, job, r, err))
         return false;
-    line_reader_allow(&r->lines, data_job_slice_bytes(e));
-    for (;;) {
-        struct line line;
-        switch (line_reader_next(&r->lines, &line, err)) {
-        case LINE_HERE:
-            if (!cut_line(job, r, &line, err))
-                return false;
-            break;
-        case LINE_PAUSE:
-            if (r->since_sync < SYNC_BYTES)
-                return true;
-            r->since_sync = 0;
-            return rewrite_sync(r->rewrite, err);
-        case LINE_NONE:
-            return end_cut(e, job, r, err);
-        case LINE_FAILED:
-            return false;
-        }
-    }
+    enum line_got got = resume_each_line(e, job, r, cut_line, err);
+    if (got != LINE_PAUSE)
+        return got == LINE_NONE && end_cut(e, job, r, err);
+    if (r->since_sync < SYNC_BYTES)
+        return true;
+    r->since_sync = 0;
+    return rewrite_sync(r->rewrite, err);
 }

@@ -44,6 +44,8 @@ struct resume {
 
     bool header;                     /* of a CSV: met */
     int64_t id_column, rerun_column; /* of a CSV; -1 */
+    char *columns;                   /* of a CSV: as its header names them; NULL */
+    bool has_held;                   /* lines are kept that were cut out before */
     int64_t torn_at;                 /* where an unfinished last line begins that is none; -1 */
     int64_t vouched;                 /* what lies behind was left by a killed process of ours; -1 */
     int64_t orphans;                 /* lines there that tell of no record */
@@ -72,6 +74,12 @@ struct resume *resume_new(enum resume_kind kind);
 /* Starts reading the file at `fd`, which becomes the resume's. */
 void resume_open_lines(struct resume *r, int fd, const char *name, int64_t limit_bytes, bool csv);
 void resume_close_lines(struct resume *r);
+/* Gives each line to `each`, for one slice. LINE_PAUSE when that is used up, LINE_NONE when all
+ * have been given, LINE_FAILED when reading them or `each` has failed. */
+enum line_got resume_each_line(struct engine *e, struct data_job *job, struct resume *r,
+                               bool (*each)(struct data_job *job, struct resume *r,
+                                            const struct line *line, struct err *err),
+                               struct err *err);
 
 /* resume_output.c */
 /* Starts reading the output, locked, up to where it is whole. Without one nothing is read. */

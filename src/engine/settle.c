@@ -248,6 +248,7 @@ static bool apply_failure(struct engine *e, struct data_job *job, struct op *op,
     entry->before = (uint8_t)before;
     entry->taken = true;
     *(failed ? &op->settle.failed : &op->settle.retried) += 1;
+    job->live.retried += !failed;
     return true;
 }
 

@@ -594,7 +594,7 @@ void engine_load_job(struct engine *e, struct job_row *row)
     *row = (struct job_row){0};
     struct err fault;
     const struct data_progress *p = &job->row.progress;
-    job->live = (struct live){p->written, p->repeats, p->bad_records, p->skipped};
+    job->live = (struct live){p->written, p->repeats, p->bad_records, p->skipped, 0};
     job->served_before = p->served_below;
     data_job_note_stored(job, &job->row);
     if (job->row.damaged)

@@ -5,6 +5,7 @@
  * what is lost again by an eighth of that, until one is alone. Who dies on a single one has found
  * it: it fails. All others are done on the way, and no attempt is spent. Not stored: after a
  * restart all are innocent. */
+#include "base/json.h"
 #include "engine/engine_state.h"
 
 enum { SUSPECTS_PARTS = 8 };
@@ -41,7 +42,8 @@ struct tally {
     struct engine *e;
     struct data_job *job;
     int64_t suspects, count;
-    bool proven; /* nothing else was running */
+    bool proven;    /* nothing else was running */
+    struct str how; /* what became of the worker */
     int64_t failed;
 };
 
@@ -69,19 +71,35 @@ bool suspects_are_open(struct data_job *job, struct lease *lease)
     return false;
 }
 
+static void fail_one(struct tally *tally, int64_t record)
+{
+    OWNED_BUF struct buf message, reason;
+    struct json_out o;
+    buf_init(&message, BUF_NO_CAP);
+    buf_init(&reason, BUF_NO_CAP);
+    buf_add_text(&message, "its worker ");
+    buf_add_str(&message, tally->how);
+    buf_add_text(&message, "; it ran this record and no other");
+    json_out_init(&o, &reason);
+    json_out_open(&o, '{');
+    json_out_name(&o, "message");
+    json_out_str(&o, buf_str(&message));
+    json_out_name(&o, "type");
+    json_out_text(&o, "WorkerLost");
+    json_out_close(&o, '}');
+    suspects_forget(tally->job, record);
+    settle_fail(tally->e, tally->job, record, true, &tally->job->bad_lines, "", buf_str(&reason));
+    tally->failed++;
+}
+
 static void lose_one(void *context, int64_t record)
 {
-    static const char reason[] =
-        "{\"message\":\"its worker died, or was not heard of any more, while it ran this record "
-        "and no other\",\"type\":\"WorkerLost\"}";
     struct tally *tally = context;
     struct data_job *job = tally->job;
     if (ledger_get(job->ledger, record) != RECORD_SERVED)
         return;
     if (tally->proven && tally->count == 1) {
-        suspects_forget(job, record);
-        settle_fail(tally->e, job, record, true, &job->bad_lines, "", STR(reason));
-        tally->failed++;
+        fail_one(tally, record);
         return;
     }
     if (tally->proven || lost_with(job, record) == 0)
@@ -89,9 +107,10 @@ static void lose_one(void *context, int64_t record)
     data_job_set(job, record, RECORD_UNREAD);
 }
 
-int64_t suspects_lose(struct engine *e, struct data_job *job, const struct lease *lease)
+int64_t suspects_lose(struct engine *e, struct data_job *job, const struct lease *lease,
+                      struct str how)
 {
-    struct tally tally = {.e = e, .job = job, .count = lease_open(lease)};
+    struct tally tally = {.e = e, .job = job, .count = lease_open(lease), .how = how};
     tally.proven = lease_is_alone(lease) && suspects_in(job, lease) == tally.count;
     lease_each(lease, lose_one, &tally);
     return tally.failed;

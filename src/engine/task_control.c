@@ -84,53 +84,6 @@ static bool cancel(struct engine *e, int64_t id, struct err *err)
     return true;
 }
 
-/* A unique key that somebody else has by now keeps it from coming back. */
-static bool may_come_back(struct engine *e, const struct task_row *row, struct unique_key *key)
-{
-    if (!row->unique.ptr || (row->unique_while == UNIQUE_PENDING && row->fence > 0))
-        return true;
-    *key = unique_key_of(row->unique, e->tasks->seed);
-    int64_t other = unique_map_get(e->tasks->unique, *key);
-    return !other || other == row->id;
-}
-
-static bool bring_back(void *context, const struct task_row *row, struct err *err)
-{
-    struct engine *e = context;
-    struct tasks *tasks = e->tasks;
-    struct unique_key key = {0, 0};
-    (void)err;
-    /* A flow's nodes run again with their flow. */
-    if (dispatch_find(tasks->dispatch, row->id) || flow_has_task(e, row->id) ||
-        attempts_get(tasks->ended, row->id) > JOB_STATE_COUNT ||
-        !fits_verb(TASK_RETRY, row->state) || !may_come_back(e, row, &key))
-        return false;
-    struct task_entry entry = {.id = row->id,
-                               .queue = gate_by_number(e, false, row->queue),
-                               .function = gate_by_number(e, true, row->function),
-                               .key = row->key,
-                               .lock = row->lock,
-                               .priority = (int16_t)row->priority,
-                               .max_attempts = (uint32_t)row->max_attempts,
-                               .fence = (uint32_t)row->fence};
-    if (entry.queue == UINT32_MAX || entry.function == UINT32_MAX)
-        return false;
-    struct task *t = dispatch_add(tasks->dispatch, &entry, e->now);
-    t->has_children = task_graph_has_children(tasks->graph, row->id);
-    struct task_note *note = note_of_row(e, t, row);
-    if (key.low) {
-        t->has_unique = true;
-        unique_map_put(tasks->unique, key, row->id);
-    }
-    note->row.attempts = note->row.session = note->row.run_at_us = 0;
-    note->row.ended_at_us = note->row.expires_at_us = 0;
-    note_move(e, note, JOB_PENDING);
-    note_write(e, note, WRITE_SAVE);
-    note_event(e, note, "task.retried");
-    tasks->stirred = true;
-    return true;
-}
-
 static bool forget_row(void *context, const struct task_row *row, struct err *err)
 {
     (void)err;
@@ -143,9 +96,10 @@ static bool change(struct engine *e, enum task_verb verb, int64_t id, struct err
     bool found = false;
     if (verb == TASK_CANCEL)
         return cancel(e, id, err);
+    if (verb == TASK_RETRY)
+        return task_retry(e, id, err);
     OWNED(tx) struct tx *tx = NULL;
-    return tx_begin(e->store, &tx, err) &&
-           task_store_read(tx, id, &found, verb == TASK_RETRY ? bring_back : forget_row, e, err) &&
+    return tx_begin(e->store, &tx, err) && task_store_read(tx, id, &found, forget_row, e, err) &&
            found;
 }
 

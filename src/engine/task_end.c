@@ -72,7 +72,8 @@ static void tell_children(struct engine *e, int64_t parent, enum job_state state
         else
             id_list_add(doomed, id);
     }
-    drop_edges(e, parent, all);
+    /* Who is cancelled for it waits for it again when it is retried. */
+    drop_edges(e, parent, completed);
     tasks->stirred = true;
 }
 
@@ -106,10 +107,9 @@ static void end(struct engine *e, struct task_note *note, enum job_state state,
     note_move(e, note, state);
     leave_session(e, t);
     let_go_of_unique(e, note);
-    if (t->parents) {
+    /* What it waits for is kept in the store, for a retry. */
+    if (t->parents)
         task_graph_forget(tasks->graph, row->id);
-        id_list_add(&e->building.tasks.forgets, row->id);
-    }
     note->t = NULL;
     dispatch_remove(tasks->dispatch, t, e->now);
     attempts_set(tasks->ended, row->id, 1 + (int64_t)state);

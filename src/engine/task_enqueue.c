@@ -112,14 +112,15 @@ static bool find_unique(struct looking *l, struct str unique, int64_t *id)
 static bool check_clash(struct looking *l, size_t place, struct task_new *task)
 {
     struct task *old = dispatch_find(l->e->tasks->dispatch, task->id);
-    if (task->on_clash == CLASH_REFUSE ||
-        (task->on_clash == CLASH_REPLACE && old && old->state == JOB_RUNNING)) {
-        OWNED_MEM char *text =
-            xasprintf("task %" PRId64 " has its unique key%s", task->id,
-                      task->on_clash == CLASH_REFUSE ? "" : " and runs: it cannot be replaced");
+    bool waits = old && old->state != JOB_RUNNING;
+    if (task->on_clash == CLASH_REFUSE || (task->on_clash == CLASH_REPLACE && !waits)) {
+        const char *why =
+            old ? " and runs: it cannot be replaced" : " and has ended: it cannot be replaced";
+        OWNED_MEM char *text = xasprintf("task %" PRId64 " has its unique key%s", task->id,
+                                         task->on_clash == CLASH_REFUSE ? "" : why);
         return refuse(l, place, REFUSED_UNIQUE_TAKEN, ERR_CONFLICT, task->id, text);
     }
-    if (task->on_clash != CLASH_REPLACE || !old || old->change)
+    if (task->on_clash != CLASH_REPLACE || old->change)
         return true;
     tx_free(TAKE(l->tx));
     return note_need(l->e, old, &l->op->err) != NULL;
@@ -201,7 +202,9 @@ static bool check_parents(struct looking *l, size_t place)
 {
     const struct op_enqueue *enqueue = l->enqueue;
     const struct task_new *task = &enqueue->tasks[place];
-    if (task->existing || task->id < 0)
+    bool replaces = task->on_clash == CLASH_REPLACE;
+    size_t child = task->id < 0 ? (size_t)(-task->id - 1) : place;
+    if ((task->existing || task->id < 0) && !replaces)
         return true;
     for (size_t i = 0; i < task->after_count; i++) {
         int64_t id = task->after[i];
@@ -210,10 +213,14 @@ static bool check_parents(struct looking *l, size_t place)
                           "it waits for a place that this list does not have");
         const struct task_new *parent = id < 0 ? &enqueue->tasks[-id - 1] : NULL;
         if (parent && !parent->existing)
-            add_batch_edge(l, place, (size_t)(parent->id < 0 ? -parent->id - 1 : -id - 1));
+            add_batch_edge(l, child, (size_t)(parent->id < 0 ? -parent->id - 1 : -id - 1));
         else if (!check_parent(l, place, task, parent ? parent->id : id))
             return false;
     }
+    if (task->existing && replace_makes_circle(l->e, enqueue, place))
+        return refuse(l, place, REFUSED_OTHERWISE, ERR_INVALID, task->id,
+                      "it would wait for itself: what it is to wait for waits for the one that it "
+                      "replaces");
     return true;
 }
 
@@ -278,7 +285,7 @@ static int by_id(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static void add_edge(struct engine *e, int64_t parent, int64_t child, enum after_when when)
+void task_edge_add(struct engine *e, int64_t parent, int64_t child, enum after_when when)
 {
     struct task_group *g = &e->building.tasks;
     task_graph_add(e->tasks->graph, parent, child, when);
@@ -325,7 +332,7 @@ static uint32_t add_parents(struct engine *e, const struct op_enqueue *enqueue,
             continue;
         if (!must_wait_for(e, task, parents[i], doomed))
             continue;
-        add_edge(e, parents[i], task->id, task->after_when);
+        task_edge_add(e, parents[i], task->id, task->after_when);
         count++;
     }
     return count;
@@ -366,11 +373,11 @@ static void fill_row(struct engine *e, const struct task_new *task, struct task_
     set_arguments(row, task);
 }
 
-static void take_up(struct engine *e, const struct op_enqueue *enqueue, struct task_new *task)
+/* As it enters; its parents are added. *doomed: one of them will never end as it should. */
+static struct task_entry entry_of(struct engine *e, const struct op_enqueue *enqueue,
+                                  const struct task_new *task, bool *doomed)
 {
-    struct tasks *tasks = e->tasks;
-    bool doomed = false;
-    struct task_entry entry = {
+    return (struct task_entry){
         .id = task->id,
         .queue = gate_need(e, false, task->queue.len ? task->queue : STR("default")),
         .function = gate_need(e, true, task->function),
@@ -381,7 +388,14 @@ static void take_up(struct engine *e, const struct op_enqueue *enqueue, struct t
         .run_at_us = task->run_at_us,
         /* A delay is told on the clock that is never set. */
         .retry_us = task->delay_us ? e->now.mono_us + task->delay_us : 0,
-        .parents = add_parents(e, enqueue, task, &doomed)};
+        .parents = add_parents(e, enqueue, task, doomed)};
+}
+
+static void take_up(struct engine *e, const struct op_enqueue *enqueue, struct task_new *task)
+{
+    struct tasks *tasks = e->tasks;
+    bool doomed = false;
+    struct task_entry entry = entry_of(e, enqueue, task, &doomed);
     struct task *t = dispatch_add(tasks->dispatch, &entry, e->now);
     t->has_unique = task->unique.len > 0;
     t->has_children = task_graph_has_children(tasks->graph, task->id);
@@ -398,23 +412,71 @@ static void take_up(struct engine *e, const struct op_enqueue *enqueue, struct t
         task_cancel(e, note);
 }
 
-/* The old one, which waits, takes what the new one says. */
-static void replace(struct engine *e, const struct task_new *task)
+/* What the group was to store of what the task waits for. */
+static void drop_new_edges(struct task_group *g, int64_t child)
 {
-    struct task *old = dispatch_find(e->tasks->dispatch, task->id);
-    struct task_note *note = old ? old->change : NULL;
-    if (!note || old->state == JOB_RUNNING)
+    size_t kept = 0;
+    for (size_t i = 0; i < g->edge_count; i++)
+        if (g->edges[i].child != child)
+            g->edges[kept++] = g->edges[i];
+    g->edge_count = kept;
+}
+
+static void forget_parents(struct engine *e, struct task_note *note)
+{
+    int64_t id = note->row.id;
+    if (!note->t->parents)
         return;
-    old->max_attempts = (uint32_t)(task->max_attempts ? task->max_attempts : TASK_ATTEMPTS_DEFAULT);
-    dispatch_change(e->tasks->dispatch, old, (int16_t)task->priority, run_at(e, task), e->now);
+    task_graph_forget(e->tasks->graph, id);
+    drop_new_edges(&e->building.tasks, id);
+    id_list_add(&e->building.tasks.forgets, id);
+}
+
+/* Whether it stays where it stands, so that its key keeps its turn. */
+static bool stays_in_place(const struct task *old, const struct task_entry *entry)
+{
+    return !old->parents && !entry->parents && !entry->retry_us &&
+           task_queue(old) == entry->queue && task_function(old) == entry->function &&
+           str_eq(task_key_name(old), entry->key) && str_eq(task_lock_name(old), entry->lock);
+}
+
+/* The old one, which waits, becomes the new one; it keeps its id, its unique key and its fence, and
+ * who waits for it. */
+static void replace(struct engine *e, const struct op_enqueue *enqueue, const struct task_new *task)
+{
+    struct tasks *tasks = e->tasks;
+    struct task *t = dispatch_find(tasks->dispatch, task->id);
+    struct task_note *note = t ? t->change : NULL;
+    bool doomed = false;
+    if (!note || t->state == JOB_RUNNING)
+        return;
+    forget_parents(e, note);
+    struct task_entry entry = entry_of(e, enqueue, task, &doomed);
+    entry.fence = t->fence;
+    if (stays_in_place(t, &entry)) {
+        t->attempts = 0;
+        t->max_attempts = entry.max_attempts;
+        dispatch_change(tasks->dispatch, t, entry.priority, entry.run_at_us, e->now);
+    } else {
+        dispatch_remove(tasks->dispatch, t, e->now);
+        note->t = t = dispatch_add(tasks->dispatch, &entry, e->now);
+        t->change = note;
+        t->has_unique = true;
+        t->has_children = task_graph_has_children(tasks->graph, task->id);
+    }
+    leaf_count(e, note->leaf, JOB_PENDING, JOB_STATE_COUNT);
+    leaf_put(e, note->leaf);
+    note->leaf = leaf_get(e, entry.queue, entry.function, task->key, task->batch);
+    leaf_count(e, note->leaf, JOB_STATE_COUNT, JOB_PENDING);
     free(TAKE(note->options));
-    note->row.options = or_null(task->options);
-    set_arguments(&note->row, task);
-    note->row.run_at_us = run_at(e, task);
+    note_set_error(note, (struct str){NULL, 0}, (struct str){NULL, 0});
+    fill_row(e, task, note);
     note->row.started_at_us = 0; /* what it waits for is no retry's delay */
     note->replaces = true;
     blobs_stir(e); /* it may have been the last to need one */
     note_write(e, note, WRITE_SAVE);
+    if (doomed)
+        task_cancel(e, note);
 }
 
 void enqueue_apply(struct engine *e, struct op_enqueue *enqueue)
@@ -427,7 +489,7 @@ void enqueue_apply(struct engine *e, struct op_enqueue *enqueue)
         if (!task->existing)
             take_up(e, enqueue, task);
         else if (task->on_clash == CLASH_REPLACE)
-            replace(e, task);
+            replace(e, enqueue, task);
     }
     e->building.tasks.enqueues = true;
     e->tasks->stirred = true;

@@ -15,9 +15,10 @@ enum { TRIM_EVERY = 1000 };
 bool tasks_stir(const struct group *g)
 {
     const struct task_group *t = &g->tasks;
-    return t->note_count || t->deletes.count || t->drop_count || t->session_deletes.count ||
-           t->leaf_count || t->event_count || t->gates_changed || t->sessions_changed ||
-           t->rules_changed || flows_stir(&t->flows) || t->broken.code != ERR_NONE;
+    return t->note_count || t->deletes.count || t->drop_count || t->move_count ||
+           t->session_deletes.count || t->leaf_count || t->event_count || t->gates_changed ||
+           t->sessions_changed || t->rules_changed || flows_stir(&t->flows) ||
+           t->broken.code != ERR_NONE;
 }
 
 /* --- staging --- */
@@ -218,15 +219,19 @@ static bool store_gates(struct tx *tx, const struct task_group *g, struct err *e
 
 static bool store_edges(struct tx *tx, const struct task_group *g, struct err *err)
 {
+    /* Who is retried or replaced forgets what it waited for before it waits anew. */
+    for (size_t i = 0; i < g->forgets.count; i++)
+        if (!task_edge_store_forget(tx, g->forgets.items[i], err))
+            return false;
     if (g->edge_count && !task_edge_store_add(tx, g->edges, g->edge_count, err))
         return false;
+    for (size_t i = 0; i < g->move_count; i++)
+        if (!task_edge_store_move(tx, g->moves[i].from, g->moves[i].to, g->moves[i].child, err))
+            return false;
     for (size_t i = 0; i < g->drop_count; i++)
         if (!task_edge_store_drop(tx, g->drops[i].parent, AFTER_ENDED, err) ||
             (g->drops[i].all &&
              !task_edge_store_drop(tx, g->drops[i].parent, AFTER_COMPLETED, err)))
-            return false;
-    for (size_t i = 0; i < g->forgets.count; i++)
-        if (!task_edge_store_forget(tx, g->forgets.items[i], err))
             return false;
     return true;
 }
@@ -396,6 +401,7 @@ void task_group_release(struct task_group *g)
     free(g->notes);
     free(g->edges);
     free(g->drops);
+    free(g->moves);
     free(g->leaves);
     free(g->events);
     free(g->tallies);

@@ -40,7 +40,7 @@ static bool forget_row(void *context, const struct task_row *row, struct err *er
     struct keeping *k = context;
     (void)err;
     k->looked++;
-    if (task_delete_row(k->e, row) && row->state == JOB_FAILED)
+    if (task_delete_row(k->e, row) && row->state != JOB_COMPLETED)
         id_list_add(&k->gone, row->id);
     return true;
 }

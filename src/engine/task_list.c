@@ -150,7 +150,7 @@ static struct task_error_group *group_of(struct erring *f, const struct task_row
             place == UINT32_MAX ? "" : dispatch_function_name(f->e->tasks->dispatch, place)),
         .type = xstrndup(row->error_type.ptr ? row->error_type.ptr : "", row->error_type.len),
         .example = row->error.ptr && json_find(row->error, "message", &message)
-                       ? json_take_text(message)
+                       ? json_take_shown(message)
                        : NULL,
         .example_id = row->id,
         .first_at_us = row->ended_at_us};

@@ -154,7 +154,9 @@ struct op_task_extend {
 
 struct op_task_release {
     uint8_t token[LEASE_TOKEN_BYTES];
-    bool died;      /* attempts are spent */
+    bool died; /* attempts are spent */
+    struct str
+        how; /* with `died`: what became of its worker, as "was killed by ..."; may be empty */
     int64_t answer; /* > 0: give back the tasks of that answer only */
     bool made;      /* with `answer`: and end the lease, nobody knows it */
 };

@@ -160,16 +160,19 @@ static void gather(void *context, int64_t id)
     id_list_add(context, id);
 }
 
-/* Does it with each of the tasks, as far as they run in that session. */
-static void each_task(struct engine *e, const struct id_list *ids, const struct lease *lease,
-                      void (*act)(struct engine *e, struct task_note *note))
+/* Takes the tasks from their worker, as far as they run in that session: they are lost for the
+ * reason `lost`, or given back when it is NULL. */
+static void end_each(struct engine *e, const struct id_list *ids, const struct lease *lease,
+                     const char *lost)
 {
     for (size_t i = 0; i < ids->count; i++) {
         struct task *t = dispatch_find(e->tasks->dispatch, ids->items[i]);
         struct task_note *note =
             t && t->run && t->run->session == lease_number(lease) ? note_must(e, t) : NULL;
-        if (note)
-            act(e, note);
+        if (note && lost)
+            task_lose(e, note, lost);
+        else if (note)
+            task_give_back(e, note);
     }
 }
 
@@ -182,24 +185,18 @@ void task_session_recall(struct engine *e, struct lease *lease, const int64_t *h
             record_set_add(&known, holds[i]);
     struct record_set unknown = lease_recall(lease, &known);
     record_set_each(&unknown, gather, &back);
-    each_task(e, &back, lease, task_give_back);
+    end_each(e, &back, lease, NULL);
     id_list_release(&back);
     record_set_release(&known);
     record_set_release(&unknown);
 }
 
-static void lose(struct engine *e, struct task_note *note)
-{
-    task_lose(e, note, "its worker gave no sign of life in time, or has died");
-}
-
 /* Ends a session with all that it holds. */
-static void end_with(struct engine *e, struct lease *lease,
-                     void (*act)(struct engine *e, struct task_note *note))
+static void end_with(struct engine *e, struct lease *lease, const char *lost)
 {
     struct id_list held = {0};
     lease_each(lease, gather, &held);
-    each_task(e, &held, lease, act);
+    end_each(e, &held, lease, lost);
     id_list_release(&held);
     task_session_end(e, lease);
 }
@@ -222,7 +219,7 @@ void task_sessions_tick(struct engine *e)
     for (struct lease *lease = NULL; (lease = leases_first(e->tasks->leases));) {
         if (lease_ends_us(lease) > e->now.mono_us)
             return;
-        end_with(e, lease, lose);
+        end_with(e, lease, "its worker gave no sign of life in time");
     }
 }
 
@@ -301,7 +298,7 @@ static void give_answer_back(struct engine *e, struct lease *lease, int64_t answ
         if (note && note->answer == answer)
             id_list_add(&back, held.items[i]);
     }
-    each_task(e, &back, lease, task_give_back);
+    end_each(e, &back, lease, NULL);
     id_list_release(&held);
     id_list_release(&back);
 }
@@ -318,7 +315,10 @@ enum op_fate op_task_release(struct engine *e, struct op *op)
         give_answer_back(e, lease, release->answer);
     if (release->answer == 0 || release->made) {
         task_waits_end_of(e, release->token);
-        end_with(e, lease, release->died ? lose : task_give_back);
+        OWNED_MEM char *lost =
+            release->how.len ? xasprintf("its worker %.*s", (int)release->how.len, release->how.ptr)
+                             : xstrdup("its worker has died");
+        end_with(e, lease, release->died ? lost : NULL);
     }
     return FATE_DURABLE;
 }

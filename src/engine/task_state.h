@@ -89,6 +89,11 @@ struct task_drop {
     bool all; /* who waits for its completion, too */
 };
 
+/* A child waits for another task than it did. */
+struct task_move {
+    int64_t from, to, child;
+};
+
 /* The part of a group about tasks. */
 struct task_group {
     struct task_note **notes;
@@ -97,6 +102,8 @@ struct task_group {
     size_t edge_count, edge_cap;
     struct task_drop *drops;
     size_t drop_count, drop_cap;
+    struct task_move *moves;
+    size_t move_count, move_cap;
     struct id_list forgets, deletes, ended, session_deletes;
     struct task_leaf **leaves;
     size_t leaf_count, leaf_cap;
@@ -215,6 +222,11 @@ void gate_row(struct engine *e, bool of_function, uint32_t place, struct task_ga
 MUST_CHECK bool enqueue_check(struct engine *e, struct op *op, struct op_enqueue *enqueue);
 /* Does it; cannot fail. */
 void enqueue_apply(struct engine *e, struct op_enqueue *enqueue);
+/* The child waits for the parent, in memory and with this group in the store. */
+void task_edge_add(struct engine *e, int64_t parent, int64_t child, enum after_when when);
+/* --- task_replace.c --- */
+/* Whether a task of the list, which replaces an older one, would wait for itself. */
+bool replace_makes_circle(struct engine *e, const struct op_enqueue *enqueue, size_t place);
 
 /* --- task_claim.c --- */
 /* Gives the session what it asks for. False with the op's error: nothing was taken. */
@@ -301,6 +313,10 @@ void task_slice_add(struct engine *e, struct op *op);
 bool task_list_slice(struct engine *e, struct op *op);
 bool task_errors_slice(struct engine *e, struct op *op);
 bool task_control_slice(struct engine *e, struct op *op);
+
+/* --- task_retry.c --- */
+/* A task that has failed or was cancelled waits again; false: it cannot, or with err. */
+bool task_retry(struct engine *e, int64_t id, struct err *err);
 
 /* --- task_keep.c --- */
 void tasks_keep_begin(struct engine *e);

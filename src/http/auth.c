@@ -77,6 +77,15 @@ void auth_set_keys(struct auth *a, const struct key_view *keys, size_t count)
     free(old);
 }
 
+static bool is_master(struct auth *a, struct str token)
+{
+    if (!a->has_master || token.len == 0)
+        return false;
+    uint8_t hash[TOKEN_HASH_BYTES];
+    engine_token_hash(a->engine, token, hash);
+    return sodium_memcmp(hash, a->master_hash, sizeof hash) == 0;
+}
+
 enum scope auth_key_scope(struct auth *a, struct str key)
 {
     if (key.len == 0)
@@ -89,18 +98,9 @@ enum scope auth_key_scope(struct auth *a, struct str key)
         if (sodium_memcmp(a->keys[i].hash, hash, sizeof hash) == 0)
             scope = a->keys[i].scope;
     pthread_rwlock_unlock(&a->lock);
-    if (auth_is_master(a, key))
+    if (is_master(a, key))
         scope = SCOPE_ADMIN;
     return scope;
-}
-
-bool auth_is_master(struct auth *a, struct str token)
-{
-    if (!a->has_master || token.len == 0)
-        return false;
-    uint8_t hash[TOKEN_HASH_BYTES];
-    engine_token_hash(a->engine, token, hash);
-    return sodium_memcmp(hash, a->master_hash, sizeof hash) == 0;
 }
 
 bool auth_has_master(const struct auth *a)

@@ -16,7 +16,6 @@ void auth_free(struct auth *a);
 void auth_set_keys(struct auth *a, const struct key_view *keys, size_t count);
 /* What a key allows; SCOPE_NONE when nobody knows it. Constant time in the number of keys. */
 enum scope auth_key_scope(struct auth *a, struct str key);
-bool auth_is_master(struct auth *a, struct str token);
 bool auth_has_master(const struct auth *a);
 /* "read work" and the like: the highest word. */
 enum scope auth_scope_of_words(const char *words);

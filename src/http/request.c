@@ -106,16 +106,6 @@ struct str request_method(const struct request *req)
     return str_of(req->method);
 }
 
-struct str request_path(const struct request *req)
-{
-    return req->path;
-}
-
-struct str request_query(const struct request *req)
-{
-    return req->raw_query;
-}
-
 static struct query *query_of(struct request *req)
 {
     if (!req->query_read)
@@ -209,19 +199,9 @@ void request_right(const struct request *req, enum scope needed, const struct st
     right->strict = !right->trusted && req->scope < needed;
 }
 
-bool request_is_master(const struct request *req, struct str token)
-{
-    return auth_is_master(req->server->auth, token);
-}
-
 bool request_has_master(const struct request *req)
 {
     return auth_has_master(req->server->auth);
-}
-
-enum scope request_key_scope(const struct request *req, struct str key)
-{
-    return auth_key_scope(req->server->auth, key);
 }
 
 void request_token_hash(const struct request *req, struct str token, uint8_t out[TOKEN_HASH_BYTES])

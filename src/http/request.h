@@ -13,10 +13,6 @@
 struct server;
 
 struct str request_method(const struct request *req);
-/* The path as sent, without the query; "/" at least. */
-struct str request_path(const struct request *req);
-/* The raw query, without the '?'. */
-struct str request_query(const struct request *req);
 /* Value of a {name} in the route's path, decoded (UTF-8, no NUL: else the path matches no route).
  */
 struct str request_path_param(const struct request *req, const char *name);
@@ -49,11 +45,8 @@ enum scope request_scope(const struct request *req);
  * asked for and none was shown, the right is strict: a job without a token is closed too. */
 void request_right(const struct request *req, enum scope needed, const struct str *token,
                    struct op_right *right);
-/* Whether a text is the master token. Constant time. False when the server has none. */
-bool request_is_master(const struct request *req, struct str token);
+/* Whether the server has a master token. */
 bool request_has_master(const struct request *req);
-/* What an API key given as a text (Planchet's `token`) allows. */
-enum scope request_key_scope(const struct request *req, struct str key);
 /* The hash under which the engine knows a token. */
 void request_token_hash(const struct request *req, struct str token, uint8_t out[TOKEN_HASH_BYTES]);
 

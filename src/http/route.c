@@ -13,14 +13,18 @@ static struct str next_segment(struct str *rest)
 }
 
 /* Whether a path has the pattern's form; `params` gets what stands for the {names}, the rest of it
- * is empty. */
+ * is empty. Most patterns differ from a path in the first letters, and are looked at no further. */
 static bool path_matches(const char *pattern, struct str path, struct str params[ROUTE_PARAMS_MAX])
 {
-    struct str rest = str_of(pattern);
+    size_t same = 0, count = 0;
+    while (same < path.len && pattern[same] == path.ptr[same] && pattern[same] != '{')
+        same++;
+    if (pattern[same] != '{' && (pattern[same] != '\0' || same < path.len))
+        return false;
     memset(params, 0, ROUTE_PARAMS_MAX * sizeof *params);
-    if (!memchr(rest.ptr, '{', rest.len))
-        return str_eq(rest, path);
-    size_t count = 0;
+    if (pattern[same] == '\0')
+        return true;
+    struct str rest = str_of(pattern);
     while (rest.len > 0 && path.len > 0) {
         struct str want = next_segment(&rest), have = next_segment(&path);
         if (want.len > 0 && want.ptr[0] == '{') {

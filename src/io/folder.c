@@ -5,6 +5,8 @@
  * trusted: the kernel resolves it beneath the folder's descriptor and refuses every way out. */
 #include "io/folder.h"
 
+#include "base/file.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -386,13 +388,13 @@ bool folders_file_id(const struct folders *f, const char *path, struct file_id *
 {
     OWNED_INSIDE struct inside in = {0};
     struct err none;
-    struct stat st;
+    struct file_look seen;
     if (!find_inside(f, path, &in, &none))
         return false;
     OWNED_FD int fd = open_beneath(in.folder->fd, in.path, O_PATH);
-    if (fd < 0 || fstat(fd, &st))
+    if (fd < 0 || !file_look(fd, NULL, &seen))
         return false;
-    *id = (struct file_id){st.st_dev, st.st_ino, st.st_nlink > 1};
+    *id = (struct file_id){seen.device, seen.inode, seen.names > 1};
     return true;
 }
 

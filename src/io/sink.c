@@ -37,6 +37,9 @@
  * restart. In bytes. */
 #define RIDE_MAX (112 << 10)
 #define TAIL_MAX (1 << 20)
+/* What rides is sent to the disk ahead in pieces of this size, in bytes. */
+#define AHEAD_BYTES (256 << 10)
+#define PAGE_BYTES 4096
 
 struct sink {
     const struct folders *folders;
@@ -48,6 +51,8 @@ struct sink {
     int64_t committed; /* what stands; -1 before the first write */
     int64_t length;    /* with what was flushed or ridden since */
     int64_t synced;    /* below it all is on the disk; the tail lies behind */
+    int64_t sent;      /* below it all is on its way to the disk, or there */
+    bool owes_sync;    /* sink_write was called, sink_sync was not */
     struct sink_room room;
     bool torn;           /* there may be bytes behind `length` */
     bool rested;         /* closed after all was committed: what is behind it then is not ours */
@@ -82,6 +87,15 @@ static void close_file(struct sink *s)
         sink_room_release(&s->room, s->fd, s->length);
     fd_drop(&s->fd);
     s->fd = -1;
+}
+
+/* Has the disk begin with what was written, so that the sync that will be asked for waits less.
+ * What goes wrong is told by that sync. */
+static void send_ahead(struct sink *s, int64_t end)
+{
+    if (end > s->sent && sync_file_range(s->fd, s->sent, end - s->sent, SYNC_FILE_RANGE_WRITE))
+        errno = 0;
+    s->sent = end;
 }
 
 /* Makes the name of a file just created durable. */
@@ -184,7 +198,7 @@ static bool settle_length(struct sink *s, int64_t size, const struct sink_start 
         return false;
     s->glue = last != '\n';
     *moved = s->committed != keep;
-    s->committed = s->length = s->synced = keep;
+    s->committed = s->length = s->synced = s->sent = keep;
     return true;
 }
 
@@ -202,7 +216,7 @@ static bool begin_file(struct sink *s, const struct sink_start *start, bool *mov
         (first && !sync_folder(s, err))) {
         close_file(s);
         if (first)
-            s->committed = s->length = s->synced = -1;
+            s->committed = s->length = s->synced = s->sent = -1;
         return false;
     }
     s->torn = s->rested = false;
@@ -233,7 +247,7 @@ bool sink_open(const struct data_spec *spec, const struct folders *folders,
     s->path = xstrdup(spec->sink_path);
     s->overwrite = spec->sink_overwrite;
     s->fd = -1;
-    s->committed = s->length = s->synced = start->committed_bytes;
+    s->committed = s->length = s->synced = s->sent = start->committed_bytes;
     s->rested = start->rested;
     buf_init(&s->ridden, BUF_NO_CAP);
     assert(!start->tail.len || (s->committed >= 0 && !s->rested));
@@ -368,19 +382,19 @@ static bool write_group(struct sink *s, bool rides, int64_t *written, struct err
  * acknowledged. */
 static bool still_there(struct sink *s, struct err *err)
 {
-    struct stat st;
-    if (fstat(s->fd, &st))
+    struct file_look seen;
+    if (!file_look(s->fd, NULL, &seen))
         return err_errno(err, errno, "%s", s->path);
-    if (st.st_nlink == 0)
+    if (seen.names == 0)
         return err_set(err, ERR_GONE, "%s was removed while it was being written", s->path);
-    struct file_id now, own = {.device = st.st_dev, .inode = st.st_ino};
+    struct file_id now, own = {.device = seen.device, .inode = seen.inode};
     if (!folders_file_id(s->folders, s->path, &now) || !file_id_same(&now, &own))
         return err_set(err, ERR_GONE, "%s was moved away while it was being written: put it back",
                        s->path);
-    if (st.st_size < s->length)
+    if (seen.size_bytes < s->length)
         return err_set(err, ERR_GONE,
                        "%s was cut to %lld bytes while it was being written: %lld were committed",
-                       s->path, (long long)st.st_size, (long long)s->length);
+                       s->path, (long long)seen.size_bytes, (long long)s->length);
     return true;
 }
 
@@ -411,21 +425,37 @@ static void take_group(struct sink *s, int64_t written)
         sink_rows_settle(s->rows);
 }
 
-bool sink_flush(struct sink *s, struct err *err)
+bool sink_write(struct sink *s, struct err *err)
 {
     int64_t written = 0;
     if (!s->added && s->synced == s->length)
         return true;
-    if (s->added && !write_behind(s, false, &written, err))
-        return false;
+    if (s->added) {
+        if (!write_behind(s, false, &written, err))
+            return false;
+        take_group(s, written);
+    }
+    send_ahead(s, s->length);
+    s->owes_sync = true;
+    return true;
+}
+
+bool sink_sync(struct sink *s, struct err *err)
+{
+    if (!s->owes_sync)
+        return true;
     if (!file_sync(s->fd, s->path, err))
         return false;
     if (FAULT("sink.synced"))
         return err_errno(err, errno, "write %s", s->path);
-    if (s->added)
-        take_group(s, written);
-    s->synced = s->length;
+    s->synced = s->sent = s->length;
+    s->owes_sync = false;
     return true;
+}
+
+bool sink_flush(struct sink *s, struct err *err)
+{
+    return sink_write(s, err) && sink_sync(s, err);
 }
 
 bool sink_may_ride(const struct sink *s)
@@ -443,6 +473,10 @@ bool sink_ride(struct sink *s, struct err *err)
     if (!write_behind(s, true, &written, err))
         return false;
     take_group(s, written);
+    /* The page at the end will be written again: it is not sent. */
+    int64_t whole = s->length - s->length % PAGE_BYTES;
+    if (whole - s->sent >= AHEAD_BYTES)
+        send_ahead(s, whole);
     return true;
 }
 
@@ -453,17 +487,17 @@ struct str sink_ridden(const struct sink *s)
 
 int64_t sink_synced(const struct sink *s)
 {
-    return s->synced;
+    return s->owes_sync ? s->length : s->synced;
 }
 
 bool sink_take_seal(struct sink *s, struct sink_seal *out, struct err *err)
 {
-    int64_t at = s->synced > SINK_SEAL_BYTES ? s->synced - SINK_SEAL_BYTES : 0;
-    *out = (struct sink_seal){.end_bytes = s->synced > 0 ? s->synced : 0};
-    if (s->synced == 0)
+    int64_t end = sink_synced(s), at = end > SINK_SEAL_BYTES ? end - SINK_SEAL_BYTES : 0;
+    *out = (struct sink_seal){.end_bytes = end > 0 ? end : 0};
+    if (end == 0)
         return take_identity(s, out, err);
-    return s->synced < 0 ||
-           file_read_at(s->fd, at, out->bytes, (size_t)(s->synced - at), &out->len, s->path, err);
+    return end < 0 ||
+           file_read_at(s->fd, at, out->bytes, (size_t)(end - at), &out->len, s->path, err);
 }
 
 int64_t sink_length(const struct sink *s)
@@ -478,7 +512,7 @@ const char *sink_columns(const struct sink *s)
 
 void sink_commit(struct sink *s)
 {
-    assert(!s->added);
+    assert(!s->added && !s->owes_sync);
     s->ridden.len = 0;
     if (s->length == s->committed)
         return;
@@ -504,8 +538,11 @@ bool sink_undo(struct sink *s, struct err *err)
     bool dirty = s->torn || s->length != s->committed;
     forget_group(s);
     s->length = s->committed;
+    s->owes_sync = false;
     if (s->synced > s->length)
         s->synced = s->length;
+    if (s->sent > s->length)
+        s->sent = s->length;
     if (!dirty || s->fd < 0)
         return true;
     s->torn = true;
@@ -529,7 +566,7 @@ bool sink_remove(struct sink *s, struct err *err)
     if (unlinkat(dir_fd, base, 0) && errno != ENOENT)
         return err_errno(err, errno, "remove %s", s->path);
     close_file(s);
-    s->committed = s->length = s->synced = -1;
+    s->committed = s->length = s->synced = s->sent = -1;
     s->torn = s->glue = s->rested = false;
     free(TAKE(s->stored_columns));
     forget_group(s);

@@ -84,6 +84,12 @@ bool sink_pending(const struct sink *s);
  * sink_undo. ERR_GONE when the file was removed, moved away or cut, ERR_NO_SPACE, ERR_IO, ERR_FATAL
  * after a failed sync. */
 MUST_CHECK bool sink_flush(struct sink *s, struct err *err);
+/* sink_flush in two steps, so that its caller can do something else while the disk writes. Behind
+ * sink_write sink_length, sink_synced and sink_take_seal answer as they will behind sink_sync; that
+ * one does nothing where nothing is owed. Errors: sink_write as sink_flush, but nothing is synced;
+ * sink_sync ERR_FATAL. */
+MUST_CHECK bool sink_write(struct sink *s, struct err *err);
+MUST_CHECK bool sink_sync(struct sink *s, struct err *err);
 /* Whether what was added may ride: it is small, the output is not compressed, and the tail is not
  * too long already. */
 bool sink_may_ride(const struct sink *s);

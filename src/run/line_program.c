@@ -141,11 +141,6 @@ int line_program_end_fd(const struct line_program *p)
     return p->reaped ? -1 : p->pidfd;
 }
 
-pid_t line_program_pid(const struct line_program *p)
-{
-    return p->pid;
-}
-
 bool line_program_is_hungry(const struct line_program *p)
 {
     int left = 0;

@@ -10,7 +10,6 @@
 #include "base/err.h"
 #include "run/feed_window.h"
 
-#include <sys/types.h>
 
 /* A line is at most so long: an answer must fit into the body of one request. */
 #define LINE_PROGRAM_LINE_MAX ((size_t)(64 << 20) - (64 << 10))
@@ -28,7 +27,6 @@ void line_program_kill(struct line_program *p);
 int line_program_input(const struct line_program *p);
 int line_program_output(const struct line_program *p);
 int line_program_end_fd(const struct line_program *p);
-pid_t line_program_pid(const struct line_program *p);
 
 /* Writes as much as its input takes now; *wrote may be 0. False when it has closed its input (which
  * is then closed here too). */

@@ -77,6 +77,7 @@ void summary_print(const struct summary *s, FILE *out)
     line_count_if_any(out, "left", s->unread);
     line_count_if_any(out, "doubles", s->duplicates);
     line_count_if_any(out, "repeats", s->repeats);
+    line_count_if_any(out, "retries", f->retried);
     line_count_if_any(out, "deaths", s->deaths);
     line_pace(s, out);
     line_time(s, out);
@@ -133,6 +134,7 @@ void summary_json(const struct summary *s, struct buf *out)
         json_out_null(&o);
     add_i64(&o, "duplicates", s->duplicates);
     add_i64(&o, "repeats", s->repeats);
+    add_i64(&o, "retried", f->retried);
     add_i64(&o, "deaths", s->deaths);
     add_i64(&o, "throttled", s->throttled);
     add_double(&o, "lowest_rpm", s->lowest_rpm > 0 ? s->lowest_rpm : (double)NAN);

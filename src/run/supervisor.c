@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,7 @@ struct child {
     int deaths;                    /* in a row without being ready */
     char *lease;                   /* the last it told of; NULL */
     const char *killed_for;        /* why we killed it; NULL: we did not */
+    int64_t oom_kills;             /* worker_process_oom_kills when it was started */
     char last_line[LAST_LINE_BYTES]; /* that it printed */
 };
 
@@ -150,6 +152,7 @@ static void start_process(struct child *c)
     c->ready = false;
     c->killed_for = NULL;
     c->last_line[0] = '\0';
+    c->oom_kills = worker_process_oom_kills();
     if (worker_process_start(&c->process, s->plan.argv, s->plan.environment, s->epoll_fd,
                              (uint64_t)(c - s->children) * WORKER_END_COUNT, &err))
         return;
@@ -267,10 +270,20 @@ static void take_control(void *child, struct str line)
 
 /* ---- how it ends ---- */
 
+/* Whether it was the kernel's way to get memory: it does so with SIGKILL, and counts. */
+static bool was_short_of_memory(const struct child *c, int status)
+{
+    return WTERMSIG(status) == SIGKILL && c->oom_kills >= 0 &&
+           worker_process_oom_kills() > c->oom_kills;
+}
+
 static void describe_end(const struct child *c, int status, char *out, size_t size)
 {
     if (c->killed_for && WIFSIGNALED(status))
         snprintf(out, size, "was killed: %s", c->killed_for);
+    else if (WIFSIGNALED(status) && was_short_of_memory(c, status))
+        snprintf(out, size, "was killed by signal %d (%s), as the kernel ran out of memory",
+                 WTERMSIG(status), strsignal(WTERMSIG(status)));
     else if (WIFSIGNALED(status))
         snprintf(out, size, "was killed by signal %d (%s)", WTERMSIG(status),
                  strsignal(WTERMSIG(status)));

@@ -1,6 +1,7 @@
 /* worker_process.c: see worker_process.h. */
 #include "run/worker_process.h"
 
+#include "base/file.h"
 #include "base/parse.h"
 #include "base/spawn.h"
 #include "run/worker_message.h"
@@ -16,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { OUTPUT_LINE_MAX = 64 << 10 };
+enum { OUTPUT_LINE_MAX = 64 << 10, VMSTAT_MAX_BYTES = 256 << 10 };
 
 static bool watch(struct worker_process *p, enum worker_end end, int epoll_fd, uint64_t first,
                   struct err *err)
@@ -133,4 +134,32 @@ int64_t worker_process_memory_bytes(const struct worker_process *p)
     if (!parse_i64(number, 0, INT64_MAX / 65536, &pages, &ignored))
         return 0;
     return pages * sysconf(_SC_PAGESIZE);
+}
+
+int64_t worker_process_oom_kills_in(struct str vmstat)
+{
+    static const char name[] = "oom_kill ";
+    struct err ignored;
+    int64_t count = -1;
+    while (vmstat.len) {
+        const char *end = memchr(vmstat.ptr, '\n', vmstat.len);
+        size_t len = end ? (size_t)(end - vmstat.ptr) : vmstat.len;
+        if (len > sizeof name - 1 && memcmp(vmstat.ptr, name, sizeof name - 1) == 0) {
+            struct str number = {vmstat.ptr + sizeof name - 1, len - (sizeof name - 1)};
+            return parse_i64(number, 0, INT64_MAX, &count, &ignored) ? count : -1;
+        }
+        len += end != NULL;
+        vmstat = (struct str){vmstat.ptr + len, vmstat.len - len};
+    }
+    return count;
+}
+
+int64_t worker_process_oom_kills(void)
+{
+    OWNED_BUF struct buf text;
+    struct err ignored;
+    buf_init(&text, VMSTAT_MAX_BYTES);
+    return file_read_all("/proc/vmstat", VMSTAT_MAX_BYTES, &text, &ignored)
+               ? worker_process_oom_kills_in(buf_str(&text))
+               : -1;
 }

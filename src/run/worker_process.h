@@ -35,6 +35,11 @@ void worker_process_kill(struct worker_process *p);
 int worker_process_reap(struct worker_process *p);
 /* Closes what leads to it. Zeroed memory is no process: only after worker_process_start. */
 void worker_process_release(struct worker_process *p);
+/* How often the kernel has killed a process since it started, because memory was short: of all
+ * processes that /proc/vmstat counts; -1 when that cannot be said. */
+int64_t worker_process_oom_kills(void);
+/* The same from what that file says. */
+int64_t worker_process_oom_kills_in(struct str vmstat);
 /* How much memory it holds; 0 when that cannot be said. */
 int64_t worker_process_memory_bytes(const struct worker_process *p);
 

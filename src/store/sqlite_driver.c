@@ -27,7 +27,7 @@
 /* Small enough that a checkpoint (mostly of the same few pages, written again and again) is a
  * matter of some milliseconds, large enough that it is rare: results that ride are gone from most
  * of their pages by then. */
-enum { CHECKPOINT_PAGES = 1800 };
+enum { CHECKPOINT_PAGES = 3600 };
 
 struct engine_link {
     sqlite3 *db;
@@ -63,7 +63,7 @@ static const char settings[] =
     "PRAGMA cell_size_check = ON;"
     "PRAGMA trusted_schema = OFF;"
     "PRAGMA journal_mode = WAL;"
-    "PRAGMA journal_size_limit = 8388608;"
+    "PRAGMA journal_size_limit = 16777216;"
     "PRAGMA synchronous = FULL;"
     "PRAGMA foreign_keys = ON;";
 
@@ -235,9 +235,9 @@ static bool checkpoint(struct engine_link *link, struct err *err)
 /* SQLite goes on in files whose names are gone, and all that it commits ends with this process. */
 static bool still_there(const struct engine_link *link, struct err *err)
 {
-    struct stat db, wal;
-    if (fstatat(link->dir_fd, DB_NAME, &db, AT_SYMLINK_NOFOLLOW) == 0 && db.st_ino == link->inode &&
-        fstatat(link->dir_fd, DB_NAME "-wal", &wal, AT_SYMLINK_NOFOLLOW) == 0)
+    struct file_look db, wal;
+    if (file_look(link->dir_fd, DB_NAME, &db) && db.inode == link->inode &&
+        file_look(link->dir_fd, DB_NAME "-wal", &wal))
         return true;
     return err_set(err, ERR_FATAL, "the store %.150s/" DB_NAME " was removed while it was in use",
                    link->dir_name);

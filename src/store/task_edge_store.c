@@ -11,9 +11,13 @@ static const char sql_add[] = "INSERT INTO task_edge (child, parent, after_when)
 static const char sql_drop[] = "DELETE FROM task_edge WHERE parent = :parent"
                                " AND after_when = :after_when";
 static const char sql_forget[] = "DELETE FROM task_edge WHERE child = :child";
-static const char sql_load[] = "SELECT child, parent, after_when FROM task_edge";
+static const char sql_move[] = "UPDATE OR REPLACE task_edge SET parent = :to"
+                               " WHERE child = :child AND parent = :from";
+/* What a cancelled task has waited for is kept for its retry. */
+static const char sql_load[] = "SELECT child, parent, after_when FROM task_edge WHERE 0 ="
+                               " (SELECT ended_at_us FROM task WHERE task.id = task_edge.child)";
 static const char sql_parents[] = "SELECT child, parent, after_when FROM task_edge"
-                                  " WHERE child = :child ORDER BY parent LIMIT :limit";
+                                  " WHERE child = :child ORDER BY parent";
 
 bool task_edge_store_add(struct tx *tx, const struct task_edge_row *rows, size_t count,
                          struct err *err)
@@ -52,6 +56,18 @@ bool task_edge_store_forget(struct tx *tx, int64_t child, struct err *err)
            err_add(err, "store that task %" PRId64 " waits for nothing", child);
 }
 
+bool task_edge_store_move(struct tx *tx, int64_t from, int64_t to, int64_t child, struct err *err)
+{
+    OWNED(stmt) struct stmt *q = tx_query(tx, sql_move, err);
+    if (!q)
+        return false;
+    stmt_bind_i64(q, ":from", from);
+    stmt_bind_i64(q, ":to", to);
+    stmt_bind_i64(q, ":child", child);
+    return stmt_run(q, NULL, err) ||
+           err_add(err, "store that task %" PRId64 " waits for another", child);
+}
+
 static bool each_edge(struct stmt *q, void (*each)(void *context, const struct task_edge_row *row),
                       void *context, struct err *err)
 {
@@ -73,7 +89,7 @@ bool task_edge_store_load(struct tx *tx,
     return q && each_edge(q, each, context, err);
 }
 
-bool task_edge_store_parents(struct tx *tx, int64_t child, int64_t limit,
+bool task_edge_store_parents(struct tx *tx, int64_t child,
                              void (*each)(void *context, const struct task_edge_row *row),
                              void *context, struct err *err)
 {
@@ -81,6 +97,5 @@ bool task_edge_store_parents(struct tx *tx, int64_t child, int64_t limit,
     if (!q)
         return false;
     stmt_bind_i64(q, ":child", child);
-    stmt_bind_i64(q, ":limit", limit);
     return each_edge(q, each, context, err);
 }

@@ -11,16 +11,20 @@ struct task_edge_row {
 };
 MUST_CHECK bool task_edge_store_add(struct tx *tx, const struct task_edge_row *rows, size_t count,
                                     struct err *err);
-/* The parent has ended: nobody waits for it (any more) `when` so. */
+/* The parent has ended: nobody has to wait for it (any more) `when` so. */
 MUST_CHECK bool task_edge_store_drop(struct tx *tx, int64_t parent, enum after_when when,
                                      struct err *err);
-/* The child waits for nothing any more. */
+/* What the child waits for, or has waited for when it was cancelled, is forgotten. */
 MUST_CHECK bool task_edge_store_forget(struct tx *tx, int64_t child, struct err *err);
+/* Who waits for the one waits for the other. */
+MUST_CHECK bool task_edge_store_move(struct tx *tx, int64_t from, int64_t to, int64_t child,
+                                     struct err *err);
+/* Those of children that have not ended. */
 MUST_CHECK bool task_edge_store_load(struct tx *tx,
                                      void (*each)(void *context, const struct task_edge_row *row),
                                      void *context, struct err *err);
-/* Up to `limit` parents of a task. */
-MUST_CHECK bool task_edge_store_parents(struct tx *tx, int64_t child, int64_t limit,
+/* Those of one child, which may have been cancelled. */
+MUST_CHECK bool task_edge_store_parents(struct tx *tx, int64_t child,
                                         void (*each)(void *context,
                                                      const struct task_edge_row *row),
                                         void *context, struct err *err);

@@ -3,6 +3,7 @@
 
 #include "store/blob_store.h"
 #include "store/stmt.h"
+#include "store/task_edge_store.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -30,12 +31,13 @@ static const char sql_save[] =
     " session = :session, abort = :abort, run_at_us = :run_at_us, started_at_us = :started_at_us,"
     " ended_at_us = :ended_at_us, expires_at_us = :expires_at_us, error = :error,"
     " error_type = :error_type, result = :result, result_blob = :result_blob WHERE id = :id";
-static const char sql_replace[] = "UPDATE task SET options = :options,"
-                                  " max_attempts = :max_attempts, "
-                                  " arguments = :arguments,"
-                                  " arguments_blob = :arguments_blob WHERE id = :id";
+static const char sql_replace[] =
+    "UPDATE task SET queue_id = :queue, function_id = :function, max_attempts = :max_attempts,"
+    " created_at_us = :created_at_us, key = :key, batch = :batch, lock = :lock,"
+    " unique_while = :unique_while, options = :options, arguments = :arguments,"
+    " arguments_blob = :arguments_blob WHERE id = :id";
 static const char sql_delete[] = "DELETE FROM task WHERE id = :id";
-static const char sql_blobs[] = "SELECT arguments_blob, result_blob FROM task WHERE id = :id";
+static const char sql_held[] = "SELECT arguments_blob, result_blob, state FROM task WHERE id = :id";
 
 static const char sql_last_id[] = "SELECT max(coalesce((SELECT task FROM task_last), 0),"
                                   " coalesce((SELECT seq FROM sqlite_sequence"
@@ -115,19 +117,35 @@ static bool release_blob(struct tx *tx, struct str hash, int64_t now_us, struct 
     return blob_store_release(tx, (const uint8_t *)hash.ptr, now_us, err);
 }
 
-/* The row needs its blobs no more: of the arguments, and of the result. */
-static bool release_blobs(struct tx *tx, int64_t id, bool of_result, int64_t now_us,
-                          struct err *err)
+/* The row needs its arguments' blob no more. */
+static bool release_arguments(struct tx *tx, int64_t id, int64_t now_us, struct err *err)
 {
-    OWNED(stmt) struct stmt *q = tx_query(tx, sql_blobs, err);
+    OWNED(stmt) struct stmt *q = tx_query(tx, sql_held, err);
     if (!q)
         return false;
     stmt_bind_i64(q, ":id", id);
     enum row got = stmt_step(q, err);
     if (got != ROW_HERE)
         return got == ROW_NONE;
+    return release_blob(tx, stmt_blob(q, 0), now_us, err);
+}
+
+/* The row goes: it needs no blob, and waits for nobody. Who was cancelled while it waited for this
+ * one need not wait again, should it be retried, if this one has ended as that wanted. */
+static bool let_go(struct tx *tx, int64_t id, int64_t now_us, struct err *err)
+{
+    OWNED(stmt) struct stmt *q = tx_query(tx, sql_held, err);
+    if (!q)
+        return false;
+    stmt_bind_i64(q, ":id", id);
+    enum row got = stmt_step(q, err);
+    if (got != ROW_HERE)
+        return got == ROW_NONE;
+    bool completed = stmt_i64(q, 2) == JOB_COMPLETED;
     return release_blob(tx, stmt_blob(q, 0), now_us, err) &&
-           (!of_result || release_blob(tx, stmt_blob(q, 1), now_us, err));
+           release_blob(tx, stmt_blob(q, 1), now_us, err) && task_edge_store_forget(tx, id, err) &&
+           task_edge_store_drop(tx, id, AFTER_ENDED, err) &&
+           (!completed || task_edge_store_drop(tx, id, AFTER_COMPLETED, err));
 }
 
 /* --- rows --- */
@@ -258,13 +276,20 @@ bool task_store_save(struct tx *tx, const struct task_row *const *rows, size_t c
 
 bool task_store_replace(struct tx *tx, const struct task_row *row, int64_t now_us, struct err *err)
 {
-    if (!release_blobs(tx, row->id, false, now_us, err))
+    if (!release_arguments(tx, row->id, now_us, err))
         return fail_at(row, err);
     OWNED(stmt) struct stmt *q = tx_query(tx, sql_replace, err);
     if (!q)
         return false;
-    stmt_bind_str(q, ":options", row->options);
+    stmt_bind_i64(q, ":queue", row->queue);
+    stmt_bind_i64(q, ":function", row->function);
     stmt_bind_i64(q, ":max_attempts", row->max_attempts);
+    stmt_bind_i64(q, ":created_at_us", row->created_at_us);
+    stmt_bind_str(q, ":key", row->key);
+    stmt_bind_str(q, ":batch", row->batch);
+    stmt_bind_str(q, ":lock", row->lock);
+    stmt_bind_i64(q, ":unique_while", row->unique_while);
+    stmt_bind_str(q, ":options", row->options);
     bind_text(q, ":arguments", ":arguments_blob", row->arguments, &row->arguments_blob);
     return update_one(q, row, err) && need_blob(tx, &row->arguments_blob, now_us, err);
 }
@@ -277,7 +302,7 @@ bool task_store_delete(struct tx *tx, const int64_t *ids, size_t count, int64_t 
         return false;
     for (size_t i = 0; i < count; i++) {
         stmt_bind_i64(q, ":id", ids[i]);
-        if (!release_blobs(tx, ids[i], true, now_us, err) || !stmt_run(q, NULL, err))
+        if (!let_go(tx, ids[i], now_us, err) || !stmt_run(q, NULL, err))
             return err_add(err, "delete task %" PRId64, ids[i]);
     }
     return true;
@@ -515,9 +540,11 @@ static const char sql_check[] =
     " UNION ALL SELECT 'task ' || child || ' waits, and is not there' FROM task_edge"
     "  WHERE child NOT IN (SELECT id FROM task)"
     " UNION ALL SELECT 'task ' || child || ' waits for task ' || parent || ', which is not there'"
-    "  FROM task_edge WHERE parent NOT IN (SELECT id FROM task)"
+    "  FROM task_edge JOIN task ON task.id = child WHERE ended_at_us = 0"
+    "  AND parent NOT IN (SELECT id FROM task)"
     " UNION ALL SELECT 'task ' || child || ' waits for task ' || parent || ', which has completed'"
-    "  FROM task_edge JOIN task ON task.id = parent WHERE state = 5"
+    "  FROM task_edge JOIN task AS c ON c.id = child JOIN task AS p ON p.id = parent"
+    "  WHERE c.ended_at_us = 0 AND p.state = 5"
     " UNION ALL SELECT 'blob ' || lower(hex(hash)) || ' is needed by more tasks than it counts'"
     "  FROM (SELECT hash, count(*) AS needed FROM"
     "   (SELECT arguments_blob AS hash FROM task WHERE arguments_blob IS NOT NULL"

@@ -51,10 +51,12 @@ MUST_CHECK bool task_store_complete(struct tx *tx, const struct task_row *const 
 /* All that may change but its texts; error and result as the row says. ERR_NOT_FOUND. */
 MUST_CHECK bool task_store_save(struct tx *tx, const struct task_row *const *rows, size_t count,
                                 struct err *err);
-/* Arguments and options. ERR_NOT_FOUND. */
+/* What it is, in place of what it was: all that task_store_save does not save but its id. Saved by
+ * it besides. ERR_NOT_FOUND. */
 MUST_CHECK bool task_store_replace(struct tx *tx, const struct task_row *row, int64_t now_us,
                                    struct err *err);
-/* Forgets them. Unknown ids are passed over. */
+/* Forgets them, what they have waited for, and that others had to wait for what has ended as they
+ * wanted. Unknown ids are passed over. */
 MUST_CHECK bool task_store_delete(struct tx *tx, const int64_t *ids, size_t count, int64_t now_us,
                                   struct err *err);
 

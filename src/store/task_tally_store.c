@@ -28,33 +28,62 @@ static const char sql_list_key[] =
     "SELECT " COLUMNS " FROM task_tally WHERE key = :key AND " COUNTS_ANY
     " AND (:active = 0 OR pending + running > 0)"
     " AND (:batch = '' OR batch = :batch) ORDER BY key, batch, queue_id, function_id";
-static const char sql_sweep[] = "DELETE FROM task_tally WHERE NOT (" COUNTS_ANY ")";
+
+static const char sql_forget[] =
+    "DELETE FROM task_tally WHERE key = :key AND batch = :batch AND queue_id = :queue"
+    " AND function_id = :function AND NOT (" COUNTS_ANY ")";
 
 static void bind_text(struct stmt *q, const char *name, struct str value)
 {
     stmt_bind_str(q, name, value.ptr ? value : STR(""));
 }
 
-bool task_tally_store_add(struct tx *tx, const struct task_tally_row *rows, size_t count,
-                          struct err *err)
+static void bind_place(struct stmt *q, const struct task_tally_row *row)
+{
+    bind_text(q, ":key", row->key);
+    bind_text(q, ":batch", row->batch);
+    stmt_bind_i64(q, ":queue", row->queue);
+    stmt_bind_i64(q, ":function", row->function);
+}
+
+static bool add_row(struct tx *tx, const struct task_tally_row *row, struct err *err)
 {
     OWNED(stmt) struct stmt *q = tx_query(tx, sql_add, err);
     if (!q)
         return false;
+    bind_place(q, row);
+    stmt_bind_i64(q, ":pending", row->counts[JOB_PENDING]);
+    stmt_bind_i64(q, ":running", row->counts[JOB_RUNNING]);
+    stmt_bind_i64(q, ":completed", row->counts[JOB_COMPLETED]);
+    stmt_bind_i64(q, ":failed", row->counts[JOB_FAILED]);
+    stmt_bind_i64(q, ":cancelled", row->counts[JOB_CANCELLED]);
+    stmt_bind_i64(q, ":first_at_us", row->first_at_us);
+    stmt_bind_i64(q, ":last_at_us", row->last_at_us);
+    return stmt_run(q, NULL, err);
+}
+
+/* Forgets the row if it counts nothing. */
+static bool forget_row(struct tx *tx, const struct task_tally_row *row, struct err *err)
+{
+    OWNED(stmt) struct stmt *q = tx_query(tx, sql_forget, err);
+    if (!q)
+        return false;
+    bind_place(q, row);
+    return stmt_run(q, NULL, err);
+}
+
+bool task_tally_store_add(struct tx *tx, const struct task_tally_row *rows, size_t count,
+                          struct err *err)
+{
     for (size_t i = 0; i < count; i++) {
-        const struct task_tally_row *row = &rows[i];
-        bind_text(q, ":key", row->key);
-        bind_text(q, ":batch", row->batch);
-        stmt_bind_i64(q, ":queue", row->queue);
-        stmt_bind_i64(q, ":function", row->function);
-        stmt_bind_i64(q, ":pending", row->counts[JOB_PENDING]);
-        stmt_bind_i64(q, ":running", row->counts[JOB_RUNNING]);
-        stmt_bind_i64(q, ":completed", row->counts[JOB_COMPLETED]);
-        stmt_bind_i64(q, ":failed", row->counts[JOB_FAILED]);
-        stmt_bind_i64(q, ":cancelled", row->counts[JOB_CANCELLED]);
-        stmt_bind_i64(q, ":first_at_us", row->first_at_us);
-        stmt_bind_i64(q, ":last_at_us", row->last_at_us);
-        if (!stmt_run(q, NULL, err))
+        int64_t more = 0;
+        bool any = false;
+        for (int state = 0; state < JOB_STATE_COUNT; state++) {
+            more += rows[i].counts[state];
+            any = any || rows[i].counts[state];
+        }
+        /* Only where tasks were taken away nothing may be left. */
+        if (any && (!add_row(tx, &rows[i], err) || (more < 0 && !forget_row(tx, &rows[i], err))))
             return err_add(err, "store counts of tasks");
     }
     return true;
@@ -87,10 +116,4 @@ bool task_tally_store_list(struct tx *tx, struct str key, struct str batch, bool
         each(context, &row);
     }
     return got == ROW_NONE ? true : err_add(err, "list counts of tasks");
-}
-
-bool task_tally_store_sweep(struct tx *tx, struct err *err)
-{
-    OWNED(stmt) struct stmt *q = tx_query(tx, sql_sweep, err);
-    return q && (stmt_run(q, NULL, err) || err_add(err, "forget counts of tasks"));
 }

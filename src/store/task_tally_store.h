@@ -12,6 +12,7 @@ struct task_tally_row {
     int64_t counts[JOB_STATE_COUNT]; /* to be added: differences */
     int64_t first_at_us, last_at_us; /* the earlier, the later is kept */
 };
+/* A row that counts nothing any more is forgotten. */
 MUST_CHECK bool task_tally_store_add(struct tx *tx, const struct task_tally_row *rows, size_t count,
                                      struct err *err);
 /* Those of a key and a batch (empty: all), ordered by key, batch, queue, function; with counts. */
@@ -19,7 +20,5 @@ MUST_CHECK bool task_tally_store_list(struct tx *tx, struct str key, struct str 
                                       bool active_only,
                                       void (*each)(void *context, const struct task_tally_row *row),
                                       void *context, struct err *err);
-/* Forgets rows that count nothing. */
-MUST_CHECK bool task_tally_store_sweep(struct tx *tx, struct err *err);
 
 #endif

@@ -2,8 +2,9 @@
 """Kills servers, runs and workers until so many kills were survived.
 
 A round is one kill; a story is a job that lives through several: of a server (story.py), of
-`penstock run` (run_story.py), or of a server of tasks (task_story.py). A story
-that breaks a promise is printed with the words that play it again, and its folder is kept.
+`penstock run` (run_story.py), of a server of tasks (task_story.py), or of workers of tasks and
+their server (worker_story.py). A story that breaks a promise is printed with the words that play it
+again, and its folder is kept.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ if __name__ == "__main__":
 from crash.run_story import RunPlan, RunStory
 from crash.story import Broken, Plan, Story
 from crash.task_story import TaskPlan, TaskStory
+from crash.worker_story import WorkerPlan, WorkerStory
 from harness.fault_points import all_points
 
 SIDE_BY_SIDE = 3
@@ -39,12 +41,17 @@ class Outcome:
     points: set[str] = field(default_factory=set)
 
 
-# Places that no story of records comes by; their own tests kill there.
-OTHERS = ("blob.",)
+# A place that no story comes by, as blobs stay for a day; a test of its own makes it fail.
+OTHERS = {"blob.remove"}
+# Where the stories of that kind come by; all but blobs' where nothing is said.
+PLACES = {"workers": ("blob.", "file.", "group.", "store.")}
 
 
-def story_points() -> list[str]:
-    return [point for point in all_points() if not point.startswith(OTHERS)]
+def story_points(kind: str) -> list[str]:
+    def is_passed(point: str) -> bool:
+        return point.startswith(PLACES[kind]) if kind in PLACES else not point.startswith("blob.")
+
+    return [point for point in all_points() if point not in OTHERS and is_passed(point)]
 
 
 def points_of(points: list[str], seed: str, number: int) -> list[str]:
@@ -65,17 +72,22 @@ def task_story(folder: Path, seed: str, points: list[str]) -> TaskStory:
     return TaskStory(folder, TaskPlan.draw(seed), points)
 
 
+def worker_story(folder: Path, seed: str, points: list[str]) -> WorkerStory:
+    return WorkerStory(folder, WorkerPlan.draw(seed), points)
+
+
 KINDS: dict[str, Callable[[Path, str, list[str]], Story | RunStory | TaskStory]] = {
     "serve": serve_story,
     "run": run_story,
     "tasks": task_story,
+    "workers": worker_story,
 }
 
 
 def play(kind: str, seed: str, number: int, outcome: Outcome) -> None:
     """One story, in a folder of its own."""
     folder = Path(tempfile.mkdtemp(prefix="penstock-crash-"))
-    story = KINDS[kind](folder, f"{seed}/{number}", points_of(story_points(), seed, number))
+    story = KINDS[kind](folder, f"{seed}/{number}", points_of(story_points(kind), seed, number))
     try:
         story.run()
     except (Broken, OSError, ValueError, KeyError) as e:
@@ -121,7 +133,7 @@ def loop(kind: str, rounds: int, seed: str, story: int | None = None) -> Outcome
 
 def missed_by(passed: set[str]) -> list[str]:
     """The crash points that nobody came by."""
-    return sorted(set(story_points()) - passed)
+    return sorted(set(all_points()) - OTHERS - passed)
 
 
 def main() -> int:

@@ -140,10 +140,11 @@ class TaskStory:
 
     # The server's lives.
 
+    def actors(self) -> list[Actor]:
+        return [*(Session(self, n) for n in range(self.plan.sessions)), Producer(self)]
+
     def run(self) -> None:
-        actors: list[Actor] = [Session(self, n) for n in range(self.plan.sessions)]
-        actors.append(Producer(self))
-        threads = [threading.Thread(target=actor.run, daemon=True) for actor in actors]
+        threads = [threading.Thread(target=actor.run, daemon=True) for actor in self.actors()]
         try:
             for number in range(self.plan.kills):
                 self.live_and_die(number == 0)

@@ -1,4 +1,4 @@
-"""The crash loop as tests: PENSTOCK_CRASH_ROUNDS kills of each kind (200), seed PENSTOCK_CRASH_SEED
+"""The crash loop as tests: PENSTOCK_CRASH_ROUNDS kills of each kind (150), seed PENSTOCK_CRASH_SEED
 (drawn)."""
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ PASSED: dict[str, set[str]] = {}
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_no_kill_loses_or_doubles_a_record(kind: str) -> None:
-    rounds = int(os.environ.get("PENSTOCK_CRASH_ROUNDS", "200"))
+    rounds = int(os.environ.get("PENSTOCK_CRASH_ROUNDS", "150"))
     seed = os.environ.get("PENSTOCK_CRASH_SEED") or f"{random.randrange(1 << 32):08x}"
     outcome = loop(kind, rounds, seed)
     PASSED[kind] = outcome.points

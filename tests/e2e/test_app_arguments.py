@@ -191,7 +191,10 @@ def test_settings_are_checked() -> None:
         ({"delay": -1}, "delay is seconds or a timedelta, not negative"),
         ({"timeout": math.nan}, "timeout is seconds"),
         ({"colour": 1}, "there is no setting 'colour'"),
-        ({"retry": "often"}, "retry is a bool, a number or a penstock.RetryPolicy"),
+        ({"retry": "often"}, "retry is a bool, a number, a penstock.RetryPolicy or a dict"),
+        ({"retry": {"colour": 1}}, "retry: there is no 'colour'; there are: retries, kind"),
+        ({"retry": {"kind": "odd"}}, "retry: kind is fixed, linear or exponential"),
+        ({"retry": {"errors": [1]}}, "retry: errors is a mapping or a list of rules"),
         ({"after": "x"}, "after names tasks by handle or id"),
         ({"unique": 5}, "unique is a text or a penstock.Unique"),
         ({"after_when": "later"}, "after_when is completed or ended"),
@@ -230,6 +233,12 @@ def test_the_retry_decorator_is_the_server_s_policy() -> None:
     told = task.call().told()
     assert told["max_attempts"] == 5
     assert told["retry"]["delay_s"] == 2 and told["retry"]["factor"] == 3
+    rules = [{"type": "A", "retry": False}, {"type": "B", "delay_s": 3}]
+    for errors in (rules, {"A": False, "B": 3}):
+        given = {"retries": 2, "kind": "fixed", "delay_s": 5, "errors": errors}
+        told = task.configure(retry=given).call().told()
+        assert told["max_attempts"] == 3 and told["retry"]["kind"] == "fixed"
+        assert told["retry"]["delay_s"] == 5 and told["retry"]["errors"] == rules
     policy = penstock.RetryPolicy(errors={ValueError: False, "Busy": 5.0, KeyError: True})
     told = task.configure(retry=policy).call().told()
     assert told["retry"]["errors"] == [

@@ -6,7 +6,9 @@ import asyncio
 import hashlib
 import io
 import os
+import socket
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -152,3 +154,31 @@ def test_odd_input_works_or_is_told(server: ServerProcess) -> None:
     with pytest.raises(penstock.InvalidError, match="queue is 1 to 512 bytes"):
         app.configure_task("f", queue="q" * 513)
     assert app.client.health()["status"] == "ok"
+
+
+LARGE = [2**63, 2**64, -(2**70), 10**40]
+
+
+def test_integers_of_any_size_stay_what_they_are(client: penstock.Client) -> None:
+    ((task, _),) = client.tasks.enqueue([{"function": "f", "arguments": {"n": LARGE}}])
+    assert client.tasks.get(task).arguments == {"n": LARGE}
+    client.fragments.put("large", [("a", "o", "f", {"n": 2**62})])
+    assert next(client.fragments.load("large", ["a"])).data == {"n": 2**62}
+
+
+def test_who_was_never_there_is_not_waited_for_long() -> None:
+    with socket.socket() as none:
+        none.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{none.getsockname()[1]}"
+        told = f"no server can be reached at {url.removeprefix('http://')}: .*refused"
+        began_s = time.monotonic()
+        with pytest.raises(penstock.ConnectionLostError, match=told):
+            penstock.Client(url).health()
+
+        async def ask() -> None:
+            async with penstock.AsyncClient(url) as client:
+                await client.health()
+
+        with pytest.raises(penstock.ConnectionLostError, match="no server can be reached"):
+            asyncio.run(ask())
+        assert time.monotonic() - began_s < 25, "each gives up long before its patience ends"

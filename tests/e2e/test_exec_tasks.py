@@ -151,3 +151,11 @@ def test_the_worker_in_c_of_the_examples(tasks: Tasks, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "2 tasks\n"), done.stderr
     assert tasks.show(good)["result"] == {"words": 3}
     assert tasks.show(bad)["error"]["type"] == "ArgumentError"
+
+
+def test_what_fails_is_told_as_a_task(programs: Programs, tmp_path: Path) -> None:
+    (task,) = programs.tasks.enqueue()
+    done = programs.work("print('this is no JSON', flush=True)", "--log", str(tmp_path / "log"))
+    told = done.stderr + (tmp_path / "log").read_text()
+    assert f"task {task}: " in done.stderr and "record" not in told, told
+    assert "task.log" in told

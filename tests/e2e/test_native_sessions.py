@@ -245,7 +245,7 @@ def test_the_record_that_kills_its_worker_fails_alone(native: Native) -> None:
         while not claim["finished"]:
             assert claim["alone"]
             if 11 in numbers(claim):
-                session.release(died=True)
+                session.release(died=True, how="was killed by signal 9 (Killed)")
                 deaths += 1
                 break
             session.settle(results=done(*numbers(claim)))
@@ -257,3 +257,36 @@ def test_the_record_that_kills_its_worker_fails_alone(native: Native) -> None:
     assert (counts["done"], counts["failed"]) == (RECORDS - 1, 1)
     line = native.ok("GET", "/jobs/~titles/errors")["errors"][0]
     assert (line["record"], line["type"]) == (11, "WorkerLost")
+    told = "its worker was killed by signal 9 (Killed); it ran this record and no other"
+    assert line["reason"] == told
+
+
+def test_what_is_told_of_a_worker_that_died_has_an_end(native: Native) -> None:
+    native.start()
+    session = Session(native, max=1)
+    body = {"lease": session.lease, "died": True, "how": "x" * 301}
+    problem(native.call("POST", "/jobs/~titles/release", body), 400, "invalid")
+    session.release(died=True, how=None)
+
+
+def test_what_is_held_beyond_the_slots_is_not_in_flight(native: Native) -> None:
+    native.start(limits={"concurrency": 4})
+    session = Session(native, max=RECORDS)
+    assert session.first["slots"] == 4
+    held = len(session.first["records"])
+    assert held > 4
+    counts = records(native)
+    assert (counts["served"], counts["in_flight"]) == (held, 4)
+    session.settle(results=done(*numbers(session.first)[: held - 3]))
+    assert records(native)["in_flight"] == 3
+
+
+def test_attempts_that_failed_and_are_not_the_last_are_counted(native: Native) -> None:
+    native.start(max_attempts=2)
+    for retried in (1, 1):
+        session = Session(native, max=1)
+        (number,) = numbers(session.first)
+        session.settle(failures=[[number, "no"]])
+        session.release()
+        assert records(native)["retried"] == retried
+    assert records(native)["failed"] == 1

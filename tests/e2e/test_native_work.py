@@ -268,6 +268,27 @@ def test_too_long_a_message_is_refused(native: Native) -> None:
     problem(native.call("POST", "/jobs/~titles/claim", body), 413, "limit")
 
 
+def test_an_error_longer_than_a_page_is_shown_without_its_record(native: Native) -> None:
+    long = {"n": 1, "text": "x" * 1_200_000}
+    lines = [json.dumps(record) + "\n" for record in ({"n": 0}, long, {"n": 2})]
+    (native.server.data / "in.jsonl").write_text("".join(lines))
+    body = {
+        "name": "titles", "source": {"path": "in.jsonl"}, "sink": {"path": "titles.jsonl"},
+        "max_attempts": 1, "errors": {"path": "titles.errors.jsonl", "records": True},
+    }  # fmt: skip
+    native.ok("POST", "/jobs", body, status=201)
+    native.settle(native.claim(max=3), failures=[[number, f"no {number}"] for number in range(3)])
+    seen, after = [], 0
+    while after is not None:
+        page = native.ok("GET", f"/jobs/~titles/errors?after={after}")
+        seen += page["errors"]
+        after = page["next"]
+    assert [entry["error_message"] for entry in seen] == ["no 0", "no 1", "no 2"]
+    assert [entry.get("original_record") for entry in seen] == [{"n": 0}, None, {"n": 2}]
+    file = (native.server.data / "titles.errors.jsonl").read_text().splitlines()
+    assert [entry.get("cut_bytes") for entry in seen] == [None, len(file[1]), None]
+
+
 def test_errors_come_in_pages(native: Native) -> None:
     lines = ["{}" if number % 2 else "bad" for number in range(10)]
     (native.server.data / "in.jsonl").write_text("\n".join(lines) + "\n")

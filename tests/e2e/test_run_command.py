@@ -230,6 +230,41 @@ def test_a_dry_run_says_what_would_run_and_changes_nothing(command: RunCommand) 
     before = sorted(path.name for path in command.folder.rglob("*"))
     ended = command.run("--dry-run", "--rpm", "60", "--id-key", "id", "--log", "l/run.log")
     assert ended.returncode == 0, ended.stderr
-    assert "records     10, without those that are done" in ended.stdout
+    assert "records     10\n" in ended.stdout
+    assert "to do       10\n" in ended.stdout
     assert "time        at least 10 s, at 60 starts a minute" in ended.stdout
     assert sorted(path.name for path in command.folder.rglob("*")) == before
+
+
+def test_a_dry_run_knows_what_is_done_and_what_has_failed(command: RunCommand) -> None:
+    command.write("in.jsonl", [{"id": n, "do": "fail" if n < 2 else ""} for n in range(10)])
+    assert command.run("--limit", "6").returncode == 1
+    ended = command.run("--dry-run", "--rpm", "60")
+    assert "done        4, by the lines of the output\n" in ended.stdout
+    assert "to do       6\n" in ended.stdout
+    assert "time        at least 6 s" in ended.stdout
+    assert "to do       2\n" in command.run("--dry-run", "--only-failed").stdout
+    assert "to do       3\n" in command.run("--dry-run", "--limit", "3").stdout
+
+
+def test_progress_comes_as_json_for_programs(command: RunCommand) -> None:
+    command.write("in.jsonl", [{"id": n, "do": "fail" if n == 3 else ""} for n in range(10)])
+    ended = command.run("--progress", "json", "--retries", "2", "--retry-delay", "0")
+    assert ended.returncode == 1
+    *told, reason = ended.stderr.splitlines()
+    assert reason.startswith("penstock: 1 record failed")
+    lines = [json.loads(line) for line in told]
+    assert all(len(line) == 1 and set(line) <= {"progress", "text", "summary"} for line in lines)
+    progress = [line["progress"] for line in lines if "progress" in line][-1]
+    summary = lines[-1]["summary"]
+    for name, count in (("done", 9), ("failed", 1), ("retried", 2)):
+        assert (progress[name], summary[name]) == (count, count)
+    assert (progress["in_flight"], progress["total"], progress["total_is_exact"]) == (0, 10, True)
+    assert command.run("--progress", "loud").returncode == 2
+
+
+def test_a_summary_counts_the_retries(command: RunCommand) -> None:
+    command.write("in.jsonl", [{"id": 1, "do": "fail"}])
+    ended = command.run("--retries", "2", "--retry-delay", "0", "--summary", "s.json")
+    assert "retries   2" in ended.stderr
+    assert json.loads((command.folder / "s.json").read_text())["retried"] == 2

@@ -21,7 +21,9 @@ def test_a_process_that_dies_is_replaced_and_its_record_fails(
     assert how in ended.stderr
     assert "another takes its place" in ended.stderr
     assert "warn worker.died worker=1 how=" in (command.folder / "run.log").read_text()
-    assert "WorkerLost" in (command.folder / "out.errors.jsonl").read_text()
+    (lost,) = command.read("out.errors.jsonl")
+    assert lost["error_type"] == "WorkerLost"
+    assert how in lost["error_message"]
 
 
 def test_a_process_that_dies_before_it_is_ready_is_not_started_for_ever(
@@ -38,6 +40,9 @@ def test_a_process_that_hangs_is_killed_and_its_record_fails(command: RunCommand
     assert ended.returncode == 1, ended.stderr
     assert [line["in"]["id"] for line in command.read("out.jsonl")] == [2]
     assert "worker process 1 was killed: it gave no sign of life for longer" in ended.stderr
+    (lost,) = command.read("out.errors.jsonl")
+    assert lost["error_type"] == "WorkerLost"
+    assert lost["error_message"].startswith("its worker was killed: it gave no sign of life")
 
 
 def test_a_process_that_asks_for_it_is_replaced(command: RunCommand) -> None:

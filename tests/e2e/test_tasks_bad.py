@@ -163,3 +163,54 @@ def test_many_tasks_in_one_request(tasks: Tasks) -> None:
     problem(tasks.call("POST", "/tasks", json.dumps(body).encode()), 413, "limit")
     assert len(tasks.enqueue(*[ONE] * 10_000)) == 10_000
     assert tasks.ok("GET", "/queues")["queues"][0]["counts"]["pending"] == 10_000
+
+
+def test_an_empty_request_opens_no_session(tasks: Tasks) -> None:
+    for body in (b"", b"  "):
+        assert "body" in problem(tasks.call("POST", "/work/claim", body), 400, "invalid")["detail"]
+    assert tasks.ok("GET", "/workers")["workers"] == []
+
+
+def test_a_list_that_is_null_is_none(tasks: Tasks) -> None:
+    told = problem(tasks.call("POST", "/tasks", b'{"tasks":null}'), 400, "invalid")
+    assert "tasks" in told["detail"]
+    assert tasks.ok("POST", "/tasks", b'{"tasks":[]}', 201) == {"tasks": []}
+
+
+@pytest.mark.parametrize("name", ["queue", "function", "key", "batch", "lock", "error"])
+def test_an_empty_filter_is_not_any(tasks: Tasks, name: str) -> None:
+    tasks.enqueue()
+    for path in ("/tasks", "/tasks/errors"):
+        told = problem(tasks.call("GET", f"{path}?{name}="), 400, "invalid")
+        assert told["detail"].startswith(f"{name}: is empty")
+        told = problem(tasks.call("GET", f"{path}?{name}=a%00b"), 400, "invalid")
+        assert "U+0000" in told["detail"]
+    if name in ("key", "batch"):
+        problem(tasks.call("GET", f"/tasks/status?{name}="), 400, "invalid")
+
+
+NUMBERS = [
+    b'"timeout_s":1e999', b'"priority":1e999', b'"delay_s":1e999', b'"keep_s":-1e999',
+    b'"retry":{"delay_s":1e999}', b'"retry":{"jitter":1e999}', b'"retry":{"factor":1e999}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("member", NUMBERS)
+def test_a_number_that_is_none_is_refused_where_it_is_read(tasks: Tasks, member: bytes) -> None:
+    body = b'{"tasks":[{"function":"f",%b}]}' % member
+    assert "1e999" in problem(tasks.call("POST", "/tasks", body), 400, "invalid")["detail"]
+
+
+def test_what_is_not_read_stays_as_it_came(tasks: Tasks) -> None:
+    raw = b'{"a":1e999,"b":123456789012345678901234567890,"c":"\\u0000"}'
+    tasks.ok("POST", "/tasks", b'{"tasks":[{"function":"f","arguments":%b}]}' % raw, 201)
+    assert raw in tasks.call("POST", "/work/claim", {"max": 1}).body
+
+
+def test_a_message_with_the_character_zero_is_shown(tasks: Tasks) -> None:
+    (task,) = tasks.enqueue()
+    tasks.work().settle(failures=[[task, {"message": "a\0b", "type": "x\0y"}]])
+    (group,) = tasks.ok("GET", "/tasks/errors")["errors"]
+    assert group["type"] == "x?y" and group["example"]["message"] == "a\ufffdb"
+    assert tasks.show(task)["error"]["message"] == "a\0b"
+    assert tasks.list("error=x%3Fy") == [task]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -65,6 +66,15 @@ class Tasks(Native):
     def change(self, verb: str, **members: Any) -> tuple[int, int]:
         told = self.ok("POST", f"/tasks/{verb}", members)
         return told["matched"], told["changed"]
+
+    def until(self, true: Callable[[], bool], timeout: float = 30) -> bool:
+        """Asks again and again; whether it came true in time."""
+        ends = time.monotonic() + timeout
+        while time.monotonic() < ends:
+            if true():
+                return True
+            self.call("GET", "/tasks?limit=1")
+        return False
 
 
 class Later:

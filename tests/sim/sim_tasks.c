@@ -361,6 +361,16 @@ static bool keeps_out(struct known *k)
 /* The old one says from now on what the new one says. */
 static void take_over(struct known *old, const struct known *asked)
 {
+    old->queue = asked->queue;
+    old->function = asked->function;
+    old->key = asked->key;
+    old->lock = asked->lock;
+    old->unique_while = asked->unique_while;
+    memcpy(old->parents, asked->parents, sizeof old->parents);
+    old->parent_count = asked->parent_count;
+    old->when = asked->when;
+    old->failed_finally = old->aborting = old->hangs = false;
+    old->session = 0; /* who had it lost it with its time, or was never told */
     old->priority = asked->priority;
     old->run_at_us = asked->run_at_us;
     old->delay_until_us = 0;
@@ -370,7 +380,6 @@ static void take_over(struct known *old, const struct known *asked)
     old->max_attempts = asked->max_attempts;
     old->retries = asked->retries;
     old->times_out = asked->times_out;
-    old->replaced = true;
 }
 
 static void note_existing(const struct known *asked, const struct task_new *t)
@@ -435,7 +444,8 @@ static void verb_enqueue(void)
         note_enqueued(&a);
     else
         MUST(op.err.code == ERR_CONFLICT || op.err.code == ERR_STORE ||
-                 op.err.code == ERR_NO_SPACE || op.refusal == REFUSED_PARENT,
+                 op.err.code == ERR_NO_SPACE || op.refusal == REFUSED_PARENT ||
+                 strstr(op.err.text, "it would wait for itself") || strstr(op.err.text, "circle"),
              "enqueue: %s", op.err.text);
     op_release(&op);
 }
@@ -478,6 +488,7 @@ static void note_aborts(const struct worker *w, const struct task_aborted *abort
              (long long)aborts[i].id);
         MUST(aborts[i].why == ABORT_CANCELLED ? k->cancel_asked : k->times_out,
              "abort of task %lld for nothing", (long long)aborts[i].id);
+        k->aborting = true;
     }
 }
 
@@ -845,20 +856,31 @@ static bool matches(const struct known *k, const struct task_filter *f)
     bool listed = !f->ids;
     for (size_t i = 0; i < f->id_count; i++)
         listed = listed || f->ids[i] == k->id;
-    bool of_state = !f->by_state || (f->state == JOB_FAILED && k->state == KNOWN_FAILED);
+    enum known_state wanted = f->state == JOB_FAILED ? KNOWN_FAILED : KNOWN_CANCELLED;
+    bool of_state = !f->by_state || k->state == wanted;
     return k->state != KNOWN_NOT && k->state != KNOWN_GONE && listed && of_state &&
            (!f->queue.len || str_is(f->queue, queue_names[k->queue])) &&
            (!f->function.len || str_is(f->function, function_names[k->function])) &&
            (!f->key.len || str_is(f->key, key_names[k->key]));
 }
 
-/* It may have been refused because another has its unique key. */
+static bool waits_for_what_is_gone(const struct known *k)
+{
+    for (int i = 0; i < k->parent_count; i++)
+        if (world->tasks[k->parents[i]].state == KNOWN_GONE)
+            return true;
+    return false;
+}
+
+/* It may have been refused because another has its unique key, or because what it waits for will
+ * never be. */
 static bool is_open_again(const struct known *k)
 {
     struct task_view view = show(k->id);
     bool open = !job_state_is_final(view.state);
     task_view_release(&view);
-    MUST(open || k->unique, "task %lld was not retried", (long long)k->id);
+    MUST(open || k->unique || waits_for_what_is_gone(k), "task %lld was not retried",
+         (long long)k->id);
     return open;
 }
 
@@ -871,8 +893,6 @@ static void note_asked(struct known *k, enum task_verb verb)
         k->aborting = k->aborting || k->session != 0;
     } else if (verb == TASK_RETRY && (k->state == KNOWN_FAILED || k->state == KNOWN_CANCELLED) &&
                is_open_again(k)) {
-        /* Cancelled, it waited for nothing any more. */
-        k->parent_count = k->state == KNOWN_CANCELLED ? 0 : k->parent_count;
         k->run_at_us = k->delay_until_us = k->delay_wall_us = 0;
         k->state = KNOWN_OPEN;
         k->cancel_asked = k->failed_finally = k->aborting = false;
@@ -1060,7 +1080,12 @@ static bool adopt(int64_t request)
         int place = place_of(&view);
         MUST(place >= 0 && world->tasks[place].request == request, "task %lld has %s",
              (long long)view.id, view.arguments);
-        struct known *k = &world->tasks[place];
+        struct known *k = &world->tasks[place], *old = known_by_id(view.id);
+        if (old) { /* it has replaced that one */
+            take_over(old, k);
+            task_view_release(&view);
+            continue;
+        }
         /* Another of the request may have replaced it at once. */
         for (int other = 0; k->unique && other < place; other++)
             if (world->tasks[other].request == request && world->tasks[other].unique == k->unique) {
@@ -1195,7 +1220,8 @@ static void set_clock_right(void)
 /* Nothing is held back any more; what waits for something that failed waits for its retry. */
 static void drive_to_the_end(void)
 {
-    struct task_filter failed = {.by_state = true, .state = JOB_FAILED};
+    struct task_filter failed = {.by_state = true, .state = JOB_FAILED},
+                       cancelled = {.by_state = true, .state = JOB_CANCELLED};
     world->ending = true;
     for (int i = 0; i < QUEUES; i++)
         set_gate(false, i, &(struct gate){0});
@@ -1210,8 +1236,12 @@ static void drive_to_the_end(void)
         verb_claim();
         verb_settle();
         verb_extend();
-        if (rounds % 50 == 49) /* one whose unique key is taken can only be forgotten */
+        /* One whose unique key is taken can only be forgotten; who waits for what was cancelled is
+         * cancelled with it when that is forgotten. */
+        if (rounds % 50 == 49)
             control(rounds > 300 ? TASK_DELETE : TASK_RETRY, &failed);
+        if (rounds % 50 == 49 && rounds > 400)
+            control(TASK_DELETE, &cancelled);
         pass(SECOND_US);
         check_all();
     }

@@ -120,12 +120,30 @@ static void check_gate(struct known_gate *g, const struct known *k)
 
 /* --- a start --- */
 
+/* Whether it is `other` that a task waits for, or may be: when the one that it waited for was to be
+ * retried, and another had its unique key. */
+static bool stands_for(const struct known *other, const struct known *parent)
+{
+    return other == parent || (parent->unique && other->unique == parent->unique);
+}
+
+static bool is_over(const struct known *k, const struct known *parent)
+{
+    for (int i = 0; i < world->task_count; i++) {
+        const struct known *other = &world->tasks[i];
+        if (stands_for(other, parent) &&
+            (k->when == AFTER_ENDED ? other->ever_ended : other->ever_completed))
+            return true;
+    }
+    return false;
+}
+
 static void check_parents(const struct known *k)
 {
     for (int i = 0; i < k->parent_count; i++) {
         const struct known *parent = &world->tasks[k->parents[i]];
-        bool over = k->when == AFTER_ENDED ? parent->ever_ended : parent->ever_completed;
-        MUST(over, "task %lld runs before task %lld", (long long)k->id, (long long)parent->id);
+        MUST(is_over(k, parent), "task %lld runs before task %lld", (long long)k->id,
+             (long long)parent->id);
     }
 }
 
@@ -160,7 +178,7 @@ void known_handed(struct known *k, const struct task_handed *handed, int session
     MUST(k->state == KNOWN_OPEN, "task %lld has ended and comes again", id);
     MUST(handed->fence > k->fence, "the fence of task %lld is %u after %lld", id, handed->fence,
          (long long)k->fence);
-    MUST(handed->attempt >= 1 && (handed->attempt <= handed->max_attempts || k->replaced) &&
+    MUST(handed->attempt >= 1 && handed->attempt <= handed->max_attempts &&
              handed->max_attempts == k->max_attempts,
          "attempt %u of %u of task %lld", handed->attempt, handed->max_attempts, id);
     MUST(k->run_at_us <= world->latest_wall_us, "task %lld comes before its time", id);
@@ -184,18 +202,34 @@ void known_handed(struct known *k, const struct task_handed *handed, int session
 
 /* --- looking --- */
 
-void known_spread_cancel(void)
+static bool may_never_end(const struct known *parent)
 {
-    /* Parents have lower places. */
+    for (int i = 0; i < world->task_count; i++) {
+        const struct known *other = &world->tasks[i];
+        if (stands_for(other, parent) &&
+            (other->cancel_asked || other->state == KNOWN_CANCELLED || other->state == KNOWN_GONE))
+            return true;
+    }
+    return false;
+}
+
+/* Whether one more may be cancelled. */
+static bool spread_once(void)
+{
+    bool any = false;
     for (int i = 0; i < world->task_count; i++) {
         struct known *k = &world->tasks[i];
-        for (int p = 0; p < k->parent_count; p++) {
-            const struct known *parent = &world->tasks[k->parents[p]];
-            if (parent->cancel_asked || parent->state == KNOWN_CANCELLED ||
-                parent->state == KNOWN_GONE)
-                k->cancel_asked = true;
-        }
+        for (int p = 0; p < k->parent_count && !k->cancel_asked; p++)
+            if (may_never_end(&world->tasks[k->parents[p]]))
+                k->cancel_asked = any = true;
     }
+    return any;
+}
+
+void known_spread_cancel(void)
+{
+    while (spread_once())
+        ;
 }
 
 static enum known_state state_of(const struct task_view *view)
@@ -245,8 +279,8 @@ void known_seen(struct known *k, const struct task_view *view)
     enum known_state now = state_of(view);
     long long id = (long long)k->id;
     check_change(k, view, now);
-    MUST((view->attempts <= k->max_attempts || k->replaced) && view->fence >= k->fence,
-         "task %lld: %lld, %lld", id, (long long)view->attempts, (long long)view->fence);
+    MUST(view->attempts <= k->max_attempts && view->fence >= k->fence, "task %lld: %lld, %lld", id,
+         (long long)view->attempts, (long long)view->fence);
     MUST(view->max_attempts == k->max_attempts, "task %lld: max_attempts is %lld, not %lld, %s", id,
          (long long)view->max_attempts, (long long)k->max_attempts, job_state_name(view->state));
     if (view->state == JOB_RUNNING && view->fence > k->fence)

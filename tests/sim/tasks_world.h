@@ -59,7 +59,6 @@ struct known {
     bool hangs;         /* whoever has it now never settles it: its time-out must */
     bool ever_completed, ever_ended, ran;
     bool cancel_asked;   /* it, or something it waits for, was to be cancelled or deleted */
-    bool replaced;       /* it may have had more attempts than it has now */
     bool failed_finally; /* a worker said so */
     bool aborting;       /* its worker may lose it at any time */
     int64_t result;      /* of its completion */

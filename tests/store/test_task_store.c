@@ -2,6 +2,7 @@
 #include "store_fixture.h"
 
 #include "store/blob_store.h"
+#include "store/stmt.h"
 #include "store/task_edge_store.h"
 #include "store/task_store.h"
 #include "store/task_tally_store.h"
@@ -120,7 +121,7 @@ static void edges_go_with_their_parents_and_children(void **state)
     fixture_begin(f);
     OK(f, task_edge_store_add(f->tx, edges, 3, &f->err));
     OK(f, task_edge_store_drop(f->tx, 1, AFTER_ENDED, &f->err));
-    OK(f, task_edge_store_parents(f->tx, 9, 10, count_edge, &count, &f->err));
+    OK(f, task_edge_store_parents(f->tx, 9, count_edge, &count, &f->err));
     assert_int_equal(count, 2);
     OK(f, task_edge_store_forget(f->tx, 9, &f->err));
     count = 0;
@@ -155,6 +156,48 @@ static void counts_are_added_up(void **state)
     assert_int_equal(got.counts[JOB_RUNNING], 1);
     assert_int_equal(got.first_at_us, 5);
     assert_int_equal(got.last_at_us, 8);
+    fixture_roll_back(f);
+}
+
+static void count_tally(void *context, const struct task_tally_row *row)
+{
+    (void)row;
+    ++*(int *)context;
+}
+
+static int count_tallies(struct fixture *f)
+{
+    int count = 0;
+    OK(f, task_tally_store_list(f->tx, (struct str){0}, (struct str){0}, false, count_tally, &count,
+                                &f->err));
+    return count;
+}
+
+static int64_t tally_rows(struct fixture *f)
+{
+    int64_t count = -1;
+    OWNED(stmt) struct stmt *q = tx_query(f->tx, "SELECT count(*) FROM task_tally", &f->err);
+    assert_non_null(q);
+    assert_int_equal(stmt_only_i64(q, &count, &f->err), ROW_HERE);
+    return count;
+}
+
+static void counts_of_nothing_are_forgotten(void **state)
+{
+    struct fixture *f = *state;
+    struct task_tally_row rows[2] = {{.key = STR("a"), .queue = 1, .function = 2},
+                                     {.key = STR("b"), .queue = 1, .function = 2}};
+    fixture_begin(f);
+    OK(f, task_tally_store_add(f->tx, rows, 2, &f->err));
+    assert_int_equal(tally_rows(f), 0);
+    rows[0].counts[JOB_COMPLETED] = 2;
+    rows[1].counts[JOB_FAILED] = 1;
+    OK(f, task_tally_store_add(f->tx, rows, 2, &f->err));
+    assert_true(tally_rows(f) == 2 && count_tallies(f) == 2);
+    rows[0].counts[JOB_COMPLETED] = -2;
+    rows[1].counts[JOB_FAILED] = 0;
+    OK(f, task_tally_store_add(f->tx, rows, 2, &f->err));
+    assert_true(tally_rows(f) == 1 && count_tallies(f) == 1);
     fixture_roll_back(f);
 }
 
@@ -211,6 +254,7 @@ int main(void)
         CASE(the_last_id_is_that_of_jobs_and_tasks),
         CASE(edges_go_with_their_parents_and_children),
         CASE(counts_are_added_up),
+        CASE(counts_of_nothing_are_forgotten),
         CASE(blobs_are_needed_as_long_as_their_rows_are),
     };
     return RUN(cases);

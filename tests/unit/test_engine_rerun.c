@@ -232,6 +232,31 @@ static void a_link_to_the_output_stays_a_link(void **state)
     assert_text(b, "data/real.jsonl", "{\"id\":1}\n{\"id\":3}\n");
 }
 
+static void a_header_is_not_edited_while_lines_of_the_old_one_are_kept_apart(void **state)
+{
+    struct bench *b = *state;
+    put_three(b);
+    free(b->spec.sink_path);
+    b->spec.sink_path = xstrdup("out.csv");
+    b->spec.sink_format = FORMAT_CSV;
+    put(b, "data/out.csv", "id,text,again\n1,a,\n2,b,yes\n");
+    resume(b);
+    assert_served(b, 1, "[[1,{\"id\":2}]]");
+    reopen_engine(b);
+    put(b, "data/out.csv", "text,id,again\na,1,\n");
+    resume(b);
+    settle_down(b);
+    struct job_view v = view_of(b, "job");
+    assert_int_equal(v.state, JOB_FAILED);
+    assert_non_null(strstr(v.failure, "the header of out.csv was changed"));
+    job_view_release(&v);
+    put(b, "data/out.csv", "id,text,again\n1,a,\n");
+    resume(b);
+    assert_served(b, 1, "[[1,{\"id\":2}]]");
+    SETTLE(b, 1, "{\"id\":2,\"text\":\"new\"}");
+    assert_text(b, "data/out.csv", "id,text,again\n1,a,\n2,new,\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +270,7 @@ int main(void)
         ENGINE_TEST(a_job_that_is_deleted_doubles_no_line),
         ENGINE_TEST(lines_that_had_not_left_the_output_yet_are_not_put_back),
         ENGINE_TEST(it_works_in_a_csv_and_in_a_compressed_file),
+        ENGINE_TEST(a_header_is_not_edited_while_lines_of_the_old_one_are_kept_apart),
         ENGINE_TEST(a_link_to_the_output_stays_a_link),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -362,6 +362,27 @@ static void ids_are_found_in_a_csv_and_its_columns_stay(void **state)
     assert_text(b, "data/out.csv", "note,id\na,1\nb,2\nc,\"x,y\"\nd,3\n");
 }
 
+static void a_header_that_was_edited_names_the_columns_of_what_follows(void **state)
+{
+    struct bench *b = *state;
+    with_ids(b);
+    free(b->spec.sink_path);
+    b->spec.sink_path = xstrdup("out.csv");
+    b->spec.sink_format = FORMAT_CSV;
+    put(b, "data/in.jsonl", "{\"id\":1}\n");
+    resume(b);
+    assert_served(b, 9, "[[0,{\"id\":1}]]");
+    SETTLE(b, 0, "{\"id\":1,\"note\":\"a\"}");
+    assert_over(b);
+    settle_down(b);
+    put(b, "data/out.csv", "note,id,more\na,1,x\n");
+    put(b, "data/in.jsonl", "{\"id\":1}\n{\"id\":2}\n");
+    resume(b);
+    assert_served(b, 9, "[[1,{\"id\":2}]]");
+    SETTLE(b, 1, "{\"id\":2,\"note\":\"b\",\"more\":\"y\"}");
+    assert_text(b, "data/out.csv", "note,id,more\na,1,x\nb,2,y\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -384,6 +405,7 @@ int main(void)
         ENGINE_TEST(many_ids_are_looked_through_in_slices),
         ENGINE_TEST(a_job_can_be_stopped_while_its_output_is_looked_through),
         ENGINE_TEST(ids_are_found_in_a_csv_and_its_columns_stay),
+        ENGINE_TEST(a_header_that_was_edited_names_the_columns_of_what_follows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -116,6 +116,23 @@ static void a_large_result_settles_what_rode_before(void **state)
     assert_text_has(b, "data/out.jsonl", "{\"R\":0}\n{\"r\":1}\n");
 }
 
+static void a_large_result_that_cannot_be_synced_is_not_in_the_store(void **state)
+{
+    struct bench *b = *state;
+    struct settling s;
+    start_lines(b, 3);
+    assert_int_equal(claim(b, 3), 3);
+    settle(b, 0, 2);
+    settling_large(&s, 2);
+    plan_fault("file.sync:1:fail");
+    step_fails(b, &s.op);
+    no_faults();
+    settling_release(&s);
+    restart_after_losing(b, 0);
+    assert_results(b, "data/out.jsonl", 2);
+    assert_int_equal(counts_of(b, "job").done, 2);
+}
+
 static void the_end_of_a_job_is_told_when_the_output_holds_all(void **state)
 {
     struct bench *b = *state;
@@ -338,6 +355,7 @@ int main(void)
         ENGINE_TEST(after_a_second_the_output_holds_all_by_itself),
         ENGINE_TEST(a_tail_that_cannot_be_synced_ends_the_process_and_comes_back),
         ENGINE_TEST(a_large_result_settles_what_rode_before),
+        ENGINE_TEST(a_large_result_that_cannot_be_synced_is_not_in_the_store),
         ENGINE_TEST(the_end_of_a_job_is_told_when_the_output_holds_all),
         ENGINE_TEST(who_deletes_or_restarts_or_repairs_a_job_gets_a_whole_output),
         ENGINE_TEST(an_output_that_is_left_for_another_is_left_whole),

@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -94,6 +95,26 @@ static void expect_content(struct scratch *s, const char *want)
     if (!file_read_all(s->path, 1000, &b, &s->err))
         fail_msg("%s", s->err.text);
     assert_true(str_is(buf_str(&b), want));
+}
+
+static void a_look_tells_what_a_file_is(void **state)
+{
+    struct scratch *s = *state;
+    struct file_look own, named;
+    struct stat st;
+    OWNED_FD int dir_fd = open(s->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_true(file_write_at(s->fd, 0, "abc", 3, "f", &s->err));
+    assert_true(file_look(s->fd, NULL, &own) && file_look(dir_fd, "f", &named));
+    assert_int_equal(fstat(s->fd, &st), 0);
+    assert_true(own.device == st.st_dev && own.inode == st.st_ino);
+    assert_true(named.device == own.device && named.inode == own.inode);
+    assert_int_equal(own.size_bytes, 3);
+    assert_int_equal(own.names, 1);
+    assert_int_equal(unlink(s->path), 0);
+    assert_true(file_look(s->fd, NULL, &own));
+    assert_int_equal(own.names, 0);
+    assert_false(file_look(dir_fd, "f", &named));
+    assert_int_equal(errno, ENOENT);
 }
 
 static void what_is_written_is_read(void **state)
@@ -251,6 +272,7 @@ int main(void)
 {
 #define SCRATCH(name) cmocka_unit_test_setup_teardown(name, scratch_open, scratch_close)
     static const struct CMUnitTest tests[] = {
+        SCRATCH(a_look_tells_what_a_file_is),
         SCRATCH(what_is_written_is_read),
         SCRATCH(interruptions_and_short_counts_are_carried_on),
         SCRATCH(many_pieces_are_written_in_order),

@@ -62,11 +62,11 @@ struct screen {
     struct progress *progress;
 };
 
-static void begin(struct screen *s, bool live, bool quiet)
+static void begin(struct screen *s, enum progress_form form)
 {
     *s = (struct screen){0};
     s->out = open_memstream(&s->text, &s->size);
-    s->progress = progress_new(s->out, live, quiet);
+    s->progress = progress_new(s->out, form);
 }
 
 static void end(struct screen *s, const char *expected)
@@ -82,7 +82,7 @@ static void a_live_line_is_drawn_again_and_others_stand_above_it(void **state)
     (void)state;
     struct screen s;
     struct progress_figures f = {.total = -1, .eta_s = -1};
-    begin(&s, true, false);
+    begin(&s, PROGRESS_LIVE);
     progress_print(s.progress, STR("before"));
     assert_int_equal(progress_next_us(s.progress), 0);
     progress_show(s.progress, &f, 5 * SECOND_US);
@@ -107,7 +107,7 @@ static void a_plain_line_comes_every_ten_seconds(void **state)
     (void)state;
     struct screen s;
     const struct progress_figures f = {.total = -1, .eta_s = -1};
-    begin(&s, false, false);
+    begin(&s, PROGRESS_PLAIN);
     int64_t first = progress_next_us(s.progress);
     assert_true(first > clock_now().mono_us);
     progress_show(s.progress, &f, first - 1);
@@ -122,11 +122,32 @@ static void a_quiet_run_shows_only_what_others_print(void **state)
     (void)state;
     struct screen s;
     const struct progress_figures f = {.total = -1, .eta_s = -1};
-    begin(&s, true, true);
+    begin(&s, PROGRESS_NONE);
     assert_int_equal(progress_next_us(s.progress), NEVER_US);
     progress_show(s.progress, &f, INT64_MAX - 1);
     progress_print(s.progress, STR("hello"));
     end(&s, "hello\n");
+}
+
+static void programs_get_a_line_of_json_for_all_that_is_printed(void **state)
+{
+    (void)state;
+    struct screen s;
+    struct progress_figures f = {.total = -1, .eta_s = -1, .done = 3, .retried = 2};
+    begin(&s, PROGRESS_JSON);
+    progress_print(s.progress, STR("he said \"no\""));
+    progress_show(s.progress, &f, 5 * SECOND_US);
+    progress_show(s.progress, &f, 6 * SECOND_US - 1); /* not due */
+    f = (struct progress_figures){.total = 4, .total_is_exact = true, .eta_s = 0.25, .rpm = 60};
+    progress_final(s.progress, &f);
+    progress_end(s.progress);
+    end(&s, "{\"text\":\"he said \\\"no\\\"\"}\n"
+            "{\"progress\":{\"done\":3,\"failed\":0,\"skipped\":0,\"before\":0,\"retried\":2,"
+            "\"in_flight\":0,\"waiting\":0,\"total\":null,\"total_is_exact\":false,"
+            "\"rate_per_s\":0,\"eta_s\":null,\"rpm\":null}}\n"
+            "{\"progress\":{\"done\":0,\"failed\":0,\"skipped\":0,\"before\":0,\"retried\":0,"
+            "\"in_flight\":0,\"waiting\":0,\"total\":4,\"total_is_exact\":true,"
+            "\"rate_per_s\":0,\"eta_s\":0.25,\"rpm\":60}}\n");
 }
 
 int main(void)
@@ -137,6 +158,7 @@ int main(void)
         cmocka_unit_test(a_live_line_is_drawn_again_and_others_stand_above_it),
         cmocka_unit_test(a_plain_line_comes_every_ten_seconds),
         cmocka_unit_test(a_quiet_run_shows_only_what_others_print),
+        cmocka_unit_test(programs_get_a_line_of_json_for_all_that_is_printed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

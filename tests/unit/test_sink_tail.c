@@ -255,6 +255,32 @@ static void what_rode_with_a_commit_that_failed_is_undone(void **state)
     assert_file(t, "out", "1\n2\n");
 }
 
+/* A sync that is never asked for, as the transaction beside it failed, has synced nothing. */
+static void what_was_written_and_not_synced_is_undone(void **state)
+{
+    struct temp *t = *state;
+    struct sink_seal seal;
+    OWNED(sink) struct sink *s = open_new(t, "out");
+    add(t, s, "1\n");
+    ride(t, s);
+    sink_commit(s);
+    add(t, s, "lost\n");
+    assert_true(sink_write(s, &t->err));
+    assert_file(t, "out", "1\nlost\n");
+    assert_int_equal(sink_synced(s), 7); /* as it will be */
+    assert_true(sink_take_seal(s, &seal, &t->err));
+    assert_true(str_is((struct str){seal.bytes, seal.len}, "1\nlost\n"));
+    assert_true(sink_undo(s, &t->err));
+    assert_file(t, "out", "1\n");
+    assert_int_equal(sink_synced(s), 0);
+    fault_set("file.sync:1:fail");
+    assert_true(sink_sync(s, &t->err)); /* nothing is owed */
+    assert_true(sink_write(s, &t->err));
+    assert_false(sink_sync(s, &t->err));
+    fault_set(NULL);
+    assert_int_equal(t->err.code, ERR_FATAL);
+}
+
 /* The store has it still: it is no reason to stop. */
 static void a_tail_that_cannot_be_written_or_synced_keeps_the_file_closed(void **state)
 {
@@ -288,6 +314,7 @@ int main(void)
 #ifdef PENSTOCK_FAULTS
         UNIT(what_did_not_get_to_ride_leaves_no_trace),
         UNIT(what_rode_with_a_commit_that_failed_is_undone),
+        UNIT(what_was_written_and_not_synced_is_undone),
         UNIT(a_tail_that_cannot_be_written_or_synced_keeps_the_file_closed),
 #endif
     };

@@ -20,6 +20,7 @@ static const struct summary whole = {
                 .failed = 3,
                 .skipped = 2,
                 .before = 7,
+                .retried = 11,
                 .total = 1212,
                 .eta_s = -1,
                 .rpm = 480},
@@ -61,6 +62,7 @@ static void people_get_a_table_of_what_there_is(void **state)
                               "  left      1\n"
                               "  doubles   8\n"
                               "  repeats   4\n"
+                              "  retries   11\n"
                               "  deaths    6\n"
                               "  throttled 5 times, down to 120 starts a minute, 480 at the end\n"
                               "  time      12.50 s (96/s)\n"
@@ -104,7 +106,7 @@ static void programs_get_every_member(void **state)
         "{\"outcome\":\"failed\",\"reason\":\"3 records failed; the list is in out.errors.jsonl\","
         "\"exit_status\":1,\"function\":\"task.py\",\"done\":1200,\"failed\":3,\"skipped\":2,"
         "\"before\":7,\"left\":1,\"total\":1212,\"duplicates\":8,\"repeats\":4,"
-        "\"deaths\":6,"
+        "\"retried\":11,\"deaths\":6,"
         "\"throttled\":5,\"lowest_rpm\":120,\"rpm\":480,\"started_at\":\"1970-01-01T00:00:01."
         "000Z\","
         "\"ended_at\":\"1970-01-01T00:00:13.500Z\",\"elapsed_s\":12.5,\"output\":\"out.jsonl\","

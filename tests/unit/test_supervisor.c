@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "run/supervisor.h"
+#include "run/worker_process.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -428,6 +429,16 @@ static void an_end_without_waiting_leaves_nobody(void **state)
     end(&w);
 }
 
+static void kills_for_want_of_memory_are_read_from_what_the_kernel_counts(void **state)
+{
+    (void)state;
+    assert_int_equal(worker_process_oom_kills_in(STR("pgfault 7\noom_kill 12\nnuma_hit 3\n")), 12);
+    assert_int_equal(worker_process_oom_kills_in(STR("oom_kill 0")), 0);
+    assert_int_equal(worker_process_oom_kills_in(STR("oom_kill_x 4\nxoom_kill 5\n")), -1);
+    assert_int_equal(worker_process_oom_kills_in(STR("oom_kill many\n")), -1);
+    assert_int_equal(worker_process_oom_kills_in(STR("")), -1);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -448,6 +459,7 @@ int main(void)
         cmocka_unit_test(what_a_process_leaves_behind_goes_with_it),
         cmocka_unit_test(a_program_that_is_not_there_is_said_at_once),
         cmocka_unit_test(an_end_without_waiting_leaves_nobody),
+        cmocka_unit_test(kills_for_want_of_memory_are_read_from_what_the_kernel_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -209,8 +209,9 @@ class Context:
         line = self._lines.get(me)
         if line is None:
             from ..connection import Connection
+            from ..wire import Reach
 
-            line = Connection(self._server, self._key, timeout_s=CALL_WITHIN_S)
+            line = Connection(Reach(self._server, self._key, timeout_s=CALL_WITHIN_S))
             self._lines[me] = line
         return line
 

@@ -19,6 +19,7 @@ asyncio's own loop to a Python that is newer than those it was tried with, and i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import select
 import sys
@@ -267,10 +268,17 @@ class QuickLoop(asyncio.SelectorEventLoop):
         return left
 
 
+def _wake_in_time() -> None:
+    """Asks the kernel not to gather the ends of our waits, 50 us of them."""
+    with contextlib.suppress(OSError), open("/proc/self/timerslack_ns", "wb") as slack:
+        slack.write(b"1")
+
+
 def new_loop() -> asyncio.AbstractEventLoop:
     """The loop for a worker."""
     loop = asyncio.SelectorEventLoop()
     if loop.get_debug() or sys.version_info[:2] > NEWEST or sys.platform != "linux":
         return loop
     loop.close()
+    _wake_in_time()
     return QuickLoop()

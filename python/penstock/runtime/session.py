@@ -15,6 +15,7 @@ import orjson
 
 from ..async_connection import AsyncConnection
 from ..errors import BusyError, ConflictError, ConnectionLostError, LeaseEndedError
+from ..wire import Reach
 from .codec import loads
 
 # A server that is away comes back, or the supervisor ends us.
@@ -45,8 +46,9 @@ class Session:
     def __init__(
         self, server: str, key: str | None, token: str | None, job: int | str, worker: str
     ) -> None:
-        self._claims = AsyncConnection(server, key, token, patience_s=PATIENCE_S)
-        self._reports = AsyncConnection(server, key, token, patience_s=PATIENCE_S)
+        reach = Reach(server, key, token, patience_s=PATIENCE_S)
+        self._claims = AsyncConnection(reach)
+        self._reports = AsyncConnection(reach)
         self._path = f"/v1/jobs/{job}" if isinstance(job, int) else f"/v1/jobs/~{quote(job, '')}"
         self._worker = worker
         # One machine has one monotonic clock.

@@ -27,6 +27,7 @@ from ..errors import (
     NotFoundError,
     PenstockError,
 )
+from ..wire import Reach
 from .codec import dumps, loads
 
 LEASE_S = 10.0
@@ -52,8 +53,9 @@ class TaskSession:
         queues: list[str] | None,
         functions: list[str] | None,
     ) -> None:
-        self._claims = AsyncConnection(server, key, patience_s=PATIENCE_S, tls=tls)
-        self._reports = AsyncConnection(server, key, patience_s=PATIENCE_S, tls=tls)
+        reach = Reach(server, key, patience_s=PATIENCE_S, tls=tls)
+        self._claims = AsyncConnection(reach)
+        self._reports = AsyncConnection(reach)
         self._first: Told = {
             "queues": queues,
             "functions": functions,
@@ -198,7 +200,9 @@ class Beat(threading.Thread):
         on_lost: Callable[[str | None], None],
     ) -> None:
         super().__init__(daemon=True)
-        self._connection = Connection(server, key, timeout_s=LEASE_S, patience_s=LEASE_S, tls=tls)
+        self._connection = Connection(
+            Reach(server, key, timeout_s=LEASE_S, patience_s=LEASE_S, tls=tls)
+        )
         self._loop = loop
         self._on_aborts = on_aborts
         self._on_lost = on_lost

@@ -128,6 +128,9 @@ bool native_docs_style(struct request *req, struct reply *reply, struct err *err
 bool native_docs_script(struct request *req, struct reply *reply, struct err *err);
 bool native_docs_redirect(struct request *req, struct reply *reply, struct err *err);
 
+/* Whether what a release says of a worker that died is short enough; NULL is fine. ERR_INVALID. */
+MUST_CHECK bool native_check_how(const char *how, struct err *err);
+
 /* native_token.c: lease tokens as 32 hexadecimal digits. */
 #define NATIVE_TOKEN_TEXT (2 * LEASE_TOKEN_BYTES)
 void native_token_write(const uint8_t token[LEASE_TOKEN_BYTES], char out[NATIVE_TOKEN_TEXT + 1]);

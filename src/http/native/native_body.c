@@ -97,6 +97,8 @@ static bool read_parameter(struct request *req, const struct member *m, struct s
         return parse_i64(text, m->min, m->max, m->out, err) || err_add(err, "%s", m->name);
     if (m->type == MEMBER_SECONDS)
         return parse_seconds(text, m->min, m->max, m->out, err) || err_add(err, "%s", m->name);
+    if (text.len > 0 && memchr(text.ptr, '\0', text.len))
+        return err_set(err, ERR_INVALID, "%s: holds the character U+0000", m->name);
     char *kept = request_strdup(req, text);
     if (!kept)
         return err_set(err, ERR_BUSY, "%s: memory is out", m->name);

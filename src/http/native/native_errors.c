@@ -8,9 +8,10 @@
 #include "http/native/native_body.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { PAGE_DEFAULT = 100, PAGE_MAX = 1000 };
-/* Read at once; one line fits, as reasons are capped well below. */
+/* Read at once. A longer line, of a long record, is shown without what does not fit. */
 #define PAGE_BYTES (1 << 20)
 
 struct page {
@@ -44,6 +45,59 @@ static size_t write_lines(struct str text, int64_t limit, struct json_out *o)
     return used;
 }
 
+/* Of a line that is too long the members that are whole within its head, and a mark. */
+static void write_cut(struct str head, int64_t bytes, struct json_out *o)
+{
+    struct json j;
+    struct str name, value;
+    json_out_open(o, '{');
+    json_open(&j, head);
+    /* What ends with the head may go on behind it. */
+    for (bool on = json_enter(&j, '{'); on && json_member(&j, &name) && json_value(&j, &value) &&
+                                        value.ptr + value.len < head.ptr + head.len;) {
+        OWNED_MEM char *text = json_take_text(name);
+        if (!text || strcmp(text, "cut_bytes") == 0)
+            continue;
+        json_out_name(o, text);
+        json_out_raw(o, value);
+    }
+    json_out_name(o, "cut_bytes");
+    json_out_i64(o, bytes);
+    json_out_close(o, '}');
+}
+
+/* How long the line is that begins at `after`, with its end; 0 when it has none yet. */
+static bool measure_line(int fd, const char *name, int64_t after, char *bytes, int64_t *length,
+                         struct err *err)
+{
+    for (int64_t at = after;;) {
+        size_t got = 0;
+        *length = 0;
+        if (!file_read_at(fd, at, bytes, PAGE_BYTES, &got, name, err))
+            return false;
+        const char *end = memchr(bytes, '\n', got);
+        if (end)
+            *length = at + (end - bytes) + 1 - after;
+        if (end || got < PAGE_BYTES)
+            return true;
+        at += (int64_t)got;
+    }
+}
+
+/* The only line of a page, which is longer than all that is read at once. */
+static bool write_long_line(int fd, const char *name, const struct page *page, struct str head,
+                            int64_t *length, struct json_out *o, struct err *err)
+{
+    OWNED_MEM char *bytes = malloc(PAGE_BYTES);
+    if (!bytes)
+        return err_set(err, ERR_BUSY, "memory is out");
+    if (!measure_line(fd, name, page->after, bytes, length, err))
+        return false;
+    if (*length > 0)
+        write_cut(head, *length - 1, o);
+    return true;
+}
+
 static bool write_page(int fd, const char *name, const struct page *page, struct json_out *o,
                        struct err *err)
 {
@@ -53,12 +107,15 @@ static bool write_page(int fd, const char *name, const struct page *page, struct
     size_t got = 0;
     if (!file_read_at(fd, page->after, bytes, PAGE_BYTES, &got, name, err))
         return false;
-    size_t used = write_lines((struct str){bytes, got}, page->limit, o);
-    bool more = memchr(bytes + used, '\n', got - used) != NULL || got == PAGE_BYTES;
+    int64_t used = (int64_t)write_lines((struct str){bytes, got}, page->limit, o);
+    bool more = memchr(bytes + used, '\n', got - (size_t)used) != NULL || got == PAGE_BYTES;
+    if (used == 0 && got == PAGE_BYTES &&
+        !write_long_line(fd, name, page, (struct str){bytes, got}, &used, o, err))
+        return false;
     json_out_close(o, ']');
     json_out_name(o, "next");
     if (more && used > 0)
-        json_out_i64(o, page->after + (int64_t)used);
+        json_out_i64(o, page->after + used);
     else
         json_out_null(o);
     json_out_close(o, '}');

@@ -7,6 +7,13 @@
 
 bool filter_texts_apply(const struct filter_texts *texts, struct task_filter *out, struct err *err)
 {
+    const struct {
+        const char *name, *text;
+    } all[] = {{"queue", texts->queue}, {"function", texts->function}, {"key", texts->key},
+               {"batch", texts->batch}, {"lock", texts->lock},         {"error", texts->error}};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (all[i].text && !*all[i].text)
+            return err_set(err, ERR_INVALID, "%s: is empty; leave it out for any", all[i].name);
     if (texts->state && (!job_state_parse(str_of(texts->state), &out->state) ||
                          out->state == JOB_DRAFT || out->state == JOB_READY))
         return err_set(

@@ -212,6 +212,9 @@ bool native_task_status(struct request *req, struct reply *reply, struct err *er
     };
     if (!native_query_read(req, members, sizeof members / sizeof *members, err))
         return false;
+    if ((key && !*key) || (batch && !*batch))
+        return err_set(err, ERR_INVALID, "%s: is empty; leave it out for any",
+                       key && !*key ? "key" : "batch");
     if (active && !parse_bool(str_of(active), &active_only))
         return err_set(err, ERR_INVALID, "active: %.60s is neither true nor false", active);
     struct op *op = request_op(req, OP_TASK_STATUS);

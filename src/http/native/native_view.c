@@ -62,6 +62,18 @@ static void write_spec(const struct data_spec *spec, struct json_out *o)
     }
 }
 
+/* Records that run now: what a worker holds beyond its slots waits in its hands. */
+static int64_t in_flight(const struct job_view *v)
+{
+    int64_t count = v->served - v->waiting;
+    for (size_t i = 0; i < v->worker_count; i++) {
+        const struct worker_view *w = &v->workers[i];
+        if (w->slots >= 0 && w->holding > w->slots)
+            count -= w->holding - w->slots;
+    }
+    return count > 0 ? count : 0;
+}
+
 static void write_counts(const struct job_view *v, struct json_out *o)
 {
     const struct {
@@ -72,10 +84,11 @@ static void write_counts(const struct job_view *v, struct json_out *o)
         {"served", v->served},         {"done", v->done},
         {"failed", v->failed},         {"bad", v->bad},
         {"repeats", v->repeats},       {"written", v->written},
-        {"skipped", v->skipped},       {"in_flight", v->served - v->waiting},
+        {"skipped", v->skipped},       {"in_flight", in_flight(v)},
         {"waiting", v->waiting},       {"done_before", v->done_before},
         {"duplicates", v->duplicates}, {"left_out", v->left_out},
         {"no_id", v->no_id},           {"held", v->held},
+        {"retried", v->retried},
     };
     json_out_open(o, '{');
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {

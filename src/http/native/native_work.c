@@ -10,7 +10,13 @@
 #define LEASE_MAX_US (86400 * SECOND_US)
 #define WAIT_MAX_US (60 * SECOND_US)
 #define ANSWER_MAX_BYTES (INT64_C(16) << 20)
-enum { CLAIM_DEFAULT = 100, CLAIM_MAX = 100000, RUNNING_MAX = 1000000, WORKER_MAX_BYTES = 200 };
+enum {
+    CLAIM_DEFAULT = 100,
+    CLAIM_MAX = 100000,
+    RUNNING_MAX = 1000000,
+    WORKER_MAX_BYTES = 200,
+    HOW_MAX_BYTES = 300
+};
 
 static void write_lease(struct json_out *o, const uint8_t token[LEASE_TOKEN_BYTES], int64_t ends_at)
 {
@@ -212,19 +218,27 @@ static bool finish_released(struct request *req, struct op *op, struct reply *re
     return true;
 }
 
+bool native_check_how(const char *how, struct err *err)
+{
+    return !how || strlen(how) <= HOW_MAX_BYTES ||
+           err_set(err, ERR_INVALID, "how: expected a text of up to %d bytes", HOW_MAX_BYTES);
+}
+
 bool native_release(struct request *req, struct reply *reply, struct err *err)
 {
     (void)reply;
-    char *token = NULL;
+    char *token = NULL, *how = NULL;
     bool died = false;
     const struct member members[] = {
         {.name = "lease", .type = MEMBER_TEXT, .required = true, .out = &token},
         {.name = "died", .type = MEMBER_BOOL, .out = &died},
+        {.name = "how", .type = MEMBER_TEXT, .out = &how},
     };
     struct op *op = NULL;
     if (!native_body_read(req, members, sizeof members / sizeof *members, err) ||
-        !(op = lease_op(req, OP_RELEASE, token, err)))
+        !native_check_how(how, err) || !(op = lease_op(req, OP_RELEASE, token, err)))
         return false;
     op->lease.died = died;
+    op->lease.how = str_of(how);
     return request_call(req, finish_released);
 }

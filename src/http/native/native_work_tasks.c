@@ -104,7 +104,10 @@ static bool read_claim(struct request *req, struct task_claim_body *c, struct er
     struct json j;
     struct str body = {NULL, 0};
     body.ptr = request_body(req, &body.len);
-    json_open(&j, str_trim(body).len > 0 ? body : STR("{}"));
+    /* A session begins with what its worker says: an empty request is a mistake. */
+    if (str_trim(body).len == 0)
+        return err_set(err, ERR_INVALID, "body: is required");
+    json_open(&j, body);
     if (!task_claim_body_read(c, &j, false, err))
         return false;
     return json_end(&j) || value_fault(err, &j);
@@ -398,18 +401,20 @@ static bool finish_released(struct request *req, struct op *op, struct reply *re
 bool native_task_release(struct request *req, struct reply *reply, struct err *err)
 {
     (void)reply;
-    char *text = NULL;
+    char *text = NULL, *how = NULL;
     bool died = false;
     uint8_t token[LEASE_TOKEN_BYTES];
     const struct member members[] = {
         {.name = "lease", .type = MEMBER_TEXT, .required = true, .out = &text},
         {.name = "died", .type = MEMBER_BOOL, .out = &died},
+        {.name = "how", .type = MEMBER_TEXT, .out = &how},
     };
     if (!native_body_read(req, members, sizeof members / sizeof *members, err) ||
-        !native_token_read(str_of(text), token, err))
+        !native_check_how(how, err) || !native_token_read(str_of(text), token, err))
         return false;
     struct op *op = request_op(req, OP_TASK_RELEASE);
     memcpy(op->task_release.token, token, sizeof token);
     op->task_release.died = died;
+    op->task_release.how = str_of(how);
     return request_call(req, finish_released);
 }

@@ -349,7 +349,7 @@ bool new_tasks_read(struct new_tasks *l, char *body, size_t len, struct err *err
         while (json_member(&j, &name)) {
             if (!json_name_is(name, "tasks"))
                 return value_unknown(err, name);
-            given = true;
+            given = json_peek(&j) != JSON_NULL;
             if (!new_tasks_read_list(l, &j, "tasks", false, err))
                 return false;
         }

@@ -133,6 +133,10 @@ static void keep_reason(struct task_settlement *s, struct task_settle_entry *ent
         entry->type.len = TYPE_MAX_BYTES;
     while (entry->type.len > 0 && !str_is_utf8(entry->type))
         entry->type.len--;
+    /* It is a name for people and for filters, and ends nowhere but at its end. */
+    for (size_t i = 0; i < entry->type.len; i++)
+        if (!entry->type.ptr[i])
+            ((char *)(uintptr_t)entry->type.ptr)[i] = '?';
 }
 
 static bool read_reason(struct task_settlement *s, struct task_settle_entry *entry, struct str raw,
