@@ -141,13 +141,6 @@ static void stop_run(struct flow_runner *r, struct run *run, enum stop why)
     send_signal(r, run, SIGTERM);
 }
 
-static void kill_run(struct flow_runner *r, struct run *run)
-{
-    /* Until its end is told: what had not been forked yet may be by then. */
-    run->kill_at_us = r->now_us + GRACE_US;
-    send_signal(r, run, SIGKILL);
-}
-
 /* ---- ends ---- */
 
 static struct node_banner banner_of(const struct node_task *t)
@@ -274,6 +267,17 @@ static void end_run(struct flow_runner *r, struct run *run, int status)
         settle(r, run, end, code, status, words);
     }
     remove_run(r, run);
+}
+
+/* Until its end is told. What was not forked yet, as an import hangs, will not be. */
+static void kill_run(struct flow_runner *r, struct run *run)
+{
+    run->kill_at_us = r->now_us + GRACE_US;
+    send_signal(r, run, SIGKILL);
+    if (run->program || run->group)
+        return;
+    flow_helper_forget(r->helper, run->task->task);
+    end_run(r, run, SIGKILL);
 }
 
 /* ---- starts ---- */
@@ -466,7 +470,8 @@ static void on_abort(void *context, int64_t task, bool timeout)
 static void on_lost(void *context)
 {
     struct flow_runner *r = context;
-    for (struct run *run = r->runs; run; run = run->next) {
+    for (struct run *run = r->runs, *next = NULL; run; run = next) {
+        next = run->next;
         run->forgotten = true;
         kill_run(r, run);
     }
@@ -491,7 +496,8 @@ static void tell_holds(void *context, void (*each)(void *to, int64_t task), void
 
 static void watch_times(struct flow_runner *r)
 {
-    for (struct run *run = r->runs; run; run = run->next) {
+    for (struct run *run = r->runs, *next = NULL; run; run = next) {
+        next = run->next;
         if (run->timeout_at_us <= r->now_us)
             stop_run(r, run, STOP_TIMEOUT);
         if (run->kill_at_us <= r->now_us)
@@ -549,7 +555,8 @@ void flow_runner_stop(struct flow_runner *r, int64_t now_us)
     r->now_us = now_us;
     if (r->session)
         node_session_stop_claiming(r->session);
-    for (struct run *run = r->runs; run; run = run->next) {
+    for (struct run *run = r->runs, *next = NULL; run; run = next) {
+        next = run->next;
         if (r->stopping)
             kill_run(r, run);
         else
