@@ -45,6 +45,7 @@ struct gate {
     int64_t concurrency; /* 0: no limit */
     double rpm;          /* starts a minute; 0: no limit */
     bool fair;           /* of a queue: turns of keys before priority */
+    bool in_order;       /* of a queue: no turns of keys; among equal priorities the oldest */
 };
 void dispatch_set_queue_gate(struct dispatch *d, uint32_t queue, const struct gate *gate);
 /* Of a queue of which nothing has started for as long as its rate asks: the next may start at once.

@@ -13,14 +13,14 @@ static const struct task *head(const struct lane *lane)
 }
 
 /* Turns, or priorities first; then age. Two lanes have one turn only when they have one key. */
-static bool head_before(const struct lane *x, const struct lane *y, bool fair)
+static bool head_before(const struct lane *x, const struct lane *y, const struct gate *gate)
 {
     const struct task *a = head(x), *b = head(y);
-    if (fair && x->turn != y->turn)
+    if (gate->fair && x->turn != y->turn)
         return x->turn < y->turn;
     if (a->priority != b->priority)
         return a->priority > b->priority;
-    if (x->turn != y->turn)
+    if (!gate->in_order && x->turn != y->turn)
         return x->turn < y->turn;
     return a->id < b->id;
 }
@@ -28,7 +28,7 @@ static bool head_before(const struct lane *x, const struct lane *y, bool fair)
 static bool lane_before(const void *a, const void *b)
 {
     const struct lane *x = a;
-    return head_before(x, b, x->pair->queue->gate.fair);
+    return head_before(x, b, &x->pair->queue->gate);
 }
 
 static const struct heap_order by_turn = {lane_before, offsetof(struct lane, place)};
@@ -285,6 +285,7 @@ bool lane_is_asked(const struct dispatch *d, const struct pair *p)
 
 struct lane *lane_next(struct dispatch *d, int64_t now_us)
 {
+    static const struct gate between = {.fair = false}; /* queues */
     struct lane *best = NULL;
     for (size_t i = 0; i < d->ready_count; i++)
         d->ready[i]->queue->best = NULL;
@@ -295,12 +296,12 @@ struct lane *lane_next(struct dispatch *d, int64_t now_us)
             !station_is_open(p->function, now_us))
             continue;
         struct lane *lane = pair_first(d, p, now_us);
-        if (lane && (!p->queue->best || head_before(lane, p->queue->best, p->queue->gate.fair)))
+        if (lane && (!p->queue->best || head_before(lane, p->queue->best, &p->queue->gate)))
             p->queue->best = lane;
     }
     for (size_t i = 0; i < d->ready_count; i++) {
         struct lane *lane = d->ready[i]->queue->best;
-        if (lane && (!best || head_before(lane, best, false)))
+        if (lane && (!best || head_before(lane, best, &between)))
             best = lane;
     }
     return best;

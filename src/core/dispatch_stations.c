@@ -104,7 +104,7 @@ void dispatch_rest_queue(struct dispatch *d, uint32_t queue)
 void dispatch_set_queue_gate(struct dispatch *d, uint32_t queue, const struct gate *gate)
 {
     struct station *s = station_at(&d->queues, queue);
-    bool other_order = s->gate.fair != gate->fair;
+    bool other_order = s->gate.fair != gate->fair || s->gate.in_order != gate->in_order;
     set_gate(d, s, gate);
     if (other_order)
         lanes_order_anew(d, s);

@@ -313,6 +313,7 @@ static void set_limits(struct engine *e, const struct starting *s, const struct 
     struct tasks *tasks = e->tasks;
     uint32_t place = gate_need(e, false, str_of(m->queue));
     struct gate gate = *dispatch_queue_gate(tasks->dispatch, place);
+    gate.in_order = true;
     gate.concurrency = ask->max_running;
     gate.rpm = ask->gap_us ? 60e6 / (double)ask->gap_us : 0;
     dispatch_set_queue_gate(tasks->dispatch, place, &gate);

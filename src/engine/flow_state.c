@@ -337,6 +337,12 @@ static bool load_flow(void *context, const struct flow_store_row *row, struct er
     flow->variables = xstrndup(row->variables.ptr ? row->variables.ptr : "", row->variables.len);
     flow->row.pools = str_of(flow->pools);
     flow->row.variables = str_of(flow->variables);
+    /* Of a queue's settings this one is not stored. */
+    OWNED_MEM char *queue = flow_queue_name(flow->row.name);
+    uint32_t place = gate_place(e, false, str_of(queue));
+    struct gate gate = *dispatch_queue_gate(e->tasks->dispatch, place);
+    gate.in_order = true;
+    dispatch_set_queue_gate(e->tasks->dispatch, place, &gate);
     return true;
 }
 

@@ -191,6 +191,13 @@ bool flow_helper_run(struct flow_helper *h, const struct node_task *t, struct er
     return true;
 }
 
+void flow_helper_forget(struct flow_helper *h, int64_t task)
+{
+    struct attempt *a = find(h, task);
+    if (a)
+        drop(h, a);
+}
+
 static void refuse(struct flow_helper *h, struct attempt *a, const char *message)
 {
     OWNED_BUF struct buf error;
@@ -216,6 +223,8 @@ static void take_message(struct flow_helper *h, struct life *l, const struct hel
     const struct flow_helper_hooks *hooks = h->plan.hooks;
     if (m->kind == HELPER_READY)
         l->ready = true;
+    if (!a && m->kind == HELPER_STARTED)
+        kill(-m->pid, SIGKILL);
     if (!a || a->life != l)
         return;
     if (m->kind == HELPER_IMPORTING)

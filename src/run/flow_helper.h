@@ -44,6 +44,8 @@ void flow_helper_set_up(struct flow_helper *h, const struct helper_setup *setup)
 /* Runs an attempt; the hooks tell what becomes of it. ERR_LIMIT: it cannot be told; errors as
  * keeper_run. */
 MUST_CHECK bool flow_helper_run(struct flow_helper *h, const struct node_task *t, struct err *err);
+/* Nothing more is told of this attempt; should it begin after all, it is killed. */
+void flow_helper_forget(struct flow_helper *h, int64_t task);
 /* To be polled; -1: there is nothing to be. */
 int flow_helper_fd(const struct flow_helper *h);
 /* Takes what came and sends what is due. */

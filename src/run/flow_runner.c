@@ -39,11 +39,22 @@ struct run {
     struct outcome outcome;
 };
 
+/* An end that is to be told once it is durable. */
+struct ended {
+    struct ended *next;
+    struct node_task *task; /* NULL: of one that was not run here */
+    enum node_end end;
+    int64_t code;
+    char *why, *tail;
+    double elapsed_s;
+};
+
 struct flow_runner {
     struct flow_runner_plan plan;
     struct flow_helper *helper;
     struct node_session *session;
-    struct run *runs; /* newest first */
+    struct run *runs;                        /* newest first */
+    struct ended *first_ended, **last_ended; /* in the order in which they are settled */
     size_t running;
     uint64_t next_program;
     int64_t now_us;
@@ -58,6 +69,7 @@ struct flow_runner *flow_runner_new(const struct flow_runner_plan *plan)
     struct flow_runner *r = xcalloc(1, sizeof *r);
     r->plan = *plan;
     r->next_program = 1;
+    r->last_ended = &r->first_ended;
     const struct flow_helper_plan helper = {.keeper = plan->keeper,
                                             .python = plan->python,
                                             .environment = plan->python_environment,
@@ -66,6 +78,14 @@ struct flow_runner *flow_runner_new(const struct flow_runner_plan *plan)
                                             .context = r};
     r->helper = flow_helper_new(&helper);
     return r;
+}
+
+static void ended_free(struct ended *e)
+{
+    node_task_free(e->task);
+    free(e->why);
+    free(e->tail);
+    free(e);
 }
 
 static void run_free(struct run *run)
@@ -83,6 +103,10 @@ void flow_runner_free(struct flow_runner *r)
         return;
     node_session_free(r->session);
     flow_helper_free(r->helper);
+    for (struct ended *e = NULL; (e = r->first_ended);) {
+        r->first_ended = e->next;
+        ended_free(e);
+    }
     while (r->runs) {
         struct run *run = r->runs;
         r->runs = run->next;
@@ -139,13 +163,6 @@ static void stop_run(struct flow_runner *r, struct run *run, enum stop why)
     run->kill_at_us = r->now_us + GRACE_US;
     run->timeout_at_us = NEVER_US;
     send_signal(r, run, SIGTERM);
-}
-
-static void kill_run(struct flow_runner *r, struct run *run)
-{
-    /* Until its end is told: what had not been forked yet may be by then. */
-    run->kill_at_us = r->now_us + GRACE_US;
-    send_signal(r, run, SIGKILL);
 }
 
 /* ---- ends ---- */
@@ -205,7 +222,9 @@ static enum node_end judge(struct flow_runner *r, const struct run *run, int64_t
     return final || t->attempt >= t->max_attempts ? NODE_FAILED : NODE_RETRIED;
 }
 
-static void settle(struct flow_runner *r, const struct run *run, enum node_end end, int64_t code,
+/* Whether it is told to the server: who only leaves a flow that goes on spends no attempt, the
+ * release gives the node back. */
+static bool settle(struct flow_runner *r, const struct run *run, enum node_end end, int64_t code,
                    int status, const char *words)
 {
     const struct node_task *t = run->task;
@@ -221,32 +240,97 @@ static void settle(struct flow_runner *r, const struct run *run, enum node_end e
         node_session_complete(r->session, t->task);
     else if (end != NODE_ABORTED)
         node_session_fail(r->session, t->task, &why);
-    /* Who only leaves a flow that goes on spends no attempt: the release gives it back. */
     else if (r->plan.queue || !r->stopping)
         node_session_abort(r->session, t->task);
+    else
+        return false;
+    return true;
 }
 
-static void tell_end(struct flow_runner *r, const struct run *run, enum node_end end, int64_t code,
-                     const char *words)
+/* ---- ends that are to be told ---- */
+
+static void await_settled(struct flow_runner *r, struct ended *e)
 {
-    OWNED_BUF struct buf tail;
+    *r->last_ended = e;
+    r->last_ended = &e->next;
+}
+
+static struct ended *take_ended(struct flow_runner *r)
+{
+    struct ended *e = r->first_ended;
+    if (!e)
+        return NULL;
+    r->first_ended = e->next;
+    if (!e->next)
+        r->last_ended = &r->first_ended;
+    return e;
+}
+
+static void drop_ended(struct flow_runner *r)
+{
+    for (struct ended *e = NULL; (e = take_ended(r));)
+        ended_free(e);
+}
+
+static void tell_ended(struct flow_runner *r, const struct ended *e)
+{
+    const struct node_seen seen = {.task = e->task,
+                                   .end = e->end,
+                                   .code = e->code,
+                                   .why = e->why,
+                                   .elapsed_s = e->elapsed_s,
+                                   .tail = str_of(e->tail)};
+    r->plan.hooks->ended(r->plan.context, &seen);
+}
+
+static bool is_stale(struct str list, int64_t task)
+{
+    struct json j;
+    struct str raw;
+    int64_t id = 0;
+    json_open(&j, list);
+    if (list.len <= 2 || !json_enter(&j, '['))
+        return false;
+    while (json_item(&j) && json_value(&j, &raw))
+        if (json_i64(raw, 1, INT64_MAX, &id) && id == task)
+            return true;
+    return false;
+}
+
+static void on_settled(void *context, size_t count, struct str stale)
+{
+    struct flow_runner *r = context;
+    for (; count > 0; count--) {
+        struct ended *e = take_ended(r);
+        if (!e)
+            return;
+        if (e->task && !is_stale(stale, e->task->task))
+            tell_ended(r, e);
+        ended_free(e);
+    }
+}
+
+/* Its log says how it ended; the rest is known, and told later. */
+static struct ended *note_end(const struct flow_runner *r, struct run *run, enum node_end end,
+                              int64_t code, const char *words)
+{
+    struct ended *e = xcalloc(1, sizeof *e);
     const struct node_task *t = run->task;
     struct node_banner banner = banner_of(t);
-    double elapsed_s = (double)(r->now_us - run->began_us) / 1e6;
+    struct buf tail;
     buf_init(&tail, BUF_NO_CAP);
     OWNED_MEM char *said = end == NODE_COMPLETED || end == NODE_ABORTED
                                ? xstrdup(end == NODE_COMPLETED ? "completed" : "aborted")
                                : xasprintf("failed with code %" PRId64 " (%s)", code, words);
-    node_log_end(t->logfile, &banner, said, elapsed_s);
+    e->end = end;
+    e->code = code;
+    e->why = xstrdup(words);
+    e->elapsed_s = (double)(r->now_us - run->began_us) / 1e6;
+    node_log_end(t->logfile, &banner, said, e->elapsed_s);
     if (end == NODE_FAILED)
         node_log_tail(t->logfile, run->log_from_bytes, TAIL_LINES, &tail);
-    const struct node_seen seen = {.task = t,
-                                   .end = end,
-                                   .code = code,
-                                   .why = words,
-                                   .elapsed_s = elapsed_s,
-                                   .tail = buf_str(&tail)};
-    r->plan.hooks->ended(r->plan.context, &seen);
+    e->tail = buf_take(&tail);
+    return e;
 }
 
 static void remove_run(struct flow_runner *r, struct run *run)
@@ -270,10 +354,28 @@ static void end_run(struct flow_runner *r, struct run *run, int status)
     if (!run->forgotten) {
         OWNED_MEM char *words = words_of(run, status);
         enum node_end end = judge(r, run, code);
-        tell_end(r, run, end, code, words);
-        settle(r, run, end, code, status, words);
+        struct ended *e = note_end(r, run, end, code, words);
+        bool told = settle(r, run, end, code, status, words);
+        e->task = TAKE(run->task);
+        if (told)
+            await_settled(r, e);
+        else {
+            tell_ended(r, e);
+            ended_free(e);
+        }
     }
     remove_run(r, run);
+}
+
+/* Until its end is told. What was not forked yet, as an import hangs, will not be. */
+static void kill_run(struct flow_runner *r, struct run *run)
+{
+    run->kill_at_us = r->now_us + GRACE_US;
+    send_signal(r, run, SIGKILL);
+    if (run->program || run->group)
+        return;
+    flow_helper_forget(r->helper, run->task->task);
+    end_run(r, run, SIGKILL);
 }
 
 /* ---- starts ---- */
@@ -331,8 +433,10 @@ static void on_task(void *context, struct str raw)
                                          .type = STR("NotStarted"),
                                          .code = CODE_NOT_STARTED,
                                          .final = true};
-        if (task > 0)
+        if (task > 0) {
             node_session_fail(r->session, task, &why);
+            await_settled(r, xcalloc(1, sizeof(struct ended)));
+        }
         return;
     }
     struct run *run = xcalloc(1, sizeof *run);
@@ -466,7 +570,9 @@ static void on_abort(void *context, int64_t task, bool timeout)
 static void on_lost(void *context)
 {
     struct flow_runner *r = context;
-    for (struct run *run = r->runs; run; run = run->next) {
+    drop_ended(r);
+    for (struct run *run = r->runs, *next = NULL; run; run = next) {
+        next = run->next;
         run->forgotten = true;
         kill_run(r, run);
     }
@@ -491,7 +597,8 @@ static void tell_holds(void *context, void (*each)(void *to, int64_t task), void
 
 static void watch_times(struct flow_runner *r)
 {
-    for (struct run *run = r->runs; run; run = run->next) {
+    for (struct run *run = r->runs, *next = NULL; run; run = next) {
+        next = run->next;
         if (run->timeout_at_us <= r->now_us)
             stop_run(r, run, STOP_TIMEOUT);
         if (run->kill_at_us <= r->now_us)
@@ -511,6 +618,7 @@ bool flow_runner_step(struct flow_runner *r, int64_t now_us, struct err *err)
     const struct node_news news = {.task = on_task,
                                    .abort = on_abort,
                                    .lost = on_lost,
+                                   .settled = on_settled,
                                    .trouble = on_trouble,
                                    .holds = tell_holds,
                                    .context = r};
@@ -549,7 +657,8 @@ void flow_runner_stop(struct flow_runner *r, int64_t now_us)
     r->now_us = now_us;
     if (r->session)
         node_session_stop_claiming(r->session);
-    for (struct run *run = r->runs; run; run = run->next) {
+    for (struct run *run = r->runs, *next = NULL; run; run = next) {
+        next = run->next;
         if (r->stopping)
             kill_run(r, run);
         else

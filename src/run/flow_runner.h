@@ -30,6 +30,7 @@ struct node_seen {
 
 struct flow_runner_hooks {
     void (*started)(void *context, const struct node_seen *node);
+    /* When that is durable: what was told as completed never runs again. */
     void (*ended)(void *context, const struct node_seen *node);
     /* The session was lost: what ran is killed, and runs elsewhere. */
     void (*lost)(void *context);

@@ -344,7 +344,10 @@ static bool step_settle(struct node_session *s, const struct node_news *news, in
     bool claimed = s->settle_claims > 0;
     s->settle_claims = 0;
     if (call_end(s->settle.call, &status, &s->answer, err)) {
+        struct str stale = {NULL, 0};
         came_through(s);
+        (void)json_find(buf_str(&s->answer), "stale", &stale);
+        news->settled(news->context, s->sent.count, stale);
         gathered_clear(&s->sent);
         take_tasks(s, buf_str(&s->answer), news);
         take_aborts(buf_str(&s->answer), news);
@@ -503,8 +506,9 @@ bool node_session_step(struct node_session *s, const struct node_news *news, int
     if (!step_settle(s, news, now_us, err) || !step_claim(s, news, now_us, err) ||
         !step_extend(s, news, now_us, err))
         return false;
-    if (!s->lease) /* what was done under one that is gone is done again elsewhere */
-        gathered_clear(&s->next);
+    /* What was done under a lease that is gone is done again elsewhere. */
+    if (!s->lease && s->next.count > 0)
+        lose(s, news);
     if ((may_settle(s) || s->settle.again_us <= now_us) && !send_settle(s, err))
         return false;
     /* With all places taken or about to be taken by a settlement, nothing is claimed besides. */

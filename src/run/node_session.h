@@ -40,6 +40,9 @@ struct node_news {
     void (*task)(void *context, struct str raw); /* one that was claimed */
     void (*abort)(void *context, int64_t task, bool timeout); /* to be stopped; may come again */
     void (*lost)(void *context);                 /* the lease is gone, and all it held */
+    /* The first `count` outcomes that were given and not told of yet are durable, but for those of
+     * the tasks in `stale`, a JSON array (or nothing): they are other runners' now. */
+    void (*settled)(void *context, size_t count, struct str stale);
     /* The server does not take what it is told, which will be tried again: once each time. */
     void (*trouble)(void *context, const char *text);
     node_session_holds *holds;

@@ -643,6 +643,21 @@ def test_attempts_end_while_a_module_is_imported(
     assert helper.until("exited", slow)["status"] == 0
 
 
+def test_attempts_that_an_import_has_made_unknown_have_failed(
+    helper: FlowHelper, workers: Path, tmp_path: Path
+) -> None:
+    """The kernel forgets children of a process that ignores their signal."""
+    (workers / "ignores.py").write_text(
+        "import os, signal, time\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+        f"pid = int(open({str(tmp_path / 'pid')!r}).read())\nos.kill(pid, signal.SIGKILL)\n"
+        "while os.path.exists(f'/proc/{pid}'): time.sleep(0.01)\nfrom workers import Quiet\n"
+    )
+    waiting = helper.start("Waits", str(tmp_path / "pid"))
+    wait_for(tmp_path / "pid")
+    assert helper.run("Quiet", module="ignores") == (0, None)
+    assert helper.until("exited", waiting)["status"] == 255 << 8
+
+
 def test_an_import_that_kills_the_helper_is_told_before(workers: Path, tmp_path: Path) -> None:
     (workers / "deadly.py").write_text("import os\nos._exit(3)\n")
     with FlowHelper(workers, tmp_path / "logs") as helper:

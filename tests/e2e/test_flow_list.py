@@ -191,3 +191,72 @@ def test_svg_without_graphviz_says_what_to_install(app: Path, tmp_path: Path) ->
     done = flow(app, "graph", "config/my.lst", "--format", "svg", PATH=str(tmp_path))
     assert done.returncode == 1
     assert "install graphviz" in done.stderr
+
+
+# ---- what the original lets pass, or dies of ----
+
+GOOD = "1|-1|1|0|a|m|W\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        # Rows that the original drops without a word, and ends with 0.
+        (GOOD + "2|9|1|0|b|m|W\n", "2:3: error: PARENT_IDS: no row has the id 9"),
+        (GOOD + "2|2|1|0|b|m|W\n", "2:3: error: PARENT_IDS: "),
+        (GOOD + "2|3|1|0|b|m|W\n3|2|1|0|c|m|W\n", "2:3: error: PARENT_IDS: cycle: 2 -> 3 -> 2"),
+        # 5, without saying which.
+        (GOOD + "1|-1|1|0|b|m|W\n", "2:1: error: ID: "),
+        # 0.
+        ("#PYTHON\n#ID|PARENT_IDS\n", "1:1: error: FILE: "),
+        ("", "1:1: error: FILE: "),
+        # Fields that it loses.
+        ("1|-1|1|0|a|m|W|x|l|more\n", "1:20: error: EXTRA: "),
+        ("1|-1|||a||W\n", "1:10: error: MODULE_NAME: "),
+        ("1|-1|1|0|a|m\n", "1:13: error: WORKER_NAME: "),
+        # Numbers that it takes.
+        ("0|-1|1|0|a|m|W\n", "1:1: error: ID: "),
+        ("1|-1|0|0|a|m|W\n", "1:6: error: MAX_ATTEMPTS: "),
+        ("1|-1|1|-1|a|m|W\n", "1:8: error: RETRY_WAIT_TIME: "),
+        ("1||1|0|a|m|W\n", "1:3: error: PARENT_IDS: "),
+        # Variables that it makes nonsense of.
+        ("1|-1|1|0|a|m|W||$ENV{NO_SUCH_VARIABLE}\n", "1:17: error: LOGFILE: "),
+        ("1|-1|1|0|a|m|W||$ENV{HOME\n", "1:17: error: LOGFILE: "),
+        ("1|-1|1|0|a|m|W||$ENV{A-B}\n", "1:17: error: LOGFILE: "),
+    ],
+)
+def test_what_is_wrong_is_told_and_nothing_starts(app: Path, text: str, problem: str) -> None:
+    write(app, text)
+    for command in ("check", "run"):
+        done = flow(app, command, "config/my.lst")
+        assert done.returncode == 2
+        assert f"config/my.lst:{problem}" in done.stderr
+        assert "Traceback" not in done.stderr
+    assert [path.name for path in app.iterdir()] == ["config"], "no log, no state"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2|1|1|0|b|m|W\n" + GOOD,  # parents may stand below
+        "\ufeff" + GOOD,
+        GOOD.replace("\n", "\r\n"),
+        GOOD[:-1],
+        "  \t \n   # a comment\n" + GOOD + "\n#the end",
+        "1|-1|||a|m|W|||\n",
+        "1|-1|1|0|It's done|m|W|it's, so|\n",
+        "1|-1|1|0|a|m|W|\"x|y\",'p|q'|\n",
+        "1|-1|1|0.5|a|m|W|$HOME ${X} ~ {x}|$ENV{HOME}/{x}\n",
+        "001|-1|1|0|a|m|W\n2| 1 , 001 |1|0|b|m|W\n",
+        "3|-1,1|1|0|c|m|W\n" + GOOD,
+        "#python | whatever\n" + GOOD,
+        "#SHELL\n1|-1|1|0|a|echo 'a|b'|\n",
+        "".join(f"{n}|-1|1|0|n{n}|m|W\n" for n in range(1, 2001))
+        + f"2001|{','.join(map(str, range(1, 2001)))}|1|0|join|m|W\n",
+    ],
+)
+def test_these_lists_are_good(app: Path, text: str) -> None:
+    (app / "config" / "my.lst").write_bytes(text.encode())
+    done = flow(app, "check", "config/my.lst")
+    assert done.returncode == 0, done.stderr
+    assert "error" not in done.stderr

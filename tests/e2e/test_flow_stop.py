@@ -258,3 +258,35 @@ def test_a_worker_that_goes_gives_its_nodes_back(app: FlowApp, server: ServerPro
     _, said = run.communicate(timeout=DEADLINE_S)
     assert run.returncode == 0, said
     assert "2 completed" in said
+
+
+# ---- Python nodes that do not begin ----
+
+
+def test_an_import_that_hangs_does_not_hold_up_a_stop(app: FlowApp) -> None:
+    (app.folder / "python" / "slow.py").write_text(
+        "import os, time\nopen(os.environ['OUT'] + '/on', 'w').write('x')\ntime.sleep(1000)\n"
+    )
+    app.list.write_text("1|-1|1|0|a|slow|W\n2|-1|1|0|b|slow|W\n")
+    process = app.start()
+    app.await_out("on")
+    process.send_signal(signal.SIGTERM)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "stopping" in line:
+            break
+    code, said = stop(process)
+    assert code == 143, said
+    assert app.marks() == {1: "A", 2: "A"}
+
+
+def test_an_import_that_hangs_fails_its_nodes_and_nobody_else(app: FlowApp) -> None:
+    (app.folder / "python" / "slow.py").write_text("import time\ntime.sleep(1000)\n")
+    (app.folder / "python" / "quick.py").write_text(
+        "from pyrunner import Worker\nclass W(Worker):\n    def run(self):\n        pass\n"
+    )
+    app.list.write_text("1|-1|1|0|a|slow|W\n2|-1|1|0|b|quick|W\n3|2|1|0|c|quick|W\n")
+    done = app.run("--import-timeout", "2")
+    assert done.returncode == 1
+    assert "the import of its module took too long" in done.stderr
+    assert app.marks() == {1: "F", 2: "C", 3: "C"}

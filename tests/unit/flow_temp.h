@@ -8,8 +8,8 @@
 
 #include <stdarg.h>
 
-/* "1 2:1 3:1,2! 4:3*2": nodes with what they wait for; ! is always, *N are its attempts. Members
- * behind the nodes are put into the body as they are. */
+/* "1 2:1 3:1,2! 4:3*2 5@": nodes with what they wait for; ! is always, *N are its attempts, @ is of
+ * the pool "p". Members behind the nodes are put into the body as they are. */
 static inline char *flow_body(const char *nodes, const char *members)
 {
     struct buf b;
@@ -30,6 +30,10 @@ static inline char *flow_body(const char *nodes, const char *members)
             always = at++ != NULL;
         if (*at == '*')
             attempts = (int)strtol(at + 1, (char **)(uintptr_t)&at, 10);
+        if (*at == '@') {
+            buf_add_text(&b, ",\"pool\":\"p\"");
+            at++;
+        }
         buf_add_format(&b, ",\"always\":%s,\"max_attempts\":%d}%s", always ? "true" : "false",
                        attempts, *at ? "," : "");
         at += strspn(at, " ");

@@ -586,6 +586,18 @@ static void limits_hold_and_go_with_the_flow(void **state)
     op_release(&op);
 }
 
+static void who_is_earlier_in_the_list_starts_first(void **state)
+{
+    struct bench *b = *state;
+    start_flow(b, "5@ 1 4 2@ 3", "\"pools\":{\"p\":9}");
+    assert_taken(b, 1, "5");
+    assert_taken(b, 1, "1");
+    assert_taken(b, 1, "4");
+    reopen_engine(b);
+    assert_taken(b, 1, "2");
+    assert_taken(b, 1, "3");
+}
+
 static void starts_are_so_far_apart(void **state)
 {
     struct bench *b = *state;
@@ -922,6 +934,7 @@ int main(void)
         FLOW_TEST(a_run_whose_engine_was_killed_is_taken_over),
         FLOW_TEST(two_starts_of_one_step_are_two_runs),
         FLOW_TEST(limits_hold_and_go_with_the_flow),
+        FLOW_TEST(who_is_earlier_in_the_list_starts_first),
         FLOW_TEST(starts_are_so_far_apart),
         FLOW_TEST(what_was_not_stored_did_not_happen),
         FLOW_TEST(values_are_put_on_condition),

@@ -245,7 +245,7 @@ static void a_claim_that_does_not_fit_is_refused(void **state)
         const char *body, *says;
     } cases[] = {
         {"{\"lease_s\":0.5}", "lease_s: expected seconds from 1 to 86400, not 0.5"},
-        {"{\"wait_s\":61}", "wait_s: expected seconds from 0 to 60, not 61"},
+        {"{\"wait_s\":3601}", "wait_s: expected seconds from 0 to 3600, not 3601"},
         {"{\"holds\":[1]}", "holds: goes with lease"},
         {"{\"holds\":5,\"lease\":\"a\"}", "holds: expected a list of ids, not 5"},
         {"{\"worker\":\"\"}", "worker: expected 1 to 512 bytes"},

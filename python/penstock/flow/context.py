@@ -8,11 +8,9 @@ what a node wrote is on disk when the node is done. Values are pickled; text tha
 from __future__ import annotations
 
 import os
-import pickle
 from _thread import RLock, get_ident
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 if TYPE_CHECKING:
     from ..connection import Connection
@@ -47,8 +45,7 @@ class Context:
         fence: int = 0,
         interactive: bool = False,
     ) -> None:
-        name = quote(flow, safe="") if isinstance(flow, str) else f"@{flow}"
-        self._path = f"/v1/flows/{name}"
+        self._path = f"/v1/flows/{_quoted(flow) if isinstance(flow, str) else f'@{flow}'}"
         self._server = server
         self._key = key
         self._holder = {"task": task, "fence": fence}
@@ -148,7 +145,7 @@ class Context:
         return [item["key"] for item in loads(answer.body)["keys"]]
 
     def _path_of(self, key: Any) -> str:
-        return f"{self._path}/context/{quote(key_text(key), safe='')}"
+        return f"{self._path}/context/{_quoted(key_text(key))}"
 
     def _read(self, key: Any) -> tuple[bytes | None, str]:
         """The bytes and their version; None when it is not there."""
@@ -281,8 +278,26 @@ class Lock:
         return loads(answer.body or b"{}")
 
 
+def preload() -> None:
+    """Imports what a call takes. Not all Workers call: the helper does this for those that may."""
+    import pickle
+    import urllib.parse
+
+    from .. import connection
+
+    assert pickle and urllib.parse and connection
+
+
+def _quoted(text: str) -> str:
+    from urllib.parse import quote
+
+    return quote(text, safe="")
+
+
 def pack(key: Any, value: Any) -> bytes:
     """TypeError: it cannot be pickled."""
+    import pickle
+
     try:
         return pickle.dumps(value, PICKLE_PROTOCOL)
     except Exception as error:
@@ -304,6 +319,8 @@ def _value_of(key: Any, data: bytes) -> Any:
 
 def unpack(data: bytes) -> Any:
     if data.startswith(PICKLE_MARK):
+        import pickle
+
         return pickle.loads(data)
     return data.decode("utf-8")
 
@@ -329,6 +346,7 @@ def key_text(key: Any) -> str:
 def key_of(name: str) -> Any:
     """The key that has this name."""
     if name.startswith("~p"):
+        import pickle
         from base64 import urlsafe_b64decode
 
         return pickle.loads(urlsafe_b64decode(name[2:]))
@@ -362,6 +380,7 @@ def _plain(key: Any) -> Any:
 
 
 def _pickled_key(key: Any) -> bytes:
+    import pickle
     from io import BytesIO
 
     hash(key)  # a list is no key here either

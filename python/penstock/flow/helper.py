@@ -31,12 +31,14 @@ from .attempt import (
     run_attempt,
     traceback_of,
 )
-from .context import Context
+from .context import Context, preload
 from .logger import Logger
 from .spare import Spare
 from .worker import Worker
 
 CHANNEL = 3
+# The status of an attempt that is waited for in vain: exit 255.
+UNKNOWN = 255 << 8
 MESSAGE_MAX_BYTES = 64 << 10
 
 
@@ -46,7 +48,9 @@ class Helper:
         self._setup: Told = {}
         #: Modules of nodes that are imported.
         self._modules: dict[str, Any] = {}
-        self._importing = False
+        #: Classes of theirs that have been looked at.
+        self._kinds: dict[tuple[str, str], type[Worker]] = {}
+        self._importing = self._reaping = self._again = False
         #: An attempt without a node yet; it has the modules of when it was forked.
         self._spare: Spare | None = None
         #: The attempts that run: process id to task.
@@ -82,8 +86,17 @@ class Helper:
     def _on_end(self, number: int, frame: FrameType | None) -> None:
         # The loop does it, but for the time of an import, which may be long.
         if self._importing:
+            self._reap_running()
+
+    def _reap_running(self) -> None:
+        """Tells of those that have ended, looking at each. A signal may come in the midst of it."""
+        self._again = True
+        while self._again and not self._reaping:
+            self._reaping = True
+            self._again = False
             for pid in list(self._running):
                 self._reap_one(pid)
+            self._reaping = False
 
     def _reap(self) -> None:
         """Tells of the attempts that have ended."""
@@ -91,6 +104,7 @@ class Helper:
             try:
                 ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
+                self._reap_running()
                 return
             if ended is None:
                 return
@@ -102,12 +116,20 @@ class Helper:
 
     def _reap_one(self, pid: int) -> None:
         """Does nothing when it has not ended."""
-        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        try:
+            if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+                return
+        except ChildProcessError:
+            # Some module has ignored the signal when it was imported: how it ended is not known.
+            self._tell_end(pid, UNKNOWN)
             return
         # As long as it is not waited for, the number of its group cannot be another's.
         with suppress(OSError):  # nobody else is in it
             os.killpg(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
+        self._tell_end(pid, status)
+
+    def _tell_end(self, pid: int, status: int) -> None:
         task = self._running.pop(pid)
         self._channel.say({"exited": {"task": task, "pid": pid, "status": status}})
 
@@ -194,6 +216,17 @@ class Helper:
 
     def _class_of(self, told: Told) -> type[Worker]:
         """Raises what the import raises, or NotAWorkerError."""
+        found = self._kinds.get((told["module"], told["worker"]))
+        if found is None:
+            found = self._find_class(told)
+            self._kinds[told["module"], told["worker"]] = found
+            if may_use_context(found):
+                preload()
+                self._dismiss()
+                gc.freeze()
+        return found
+
+    def _find_class(self, told: Told) -> type[Worker]:
         name = told["module"]
         module = self._modules.get(name)
         if module is None:
@@ -218,6 +251,8 @@ class Helper:
         kept = os.dup(1), os.dup(2)
         open_log(told["logfile"])
         self._importing = True
+        # Of those that ended before this was set, the signal was for the loop.
+        self._reap_running()
         try:
             __import__(name)
             return sys.modules[name]
@@ -235,6 +270,12 @@ class Helper:
 
 
 dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def may_use_context(kind: type[Worker]) -> bool:
+    """Whether a method of its own names the context. What it does otherwise is found out late."""
+    codes = (getattr(method, "__code__", None) for method in vars(kind).values())
+    return any("context" in code.co_names for code in codes if code is not None)
 
 
 class Channel:
