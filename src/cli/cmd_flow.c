@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,6 +67,7 @@ static bool draw_svg(struct str dot, struct err *err)
         .argv = argv, .stdin_fd = ends[0], .stdout_fd = STDOUT_FILENO, .stderr_fd = STDERR_FILENO};
     bool started = spawn_start(&plan, &pid, err);
     close(ends[0]);
+    signal(SIGPIPE, SIG_IGN); /* its status says why it reads no more */
     bool wrote = started && write_all(ends[1], dot, err);
     close(ends[1]);
     if (!started)

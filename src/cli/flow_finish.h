@@ -13,11 +13,11 @@ struct flow_finished {
     const struct flow *flow;
     const struct flow_mirror *mirror;
     const char *name;
-    const char *state;      /* "completed", "failed", "aborted" */
+    const char *state; /* "completed", "failed", "aborted" */
     int exit_status;
     double elapsed_s;
-    const char *ctllog;     /* NULL: there is none any more */
-    const char *python;     /* NULL: none was found */
+    const char *ctllog;      /* NULL: there is none any more */
+    const char *python;      /* NULL: none was found */
     const char *python_path; /* a value for PYTHONPATH; NULL */
 };
 

@@ -5,8 +5,8 @@
 #include "base/json.h"
 #include "core/flow_row.h"
 
-#include <fcntl.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -17,7 +17,8 @@ DEFINE_OWNED(flow_mirror)
 void flow_mirror_set(struct flow_mirror *m, int32_t id, char mark, double elapsed_s);
 char flow_mirror_mark(const struct flow_mirror *m, int32_t id);
 size_t flow_mirror_count(const struct flow_mirror *m, char mark);
-/* Takes the marks from the server: of nodes that have `mark`, or of all ('\0'). `path` is the flow's
+/* Takes the marks from the server: of nodes that have `mark`, or of all ('\0'). `path` is the
+ * flow's
  * (/v1/flows/NAME). Errors as client_ask. */
 MUST_CHECK bool flow_mirror_load(struct flow_mirror *m, struct client *client, const char *path,
                                  char mark, struct err *err);

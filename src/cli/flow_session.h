@@ -13,9 +13,9 @@ struct flow_session;
 /* Borrowed, must outlive the session. */
 struct flow_session_plan {
     const struct flow_settings *settings;
-    const char *name;      /* of the flow; NULL: nodes of all flows, until a signal */
-    bool own;              /* the server is part of this process */
-    const char *python;    /* NULL: nodes are shell commands */
+    const char *name;   /* of the flow; NULL: nodes of all flows, until a signal */
+    bool own;           /* the server is part of this process */
+    const char *python; /* NULL: nodes are shell commands */
     const char *const *python_environment;
     const char *const *folders; /* of Python modules */
 };
@@ -27,8 +27,8 @@ MUST_CHECK bool flow_session_open(const struct flow_session_plan *plan, struct f
 /* Ends every process below it, too. */
 void flow_session_free(struct flow_session *s);
 DEFINE_OWNED(flow_session)
-/* What else is known once there is a flow. `mirror` and `ctllog` (where the state file is to be, and
- * is kept up to date): NULL, none. Once, before it works. */
+/* What else is known once there is a flow. `mirror` and `ctllog` (where the state file is to be,
+ * and is kept up to date): NULL, none. Once, before it works. */
 struct flow_session_work {
     struct client *client;
     const char *server, *key; /* for the context of nodes */

@@ -51,10 +51,7 @@ const struct option flow_run_options[] = {
      .value = "N",
      .help = "a node that fails with this code is not tried again"},
     {.name = "time-between-tasks", .value = "S", .help = "least time between two starts"},
-    {.name = "cvar",
-     .value = "NAME=VALUE",
-     .help = "puts a text into the context",
-     .many = true},
+    {.name = "cvar", .value = "NAME=VALUE", .help = "puts a text into the context", .many = true},
     {.name = "context",
      .value = "FILE",
      .help = "pickled dict: read into the context at the start, written at the end"},
@@ -65,7 +62,10 @@ const struct option flow_run_options[] = {
     {.name = "on-finish",
      .value = "CMD",
      .help = "command for /bin/sh at the end, however it came; FLOW_STATE and other variables say"},
-    {.name = "email", .letter = 'e', .value = "ADDR", .help = "mail at the end, by SMTP on localhost"},
+    {.name = "email",
+     .letter = 'e',
+     .value = "ADDR",
+     .help = "mail at the end, by SMTP on localhost"},
     {.name = "email-on-fail", .value = "BOOL", .help = "whether after a failure (default: yes)"},
     {.name = "email-on-success", .value = "BOOL", .help = "whether after a success (default: yes)"},
     {.name = "debug", .letter = 'd', .help = "progress with the names of the nodes that run"},
@@ -79,7 +79,10 @@ const struct option flow_run_options[] = {
     {.name = "abort", .help = "stop the run of this flow that goes on"},
     {.name = "allow-duplicate-jobs",
      .help = "when the flow runs already, run it beside, with a state of its own that is not kept"},
-    {.name = "tickrate", .letter = 't', .value = "N", .help = "accepted and ignored: nothing polls"},
+    {.name = "tickrate",
+     .letter = 't',
+     .value = "N",
+     .help = "accepted and ignored: nothing polls"},
     {.name = "version", .letter = 'v', .help = "print the version and end"},
     {0},
 };
@@ -361,9 +364,8 @@ bool flow_settings_find(struct flow_settings *s, const struct flow *flow, struct
     if (s->process_name && !find_name(s, flow, err))
         return false;
     return check_ids(flow, "exec-only", &s->only, err) &&
-           check_ids(flow, "norun", &s->norun, err) &&
-           check_ids(flow, "always", &s->always, err) && check_ids(flow, "to", &to, err) &&
-           check_ids(flow, "from", &from, err);
+           check_ids(flow, "norun", &s->norun, err) && check_ids(flow, "always", &s->always, err) &&
+           check_ids(flow, "to", &to, err) && check_ids(flow, "from", &from, err);
 }
 
 const struct flow_pool *flow_settings_pool(const struct flow_settings *s,

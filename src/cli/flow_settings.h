@@ -26,10 +26,10 @@ struct flow_settings {
     bool restart, dry_run, keep_context, interactive;
     bool debug, quiet, json, dump_logs, zip;
     bool allow_duplicates, abort;
-    bool json_list;             /* the task list is JSON */
-    int64_t max_running;        /* 0: no limit */
-    double gap_s;               /* least time between two starts */
-    double timeout_s;           /* of nodes that have none of their own; 0: none */
+    bool json_list;      /* the task list is JSON */
+    int64_t max_running; /* 0: no limit */
+    double gap_s;        /* least time between two starts */
+    double timeout_s;    /* of nodes that have none of their own; 0: none */
     int64_t import_timeout_us;
     int64_t no_retry_code;      /* -1: none */
     int64_t log_retention_days; /* -1: logs are kept */

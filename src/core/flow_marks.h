@@ -61,7 +61,8 @@ MUST_CHECK bool flow_marks_move(struct flow_marks *m, size_t place, enum flow_st
 
 size_t flow_marks_count(const struct flow_marks *m);
 int32_t flow_marks_id(const struct flow_marks *m, size_t place);
-const int32_t *flow_marks_ids(const struct flow_marks *m, size_t *stride_bytes); /* for flow_places */
+const int32_t *flow_marks_ids(const struct flow_marks *m,
+                              size_t *stride_bytes); /* for flow_places */
 enum flow_mark flow_marks_get(const struct flow_marks *m, size_t place);
 bool flow_marks_is_open(const struct flow_marks *m, size_t place);
 int64_t flow_marks_since_us(const struct flow_marks *m, size_t place); /* R: wall; else 0 */

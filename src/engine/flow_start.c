@@ -221,6 +221,7 @@ struct making {
     char **keys; /* of the pools */
     struct buf options;
     uint32_t *task_of; /* by place: 1 + place among the tasks; 0: it does not run */
+    int64_t *ahead_us; /* by place, see flow_marks_put */
 };
 
 /* A fixed wait before each further attempt, and the time-out: an object, or nothing. */
@@ -355,6 +356,13 @@ static int64_t *guess_times(const struct starting *s)
     return takes_us;
 }
 
+static void guess_ahead(struct starting *s, struct making *m)
+{
+    OWNED_MEM int64_t *takes_us = guess_times(s);
+    m->ahead_us = xcalloc(s->plan.count + 1, sizeof *m->ahead_us);
+    flow_web_ahead(&s->web, takes_us, m->ahead_us);
+}
+
 /* One that is kept is as it was, but for what its row says by now. */
 static struct flow_node_row row_of(struct starting *s, size_t place, struct flow_begin *begin)
 {
@@ -384,6 +392,7 @@ static struct flow_node_row row_of(struct starting *s, size_t place, struct flow
 
 static void make_nodes(struct starting *s, const struct making *m)
 {
+    const int64_t *ahead_us = m->ahead_us;
     struct flow_job *flow = s->flow;
     struct flow_begin begin = {.flow = flow,
                                .rows = xcalloc(s->plan.count, sizeof *begin.rows),
@@ -392,9 +401,6 @@ static void make_nodes(struct starting *s, const struct making *m)
                                .clears = s->plan.fresh && !s->ask->keep_context,
                                .presets = s->ask->presets,
                                .preset_count = s->ask->preset_count};
-    OWNED_MEM int64_t *takes_us = guess_times(s);
-    OWNED_MEM int64_t *ahead_us = xcalloc(s->plan.count + 1, sizeof *ahead_us);
-    flow_web_ahead(&s->web, takes_us, ahead_us);
     flow->marks = flow_marks_new(s->plan.count);
     flow->places = xcalloc(s->plan.does[FLOW_DOES_RUN] + 1, sizeof *flow->places);
     flow->row.kept = 0;
@@ -403,7 +409,7 @@ static void make_nodes(struct starting *s, const struct making *m)
         *row = row_of(s, p, &begin);
         row->ahead_us = ahead_us[p];
         if (m->task_of[p]) {
-            row->task = m->tasks[m->task_of[p] - 1].id;
+            row->task = flow->row.first_task + m->task_of[p] - 1;
             flow->places[m->task_of[p] - 1] = (uint32_t)p;
         } else {
             flow->row.kept += row->mark != FLOW_COMPLETED && row->mark != FLOW_NORUN;
@@ -465,6 +471,9 @@ static void begin_tasks(struct starting *s, struct making *m)
         enqueue_apply(s->e, &enqueue);
     s->flow->row.tasks = (int64_t)enqueue.count;
     s->flow->row.first_task = enqueue.count ? m->tasks[0].id : 0;
+    /* Of large flows they are large, and the nodes come yet. */
+    free(TAKE(m->tasks));
+    free(TAKE(m->after));
 }
 
 static void making_init(const struct starting *s, struct making *m)
@@ -489,6 +498,7 @@ static void making_release(struct engine *e, const struct starting *s, struct ma
         free(m->keys[i]);
     free(m->keys);
     free(m->task_of);
+    free(m->ahead_us);
     if (m->options.data)
         list_add(&e->building.texts, m->options.data);
 }
@@ -511,6 +521,8 @@ static bool begin(struct starting *s)
     making_init(s, &m);
     set_limits(e, s, &m);
     make_tasks(s, &m);
+    guess_ahead(s, &m);
+    flow_web_release(&s->web);
     begin_tasks(s, &m);
     make_nodes(s, &m);
     making_release(e, s, &m);

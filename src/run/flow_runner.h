@@ -34,7 +34,8 @@ struct flow_runner_hooks {
     void (*ended)(void *context, const struct node_seen *node);
     /* The session was lost: what ran is killed, and runs elsewhere. */
     void (*lost)(void *context);
-    /* The server does not take what it is told (its disk is full, it is away); it is tried again. */
+    /* The server does not take what it is told (its disk is full, it is away); it is tried again.
+     */
     void (*trouble)(void *context, const char *text);
 };
 

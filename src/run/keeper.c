@@ -41,8 +41,8 @@ static void flush_reports(struct serving *s)
 {
     size_t sent = 0;
     while (sent < s->unsent.len) {
-        ssize_t n = send(s->fd, s->unsent.data + sent, s->unsent.len - sent,
-                         MSG_DONTWAIT | MSG_NOSIGNAL);
+        ssize_t n =
+            send(s->fd, s->unsent.data + sent, s->unsent.len - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)

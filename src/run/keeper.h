@@ -3,8 +3,8 @@
  * It is a child subreaper: whatever loses its parent below it becomes its child. It starts programs
  * on order, each in a group of its own, signals groups, and tells of every end that it sees; before
  * a program that has ended is reaped, what is left of its group is killed. When the runner is gone,
- * however it went, its end of the socket is closed: then the keeper kills all its descendants, those
- * that left their group or session too, and ends. It has one thread, and waits in poll. */
+ * however it went, its end of the socket is closed: then the keeper kills all its descendants,
+ * those that left their group or session too, and ends. It has one thread, and waits in poll. */
 #ifndef PENSTOCK_RUN_KEEPER_H
 #define PENSTOCK_RUN_KEEPER_H
 
@@ -34,16 +34,15 @@ DEFINE_OWNED(keeper)
 int keeper_fd(const struct keeper *k);
 
 struct keeper_program {
-    uint64_t id;             /* by which it is spoken of from then on; 0 is none */
-    const char *const *argv; /* argv[0] is a path; NULL ends it */
+    uint64_t id;                    /* by which it is spoken of from then on; 0 is none */
+    const char *const *argv;        /* argv[0] is a path; NULL ends it */
     const char *const *environment; /* NAME=VALUE, added to the keeper's own; NULL ends it; NULL */
-    int output_fd;           /* standard output and error; borrowed */
-    int control_fd;          /* becomes descriptor 3; borrowed; -1: there is none */
+    int output_fd;                  /* standard output and error; borrowed */
+    int control_fd;                 /* becomes descriptor 3; borrowed; -1: there is none */
 };
 /* Orders the start of a program; KEEPER_FAILED or KEEPER_ENDED comes for it. ERR_INTERNAL: the
  * keeper is gone; ERR_LIMIT: the texts are too long. */
-MUST_CHECK bool keeper_run(struct keeper *k, const struct keeper_program *program,
-                           struct err *err);
+MUST_CHECK bool keeper_run(struct keeper *k, const struct keeper_program *program, struct err *err);
 /* Signals the group of a program, unless that has ended. */
 MUST_CHECK bool keeper_signal(struct keeper *k, uint64_t id, int number, struct err *err);
 

@@ -1,13 +1,13 @@
-/* keeper_message.h: what a runner and its keeper say to each other, as bytes on a stream between two
- * processes of one program. Used by keeper.c and keeper_link.c only. */
+/* keeper_message.h: what a runner and its keeper say to each other, as bytes on a stream between
+ * two processes of one program. Used by keeper.c and keeper_link.c only. */
 #ifndef PENSTOCK_RUN_KEEPER_MESSAGE_H
 #define PENSTOCK_RUN_KEEPER_MESSAGE_H
 
 #include <stdint.h>
 
 enum keeper_order_kind {
-    ORDER_START,  /* a program: its texts follow, its descriptors come along */
-    ORDER_SIGNAL  /* to the group of a program that was started, if it has not ended */
+    ORDER_START, /* a program: its texts follow, its descriptors come along */
+    ORDER_SIGNAL /* to the group of a program that was started, if it has not ended */
 };
 
 /* Behind the head of an ORDER_START, body_bytes of texts, each ended by NUL: the program with its

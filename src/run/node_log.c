@@ -111,7 +111,8 @@ void node_log_tail(const char *path, int64_t from_bytes, int lines, struct buf *
     OWNED_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0 || fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || lines < 1)
         return;
-    int64_t from = status.st_size - TAIL_BYTES > from_bytes ? status.st_size - TAIL_BYTES : from_bytes;
+    int64_t from =
+        status.st_size - TAIL_BYTES > from_bytes ? status.st_size - TAIL_BYTES : from_bytes;
     if (from < 0 || from >= status.st_size ||
         !file_read_at(fd, from, text, TAIL_BYTES, &got, path, &ignored) || got == 0)
         return;

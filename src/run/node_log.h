@@ -1,5 +1,5 @@
-/* node_log.h: the log file of a node: made with its folders, appended to by each attempt between two
- * banners; its last lines for the report of a failure. Threads: any. */
+/* node_log.h: the log file of a node: made with its folders, appended to by each attempt between
+ * two banners; its last lines for the report of a failure. Threads: any. */
 #ifndef PENSTOCK_RUN_NODE_LOG_H
 #define PENSTOCK_RUN_NODE_LOG_H
 

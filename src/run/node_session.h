@@ -1,5 +1,5 @@
-/* node_session.h: a node runner's session with a server: it claims node tasks, settles them and asks
- * for the next in one request, and hears what is to be stopped (docs/queue.md).
+/* node_session.h: a node runner's session with a server: it claims node tasks, settles them and
+ * asks for the next in one request, and hears what is to be stopped (docs/queue.md).
  *
  * Three requests may be on the way, each on a kept connection: a claim that waits for nodes, a
  * settlement that takes what it made ready along, and an extend that waits for aborts. On a server
@@ -37,9 +37,9 @@ void node_session_set_free(struct node_session *s, size_t places);
 typedef void node_session_holds(void *context, void (*each)(void *to, int64_t task), void *to);
 
 struct node_news {
-    void (*task)(void *context, struct str raw); /* one that was claimed */
+    void (*task)(void *context, struct str raw);              /* one that was claimed */
     void (*abort)(void *context, int64_t task, bool timeout); /* to be stopped; may come again */
-    void (*lost)(void *context);                 /* the lease is gone, and all it held */
+    void (*lost)(void *context); /* the lease is gone, and all it held */
     /* The first `count` outcomes that were given and not told of yet are durable, but for those of
      * the tasks in `stale`, a JSON array (or nothing): they are other runners' now. */
     void (*settled)(void *context, size_t count, struct str stale);

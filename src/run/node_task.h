@@ -14,12 +14,12 @@ struct node_task {
     int32_t node;
     double timeout_s, retry_wait_s; /* timeout_s 0: no limit */
     char *name, *logfile;
-    char *command;         /* NULL: a Python node, and then: */
+    char *command; /* NULL: a Python node, and then: */
     char *module, *worker;
-    struct str arguments;  /* JSON array of texts */
-    struct str variables;  /* JSON object of texts */
-    char **environment;    /* the same as NAME=VALUE; NULL ends it */
-    char *raw;             /* the bytes that arguments and variables point to */
+    struct str arguments; /* JSON array of texts */
+    struct str variables; /* JSON object of texts */
+    char **environment;   /* the same as NAME=VALUE; NULL ends it */
+    char *raw;            /* the bytes that arguments and variables point to */
 };
 
 /* One element of an answer's "tasks". ERR_INVALID says what is wrong with it; then *task, of what

@@ -82,15 +82,18 @@ static void every_code_has_its_name_and_exit_status(void **state)
         for (int other = 0; other < code; other++)
             assert_string_not_equal(err_name((enum err_code)code), err_name((enum err_code)other));
         int status = err_exit_status((enum err_code)code);
-        assert_true(status == 0 ? code == ERR_NONE
-                                : status == 1 || status == 2 || status == 3 || status == 70 ||
-                                      status == 75 || status > 128);
+        bool of_flows = status == 3 || status == 70;
+        assert_true(status == 0
+                        ? code == ERR_NONE
+                        : status == 1 || status == 2 || status == 75 || of_flows || status > 128);
     }
     assert_string_equal(err_name(ERR_NOT_FOUND), "not-found");
     assert_string_equal(err_name(ERR_CODE_COUNT), "internal");
     assert_int_equal(err_exit_status(ERR_INVALID), 2);
     assert_int_equal(err_exit_status(ERR_BUSY), 75);
     assert_int_equal(err_exit_status(ERR_NO_SPACE), 75);
+    assert_int_equal(err_exit_status(ERR_NOT_STARTED), 3);
+    assert_int_equal(err_exit_status(ERR_BROKEN), 70);
     assert_int_equal(err_exit_status(ERR_INTERRUPTED), 130);
     assert_int_equal(err_exit_status(ERR_TERMINATED), 143);
     assert_int_equal(err_exit_status(ERR_CODE_COUNT), 1);
