@@ -1144,8 +1144,10 @@ static bool adopt_settlement(void)
         struct task_view view = show(k->id);
         bool same = world->open_results[i] && result_of(&view) == world->open_results[i];
         bool asks = !world->open_of || world->open_of == k->id;
-        if (view.state != JOB_RUNNING)
-            k->session = 0; /* it may be that it has failed, or was given back */
+        if (view.state != JOB_RUNNING) { /* it may be that it has failed, or was given back */
+            k->session = 0;
+            k->delay_wall_us = world->latest_wall_us + RETRY_MAX_US;
+        }
         k->failed_finally |= view.state == JOB_FAILED;
         k->cancel_asked |= view.state == JOB_CANCELLED;
         if (same && view.state == JOB_COMPLETED) {
