@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import shutil
 import socket
@@ -17,11 +18,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from figure import BUILD, Bench, Figure
+import machine
+from figure import BUILD, ROOT, Bench, Figure
 from harness.server_process import ServerProcess
 from harness.wire import Wire
 
-PROCRASTINATE = Path(__file__).resolve().parent / "peer_procrastinate.py"
+PROCRASTINATE = ROOT / "bench" / "peer_procrastinate.py"
+PEER_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
+PEER_TASKS = 2_000
 POSTGRES = Path("/usr/lib/postgresql/15/bin")
 
 
@@ -53,24 +57,21 @@ def counts(s: ServerProcess, queue: str = "bench") -> dict[str, int]:
 
 
 def through(bench: Bench, count: int, batch: int) -> tuple[float, float]:
-    """Whole lives of tasks a second, and the server's CPU for each in microseconds; medians."""
-    rates, cpus = [], []
-    for _ in range(bench.rounds):
-        with server(bench) as s:
-            before = s.cpu_s()
-            told = drive("queue_bench", s.port, batch=batch, tasks=count)
-            cpus.append((s.cpu_s() - before) / count * 1e6)
-            rates.append(count / told["seconds"])
-            if counts(s)["completed"] != count:
-                sys.exit(f"bench: {count} tasks were settled, the server counts {counts(s)}")
-    return statistics.median(rates), statistics.median(cpus)
+    """Whole lives of tasks a second, and the server's CPU for each in microseconds."""
+    with server(bench) as s:
+        before = s.cpu_s()
+        told = drive("queue_bench", s.port, batch=batch, tasks=count)
+        cpu_us = (s.cpu_s() - before) / count * 1e6
+        if counts(s)["completed"] != count:
+            sys.exit(f"bench: {count} tasks were settled, the server counts {counts(s)}")
+    return count / float(told["seconds"]), cpu_us
 
 
-def beanstalkd(bench: Bench, count: int) -> float | None:
-    """Jobs a second with an fsync for every write, None when it is not there."""
+def beanstalkd(bench: Bench, count: int) -> float:
+    """Jobs a second with an fsync for every write, 0 when it is not there."""
     program = shutil.which("beanstalkd")
     if not program:
-        return None
+        return 0.0
     folder = Path(tempfile.mkdtemp(prefix="beanstalkd-", dir=bench.folder))
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -90,17 +91,15 @@ def beanstalkd(bench: Bench, count: int) -> float | None:
         shutil.rmtree(folder)
 
 
-def procrastinate(bench: Bench, count: int) -> dict[str, float]:
-    """Empty when the peer's Python or PostgreSQL is not there."""
-    there = subprocess.run(
-        [bench.peer_python, "-c", "import procrastinate, psycopg"], capture_output=True, check=False
-    )
-    if there.returncode or not (POSTGRES / "initdb").exists():
+@functools.cache
+def procrastinate() -> dict[str, float]:
+    """What the peer does on PostgreSQL, measured once a run; empty when either is not there."""
+    if not PEER_PYTHON.exists() or not (POSTGRES / "initdb").exists():
         return {}
     with tempfile.TemporaryDirectory(prefix="procrastinate-") as folder:
         Path(folder).chmod(0o755)
         done = subprocess.run(
-            [bench.peer_python, str(PROCRASTINATE), str(POSTGRES), folder, str(count)],
+            [str(PEER_PYTHON), str(PROCRASTINATE), str(POSTGRES), folder, str(PEER_TASKS)],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
     if done.returncode:
@@ -108,22 +107,37 @@ def procrastinate(bench: Bench, count: int) -> dict[str, float]:
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def measure_lives(bench: Bench) -> list[Figure]:
-    """Enqueued, claimed and settled, durable at every step."""
-    one, one_cpu = through(bench, 60_000, 1)
-    many, many_cpu = through(bench, 500_000, 100)
-    peer = beanstalkd(bench, 20_000)
-    other = procrastinate(bench, 4_000)
-    beside = f"; procrastinate's worker {other['jobs_s']:,.0f}/s" if other else ""
+def medians(told: list[tuple[float, ...]]) -> list[float]:
+    return [statistics.median(column) for column in zip(*told, strict=True)]
+
+
+def measure_one(bench: Bench) -> list[Figure]:
+    """One by one, durable at every step, in turns with beanstalkd and with bare syncs."""
+    told = []
+    for _ in range(bench.rounds):
+        ours = through(bench, 60_000, 1)
+        told.append((*ours, beanstalkd(bench, 20_000), machine.sync_rate(bench.folder)))
+    rate, cpu_us, peer, syncs = medians(told)
     return [
         Figure(
-            "queue: enqueue, claim and settle, one by one", one, "tasks/s", 15_000, peer,
-            note=f"32 connections, server CPU {one_cpu:.1f} us each; peer: beanstalkd -f 0{beside}",
-        ),
+            "queue: enqueue, claim and settle, one by one", rate, "tasks/s", 15_000, peer,
+            note=f"32 connections, server CPU {cpu_us:.1f} us each; peer: beanstalkd -f 0;"
+            f" the disk alone: {syncs:,.0f} syncs/s",
+        )
+    ]  # fmt: skip
+
+
+def measure_many(bench: Bench) -> list[Figure]:
+    """In batches of 100, durable at every step; procrastinate beside."""
+    rate, cpu_us = medians([through(bench, 500_000, 100) for _ in range(bench.rounds)])
+    other = procrastinate()
+    return [
         Figure(
-            "queue: enqueue, claim and settle, batches of 100", many, "tasks/s", 80_000,
+            "queue: enqueue, claim and settle, batches of 100", rate, "tasks/s", 80_000,
             other.get("jobs_s"),
-            note=f"32 connections, server CPU {many_cpu:.1f} us each; peer: procrastinate's worker",
+            note=f"32 connections, server CPU {cpu_us:.1f} us each; peer: procrastinate's worker,"
+            f" which claims one by one; it defers {other.get('defers_s', 0):,.0f}/s one by one,"
+            f" {other.get('batch_defers_s', 0):,.0f}/s by 100",
         ),
     ]  # fmt: skip
 
@@ -136,7 +150,7 @@ def measure_start(bench: Bench) -> list[Figure]:
             told.append(
                 drive("queue_bench", s.port, rate=1000, tasks=10_000, enqueuers=8, workers=4)
             )
-    other = procrastinate(bench, 1_000)
+    other = procrastinate()
     return [
         Figure(
             f"queue: enqueue to start, p{share}",
@@ -236,23 +250,18 @@ def measure_fan_in(bench: Bench) -> list[Figure]:
             took[parents] = fan_in(s, parents)
     return [
         Figure(
-            "queue: fan-in of 100,000 parents", took[100_000], "s",
-            note=f"{took[100_000] * 10:.1f} us a parent; of 10,000: {took[10_000] * 100:.1f} us",
+            f"queue: fan-in of {parents:,} parents", seconds / parents * 1e6, "us a parent",
+            note=f"{seconds:.2f} s from the first parent's start to the end of what waits for all",
         )
+        for parents, seconds in took.items()
     ]  # fmt: skip
 
 
-PARTS: list[Callable[[Bench], list[Figure]]] = [
-    measure_lives,
-    measure_start,
-    measure_waiting,
-    measure_finished,
-    measure_fan_in,
-]
-
-
-def measure_queue(bench: Bench) -> list[Figure]:
-    return [figure for part in PARTS for figure in part(bench)]
-
-
-MEASURES = {"queue": measure_queue}
+MEASURES: dict[str, Callable[[Bench], list[Figure]]] = {
+    "queue_one": measure_one,
+    "queue_many": measure_many,
+    "queue_start": measure_start,
+    "queue_waiting": measure_waiting,
+    "queue_finished": measure_finished,
+    "queue_fan_in": measure_fan_in,
+}

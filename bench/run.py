@@ -33,7 +33,16 @@ import openaleph_bench  # noqa: E402
 import queue_measures  # noqa: E402
 import queue_python  # noqa: E402
 import run_bench  # noqa: E402
-from figure import BUILD, INPUTS, RECORD_BYTES, Bench, Figure, input_file, table  # noqa: E402
+from figure import (  # noqa: E402
+    BUILD,
+    INPUTS,
+    RECORD_BYTES,
+    Bench,
+    Figure,
+    input_file,
+    shown,
+    table,
+)
 from harness.server_process import ServerProcess  # noqa: E402
 from harness.wire import Wire  # noqa: E402
 
@@ -309,6 +318,12 @@ MEASURES: dict[str, Callable[[Bench], list[Figure]]] = {
 }
 
 
+# Names for several of them.
+GROUPS = {
+    "queue": [name for name in MEASURES if name.startswith(("queue", "openaleph"))],
+}
+
+
 BEGIN, END = "<!-- table: make bench writes it -->", "<!-- end of the table -->"
 
 
@@ -329,8 +344,9 @@ def merge(figures: list[Figure]) -> None:
 
 
 def main() -> int:
+    there = [*MEASURES, *GROUPS]
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(MEASURES))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(there))
     parser.add_argument("--rounds", type=int, default=3, help="of each measure")
     parser.add_argument("--update-readme", action="store_true")
     parser.add_argument("--jsonlbatch", type=Path, metavar="DIR", help="a copy of the original")
@@ -338,20 +354,24 @@ def main() -> int:
         "--peer-python", default="python3", metavar="PYTHON", help="that has what it imports"
     )
     args = parser.parse_args()
-    unknown = set(args.names) - set(MEASURES)
+    wanted = {one for name in args.names or MEASURES for one in GROUPS.get(name, [name])}
+    unknown = wanted - set(MEASURES)
     if unknown:
-        parser.error(f"no measure {', '.join(unknown)}; there are: {', '.join(MEASURES)}")
+        parser.error(f"no measure {', '.join(unknown)}; there are: {', '.join(there)}")
     INPUTS.mkdir(parents=True, exist_ok=True)
     bench = Bench(INPUTS, args.rounds, args.jsonlbatch, args.peer_python)
     figures: list[Figure] = []
     for name, measure in MEASURES.items():
-        if args.names and name not in args.names:
+        if name not in wanted:
             continue
         print(f"bench: {name}", flush=True)
-        figures += measure(bench)
+        told = measure(bench)
+        for f in told:
+            print(f"bench:   {f.name}: {shown(f.value)} {f.unit}", flush=True)
+        merge(told)
+        figures += told
     text = table(figures)
     print("\n" + text)
-    merge(figures)
     print(f"\nwritten to {BUILD / 'bench.json'}; load now {os.getloadavg()[0]:.1f}")
     if args.update_readme:
         update_readme(text)

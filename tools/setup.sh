@@ -1,6 +1,6 @@
 #!/bin/sh
 # setup.sh [SECTION...]: installs what the named sections of packages.txt list and this machine
-# lacks (default: build), and the Python packages that `demo` and `test` need. Says what it does;
+# lacks (default: build), and the Python packages that `demo`, `test` and `bench` need. Says what it does;
 # run again, it does nothing and needs no network when nothing is missing.
 set -eu
 cd "$(dirname "$0")/.."
@@ -50,14 +50,14 @@ new_venv() {
     [ -x "$1/bin/python" ] || /usr/bin/python3 -m venv "$1"
 }
 
-# install_venv VENV LIST: a demo's own packages; installed again when the list changed.
+# install_venv VENV LIST WHOSE: packages that are somebody's own; installed again when the list changed.
 install_venv() {
     sum=$(sha256sum <"$2")
     if [ "$(cat "$1/installed" 2>/dev/null)" = "$sum" ]; then
-        say "Python packages of the demo: all here"
+        say "Python packages of $3: all here"
         return
     fi
-    say "installing Python packages of the demo into $1"
+    say "installing Python packages of $3 into $1"
     new_venv "$1"
     "$1/bin/pip" install -q -r "$2"
     echo "$sum" >"$1/installed"
@@ -66,14 +66,17 @@ install_venv() {
 install_packages "$@"
 for section in "$@"; do
     case $section in
-    demo) install_venv .venv-planchet demo/requirements.txt ;;
-    demo-queue) install_venv .venv-openaleph demo/requirements-queue.txt ;;
-    demo-flow) install_venv .venv-flow demo/requirements-flow.txt ;;
+    demo) install_venv .venv-planchet demo/requirements.txt "the demo" ;;
+    demo-queue) install_venv .venv-openaleph demo/requirements-queue.txt "the demo" ;;
+    demo-flow) install_venv .venv-flow demo/requirements-flow.txt "the demo" ;;
     test | bench)
         say "Python packages of the tests, in .venv"
         new_venv .venv
         tests/install.sh .venv
-        [ "$section" = test ] || install_venv .venv-flow-peers bench/requirements-flow.txt
         ;;
     esac
+    if [ "$section" = bench ]; then
+        install_venv .venv-peers bench/requirements-peers.txt "the queue's peer"
+        install_venv .venv-flow-peers bench/requirements-flow.txt "the flows' peers"
+    fi
 done

@@ -69,6 +69,33 @@ int64_t schedule_next(const struct schedule_clock *c, int64_t after_us)
     return cron_next(&c->cron, c->zone, after_us, &next_us) ? next_us : NEVER_US;
 }
 
+/* Whether there are more than `most` ticks after a moment, up to now. */
+static bool has_more(const struct schedule_clock *c, int64_t after_us, int64_t now_us, int most)
+{
+    for (int i = 0; i <= most; i++) {
+        after_us = schedule_next(c, after_us);
+        if (after_us > now_us)
+            return false;
+    }
+    return true;
+}
+
+int64_t schedule_clip(const struct schedule_clock *c, int64_t next_us, int64_t now_us, int most)
+{
+    int64_t below_us = next_us - 1, above_us = now_us;
+    if (!has_more(c, below_us, now_us, most))
+        return next_us;
+    /* After `below` there are more, after `above` there are not; ticks are whole seconds apart. */
+    while (above_us - below_us > 1000000) {
+        int64_t middle_us = below_us + (above_us - below_us) / 2;
+        if (has_more(c, middle_us, now_us, most))
+            below_us = middle_us;
+        else
+            above_us = middle_us;
+    }
+    return schedule_next(c, above_us);
+}
+
 bool schedule_due(const struct schedule_clock *c, enum schedule_missed missed, int64_t now_us,
                   int64_t *next_us, int64_t *tick_us)
 {

@@ -45,6 +45,14 @@ MUST_CHECK bool schedule_check(const struct schedule *s, struct schedule_clock *
 void schedule_clock_release(struct schedule_clock *c);
 /* The first tick after a moment (wall), NEVER_US when there is none. */
 int64_t schedule_next(const struct schedule_clock *c, int64_t after_us);
+/* Of missed ticks at most so many are made up for, the last ones. */
+#define SCHEDULE_MISSED_MOST 1000
+/* The first of the last `most` ticks up to now_us, from the tick next_us on: next_us itself when
+ * there are no more. Costs some tens of times `most` steps at most. */
+int64_t schedule_clip(const struct schedule_clock *c, int64_t next_us, int64_t now_us, int most);
+/* A clock that was set back by no more brings no tick a second time; by more, ticks go by the new
+ * time. */
+#define SCHEDULE_SET_BACK_US (INT64_C(3) * 3600 * 1000000)
 /* What is to be done about the tick `next_us` at the moment `now_us`, by the policy: false: wait
  * until *next_us, which may have been moved on. True: *tick_us is to be enqueued, and *next_us is
  * the one after that. */

@@ -91,10 +91,11 @@ struct engine {
     int programs;            /* how many jobs have one */
     int watch_fd;            /* inotify, -1 before the first watch */
     struct list subscriptions;
-    struct list store_ops; /* struct op: they wait for their (next) portion; see store_op.c */
-    struct list schedules; /* struct scheduled, in order of their names; see schedules.c */
-    struct blobs *blobs;   /* any thread; see io/blob.h */
-    int64_t blobs_due_us;  /* when unused blobs are looked for */
+    struct list store_ops;     /* struct op: they wait for their (next) portion; see store_op.c */
+    struct list schedules;     /* struct scheduled, in order of their names; see schedules.c */
+    int64_t schedules_wall_us; /* when they were looked at last */
+    struct blobs *blobs;       /* any thread; see io/blob.h */
+    int64_t blobs_due_us;      /* when unused blobs are looked for */
     int64_t last_event;
     int64_t progress_due_us; /* when followers are to be shown progress, NEVER_US */
     int64_t settle_due_us;   /* when tails are synced into their outputs, NEVER_US */

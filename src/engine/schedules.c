@@ -37,6 +37,7 @@ struct scheduled {
     struct schedule_clock clock;
     int64_t next_at_us; /* wall; NEVER_US */
     int64_t retry_us;   /* monotonic: not before; 0 */
+    int64_t clipped_us; /* wall: what was missed up to then is what is made up for */
     bool busy;          /* a tick is under way */
     bool gone;          /* deleted meanwhile */
     char *failure;      /* why the last tick came to nothing */
@@ -135,11 +136,54 @@ static bool may_pass(const struct err *err)
            err->code == ERR_IO || err->code == ERR_FATAL;
 }
 
+static void set_next_after(struct scheduled *s, int64_t after_us)
+{
+    s->clipped_us = 0;
+    s->next_at_us =
+        s->clock.zone || s->clock.every_us > 0 ? schedule_next(&s->clock, after_us) : NEVER_US;
+}
+
 static void set_next(struct scheduled *s)
 {
     int64_t after_us = s->row.last_at_us > s->row.set_at_us ? s->row.last_at_us : s->row.set_at_us;
-    s->next_at_us =
-        s->clock.zone || s->clock.every_us > 0 ? schedule_next(&s->clock, after_us) : NEVER_US;
+    int64_t now_us = s->engine->now.wall_us;
+    set_next_after(s, after_us - now_us > SCHEDULE_SET_BACK_US ? now_us : after_us);
+}
+
+/* A clock that was far ahead and is right now: nobody waits until it is there again. */
+static void notice_set_back(struct engine *e)
+{
+    int64_t before_us = e->schedules_wall_us;
+    e->schedules_wall_us = e->now.wall_us;
+    if (before_us - e->now.wall_us <= SCHEDULE_SET_BACK_US)
+        return;
+    for (size_t i = 0; i < e->schedules.count; i++) {
+        struct scheduled *s = e->schedules.items[i];
+        if (s->next_at_us != NEVER_US)
+            set_next_after(s, e->now.wall_us);
+    }
+}
+
+/* Of a long time that was missed the last part is made up for, and that is said. */
+static void clip(struct engine *e, struct scheduled *s)
+{
+    int64_t now_us = e->now.wall_us, before_us = s->next_at_us;
+    if (s->row.spec.missed != MISSED_ALL || before_us >= now_us - SCHEDULE_LATE_US ||
+        before_us <= s->clipped_us)
+        return;
+    s->clipped_us = now_us;
+    s->next_at_us = schedule_clip(&s->clock, before_us, now_us, SCHEDULE_MISSED_MOST);
+    if (s->next_at_us == before_us)
+        return;
+    char from[CLOCK_TEXT_SIZE], to[CLOCK_TEXT_SIZE];
+    clock_text(before_us, from);
+    clock_text(s->next_at_us, to);
+    struct log_line *line = log_begin(LOG_WARN, "schedule.missed");
+    log_value(line, "schedule", "%s", s->row.spec.name);
+    log_value(line, "made-up-for", "the last %d", SCHEDULE_MISSED_MOST);
+    log_value(line, "lost-from", "%s", from);
+    log_value(line, "lost-before", "%s", to);
+    log_end(line);
 }
 
 static void rest(struct scheduled *s)
@@ -213,9 +257,12 @@ static bool is_waiting(const struct scheduled *s)
 
 void schedules_due(struct engine *e)
 {
+    notice_set_back(e);
     for (size_t i = 0; i < e->schedules.count; i++) {
         struct scheduled *s = e->schedules.items[i];
         int64_t tick_us = 0;
+        if (is_waiting(s))
+            clip(e, s);
         if (is_waiting(s) && s->retry_us <= e->now.mono_us && s->next_at_us <= e->now.wall_us &&
             schedule_due(&s->clock, s->row.spec.missed, e->now.wall_us, &s->next_at_us, &tick_us))
             start_tick(e, s, tick_us);

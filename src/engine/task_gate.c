@@ -1,5 +1,6 @@
 /* task_gate.c: queues and functions by name, in the dispatch and in the store. A name that is only
- * asked for (by a claim) has a place, and a number in the store once a task has it. */
+ * asked for (by a claim) has a place, and a number in the store as long as a task has it or
+ * something is set for it. */
 #include "engine/engine_state.h"
 
 #include <assert.h>
@@ -51,6 +52,30 @@ uint32_t gate_by_number(struct engine *e, bool of_function, int64_t number)
         if (number && gates[i].number == number)
             return (uint32_t)i;
     return UINT32_MAX;
+}
+
+static bool is_used(struct engine *e, bool of_function, uint32_t place)
+{
+    struct dispatch *d = e->tasks->dispatch;
+    const struct task_gate *gate = gate_at(e, of_function, place);
+    const struct gate *set =
+        of_function ? dispatch_function_gate(d, place) : dispatch_queue_gate(d, place);
+    struct task_counts open =
+        of_function ? dispatch_function_counts(d, place) : dispatch_queue_counts(d, place);
+    bool any = set->paused || set->fair || set->concurrency || set->rpm > 0 || open.blocked ||
+               open.pending || open.running;
+    for (int state = 0; state < JOB_STATE_COUNT; state++)
+        any = any || gate->counts[state] + gate->delta[state] != 0;
+    return any;
+}
+
+void gate_forget_unused(struct engine *e, bool of_function, uint32_t place)
+{
+    struct task_gate *gate = gate_at(e, of_function, place);
+    if (!gate->number || is_used(e, of_function, place))
+        return;
+    id_list_add(&e->building.tasks.gate_deletes, gate->number);
+    gate->number = 0;
 }
 
 void gate_row(struct engine *e, bool of_function, uint32_t place, struct task_gate_row *row)

@@ -96,6 +96,18 @@ static void stage_gates_of(struct engine *e, struct task_group *g, bool of_funct
     }
 }
 
+/* Whatever a removal or a person's setting has left without tasks and settings. */
+static void stage_unused_gates(struct engine *e, struct task_group *g)
+{
+    for (size_t i = 0; i < g->leaf_count; i++) {
+        gate_forget_unused(e, false, g->leaves[i]->queue);
+        gate_forget_unused(e, true, g->leaves[i]->function);
+    }
+    for (size_t i = 0; i < g->gate_count; i++)
+        gate_forget_unused(e, g->gates[i].of_function,
+                           gate_place(e, g->gates[i].of_function, g->gates[i].name));
+}
+
 static void stage_sessions(struct engine *e, struct task_group *g)
 {
     struct tasks *tasks = e->tasks;
@@ -159,6 +171,7 @@ void tasks_stage(struct engine *e, struct group *group)
         stage_gates_of(e, g, false);
         stage_gates_of(e, g, true);
     }
+    stage_unused_gates(e, g);
     if (g->sessions_changed)
         stage_sessions(e, g);
     if (g->rules_changed)
@@ -213,6 +226,14 @@ static bool store_gates(struct tx *tx, const struct task_group *g, struct err *e
     for (size_t i = 0; i < g->count_count; i++)
         if (!task_gate_store_count(tx, g->counts[i].number, g->counts[i].completed,
                                    g->counts[i].failed, g->counts[i].cancelled, err))
+            return false;
+    return true;
+}
+
+static bool forget_gates(struct tx *tx, const struct task_group *g, struct err *err)
+{
+    for (size_t i = 0; i < g->gate_deletes.count; i++)
+        if (!task_gate_store_delete(tx, g->gate_deletes.items[i], err))
             return false;
     return true;
 }
@@ -282,6 +303,7 @@ bool tasks_store(struct tx *tx, struct task_group *g, struct err *err)
             task_store_delete(tx, g->deletes.items, g->deletes.count, g->at_us, err)) &&
            flows_store(tx, &g->flows, err) &&
            (g->leaf_count == 0 || task_tally_store_add(tx, g->tallies, g->leaf_count, err)) &&
+           forget_gates(tx, g, err) &&
            (!g->enqueues || task_store_set_last_id(tx, g->last_id, err)) &&
            (!g->trims || event_store_trim(tx, EVENTS_KEPT, err));
 }
@@ -414,5 +436,6 @@ void task_group_release(struct task_group *g)
     id_list_release(&g->deletes);
     id_list_release(&g->ended);
     id_list_release(&g->session_deletes);
+    id_list_release(&g->gate_deletes);
     *g = (struct task_group){0};
 }

@@ -104,7 +104,7 @@ struct task_group {
     size_t drop_count, drop_cap;
     struct task_move *moves;
     size_t move_count, move_cap;
-    struct id_list forgets, deletes, ended, session_deletes;
+    struct id_list forgets, deletes, ended, session_deletes, gate_deletes;
     struct task_leaf **leaves;
     size_t leaf_count, leaf_cap;
     struct task_event *events;
@@ -215,6 +215,9 @@ uint32_t gate_place(struct engine *e, bool of_function, struct str name);
 struct task_gate *gate_at(struct engine *e, bool of_function, uint32_t place);
 /* The place of the gate with that number in the store; UINT32_MAX: none. */
 uint32_t gate_by_number(struct engine *e, bool of_function, int64_t number);
+/* Forgets a name that no task has and nothing is set for: the store's row goes with this group, and
+ * no list has it any more. Its place stays for who still asks for it. Once all else is staged. */
+void gate_forget_unused(struct engine *e, bool of_function, uint32_t place);
 void gate_row(struct engine *e, bool of_function, uint32_t place, struct task_gate_row *row);
 
 /* --- task_enqueue.c --- */

@@ -10,7 +10,6 @@
 #include "base/err.h"
 #include "run/feed_window.h"
 
-
 /* A line is at most so long: an answer must fit into the body of one request. */
 #define LINE_PROGRAM_LINE_MAX ((size_t)(64 << 20) - (64 << 10))
 

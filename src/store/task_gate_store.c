@@ -15,6 +15,7 @@ static const char sql_save[] = "UPDATE task_gate SET paused = :paused, fair = :f
 static const char sql_count[] = "UPDATE task_gate SET completed = completed + :completed,"
                                 " failed = failed + :failed, cancelled = cancelled + :cancelled"
                                 " WHERE number = :number";
+static const char sql_delete[] = "DELETE FROM task_gate WHERE number = :number";
 static const char sql_load[] =
     "SELECT number, of_function, name, paused, fair, concurrency, rpm_millionths, completed,"
     " failed, cancelled FROM task_gate ORDER BY number";
@@ -91,6 +92,15 @@ bool task_gate_store_count(struct tx *tx, int64_t number, int64_t completed, int
     stmt_bind_i64(q, ":failed", failed);
     stmt_bind_i64(q, ":cancelled", cancelled);
     return change_one(q, number, err);
+}
+
+bool task_gate_store_delete(struct tx *tx, int64_t number, struct err *err)
+{
+    OWNED(stmt) struct stmt *q = tx_query(tx, sql_delete, err);
+    if (!q)
+        return false;
+    stmt_bind_i64(q, ":number", number);
+    return stmt_run(q, NULL, err) || err_add(err, "forget a queue or a function");
 }
 
 bool task_gate_store_load(struct tx *tx,

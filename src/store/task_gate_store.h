@@ -25,6 +25,8 @@ MUST_CHECK bool task_gate_store_save(struct tx *tx, const struct task_gate_row *
 /* Adds to its counts. ERR_NOT_FOUND. */
 MUST_CHECK bool task_gate_store_count(struct tx *tx, int64_t number, int64_t completed,
                                       int64_t failed, int64_t cancelled, struct err *err);
+/* Forgets one that no task has. An unknown number is passed over. */
+MUST_CHECK bool task_gate_store_delete(struct tx *tx, int64_t number, struct err *err);
 /* In order of numbers. */
 MUST_CHECK bool task_gate_store_load(struct tx *tx,
                                      void (*each)(void *context, const struct task_gate_row *row),

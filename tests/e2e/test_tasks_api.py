@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import pytest
 from harness.native import Stream, problem
+from harness.server_process import ServerProcess
 from harness.tasks import Tasks
 
 
@@ -308,3 +309,28 @@ def test_who_may_do_what(make_server: Any) -> None:
     assert [status(s, "DELETE", "/limits/l") for s in ("", "work", "admin")] == [401, 403, 204]
     for path in ("/queues", "/functions", "/limits", "/workers", "/tasks/errors", "/tasks/status"):
         assert [status(s, "GET", path) for s in ("", "read")] == [401, 200]
+
+
+def names(tasks: Tasks, kind: str) -> list[str]:
+    return [one["name"] for one in tasks.ok("GET", f"/{kind}")[kind]]
+
+
+def test_names_are_forgotten_with_their_last_task(tasks: Tasks, server: ServerProcess) -> None:
+    ids = tasks.enqueue(*[{"function": f"f{n}", "queue": f"q{n}"} for n in range(5)])
+    tasks.ok("PATCH", "/queues/q0", {"concurrency": 3})
+    tasks.work().complete()
+    assert len(names(tasks, "queues")) == len(names(tasks, "functions")) == 5
+    assert tasks.change("delete", ids=ids[:4]) == (4, 4)
+    for _ in range(2):
+        assert names(tasks, "queues") == ["q0", "q4"] and names(tasks, "functions") == ["f4"]
+        metrics = tasks.wire.call("GET", "/metrics").body.decode()
+        assert 'queue="q4"' in metrics and 'queue="q1"' not in metrics
+        told = tasks.ok("GET", "/doctor")
+        assert told["faults"] == 0, told
+        server.restart()
+    tasks.ok("PATCH", "/queues/q0", {"concurrency": None})
+    assert names(tasks, "queues") == ["q4"]
+    (again,) = tasks.enqueue(function="f1", queue="q1")
+    assert tasks.show(again)["queue"] == "q1" and "q1" in names(tasks, "queues")
+    server.restart()
+    assert tasks.show(again)["queue"] == "q1" and tasks.work().ids == [again]

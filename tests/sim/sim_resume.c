@@ -45,7 +45,8 @@ struct world {
     int held_id[HELD_MAX], held_count;
     int crashes;
     bool ordered;
-    bool killed; /* the last life was */
+    bool wrote;  /* the last life has: it has cut off what nobody vouched for */
+    bool killed; /* the last life was, or one before it and none has written since */
     bool edited; /* after such a one: then results without an id that nothing vouches for stay */
     char folder[64];
 };
@@ -358,6 +359,7 @@ static void settle(const uint8_t *token, int failing)
         if (!entries[i].failed) {
             world->done[world->held_id[i]] = true;
             world->again[world->held_id[i]] = false;
+            world->wrote = world->wrote || !entries[i].skipped;
         }
     op_release(&op);
 }
@@ -409,6 +411,7 @@ static int remove_one(const char *path, const struct stat *st, int kind, struct 
 
 static void run_child(bool all)
 {
+    world->wrote = false;
     pid_t child = fork();
     if (child == 0) {
         live(all);
@@ -418,7 +421,7 @@ static void run_child(bool all)
     waitpid(child, &status, 0);
     bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
     world->crashes += killed;
-    world->killed = killed;
+    world->killed = killed || (world->killed && !world->wrote);
     if (!killed && !(WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 75)))
         exit(1);
 }

@@ -57,10 +57,19 @@ static void give_up(void)
     _exit(75);
 }
 
+/* What comes meanwhile is looked at in the next step; the clock goes on. */
 static void step(struct op *ops)
 {
     struct err err;
-    if (!engine_step(engine, ops, machine_now(), &err))
+    bool pending = false;
+    bool ok = engine_begin(engine, ops, machine_now(), &pending, &err);
+    while (ok && pending) {
+        engine_commit(engine);
+        if (pick(4) == 0)
+            time_passes(pick(40) * 1000);
+        ok = engine_finish(engine, machine_now(), &pending, &err);
+    }
+    if (!ok)
         give_up();
 }
 
@@ -107,6 +116,7 @@ static bool plan_fault(void)
 static void dare(struct op *op)
 {
     bool planned = plan_fault();
+    world->asked_us = world->now.mono_us;
     ask(op);
     no_faults();
     SAY("  answered: %s\n", op->err.code == ERR_NONE ? "well" : op->err.text);
@@ -460,7 +470,7 @@ static void forget_session(struct worker *w)
 static void heard_of(int session)
 {
     struct session *s = &world->sessions[session];
-    s->deadline_us = world->now.mono_us + s->span_us;
+    s->deadline_us = world->asked_us + s->span_us;
 }
 
 static bool holds(const struct worker *w, int place)
@@ -1134,8 +1144,10 @@ static bool adopt_settlement(void)
         struct task_view view = show(k->id);
         bool same = world->open_results[i] && result_of(&view) == world->open_results[i];
         bool asks = !world->open_of || world->open_of == k->id;
-        if (view.state != JOB_RUNNING)
-            k->session = 0; /* it may be that it has failed, or was given back */
+        if (view.state != JOB_RUNNING) { /* it may be that it has failed, or was given back */
+            k->session = 0;
+            k->delay_wall_us = world->latest_wall_us + RETRY_MAX_US;
+        }
         k->failed_finally |= view.state == JOB_FAILED;
         k->cancel_asked |= view.state == JOB_CANCELLED;
         if (same && view.state == JOB_COMPLETED) {

@@ -94,7 +94,7 @@ static int64_t started_within(const struct known_gate *g, int64_t span_us)
 {
     int64_t count = 0;
     for (size_t i = g->start_count; i-- > g->counted_from && i + STARTS_MAX > g->start_count;) {
-        if (g->starts[i % STARTS_MAX] <= world->now.mono_us - span_us)
+        if (g->starts[i % STARTS_MAX] <= world->asked_us - span_us)
             break;
         count++;
     }
@@ -110,7 +110,7 @@ static void check_gate(struct known_gate *g, const struct known *k)
                 !world->tasks[i].aborting;
     MUST(!g->gate.concurrency || live <= g->gate.concurrency, "%lld run of %lld", (long long)live,
          (long long)g->gate.concurrency);
-    g->starts[g->start_count++ % STARTS_MAX] = world->now.mono_us;
+    g->starts[g->start_count++ % STARTS_MAX] = world->asked_us;
     double rpm = g->gate.rpm;
     MUST(!(rpm > 0) || (double)started_within(g, 60 * SECOND_US) <= ceil(rpm),
          "more than %g start in a minute", rpm);
@@ -182,7 +182,7 @@ void known_handed(struct known *k, const struct task_handed *handed, int session
              handed->max_attempts == k->max_attempts,
          "attempt %u of %u of task %lld", handed->attempt, handed->max_attempts, id);
     MUST(k->run_at_us <= world->latest_wall_us, "task %lld comes before its time", id);
-    MUST(k->era != world->era || k->delay_until_us <= world->now.mono_us,
+    MUST(k->era != world->era || k->delay_until_us <= world->asked_us,
          "task %lld comes before its delay is over", id);
     check_arguments(k, handed);
     check_parents(k);
@@ -190,7 +190,7 @@ void known_handed(struct known *k, const struct task_handed *handed, int session
     SAY("  task %lld to session %d, fence %u\n", id, session, handed->fence);
     k->fence = handed->fence;
     k->session = session;
-    k->started_us = world->now.mono_us;
+    k->started_us = world->asked_us;
     k->hangs = k->times_out && pick(3) == 0;
     k->aborting = k->times_out; /* its time may be over at any moment */
     k->ran = true;

@@ -87,6 +87,7 @@ struct known_gate {
 struct world {
     struct rng rng;
     struct instant now; /* whose monotonic clock is the truth, and goes on while nobody runs */
+    int64_t asked_us;   /* when the last op was asked whose commit may take time */
     int64_t booted_us;  /* when the machine's own monotonic clock began */
     int era;            /* grows whenever the engine has read everything from its store again */
     int64_t looked_us;  /* since when it has looked at the clock at least every few seconds */

@@ -254,7 +254,7 @@ static inline void pass_time(struct bench *b, int64_t us)
 static inline void ask(struct bench *b, struct op *op)
 {
     assert_true(STEP(b, op));
-    while (!is_answered(op) && engine_next_us(b->engine) == 0)
+    while (!is_answered(op) && engine_next_us(b->engine) <= b->now.mono_us)
         pass_time(b, 0);
     assert_ptr_equal(op->context, (void *)1);
 }

@@ -158,6 +158,46 @@ static void a_clock_that_is_set_is_noticed_and_makes_no_tick_twice(void **state)
     assert_tasks(b, 3);
 }
 
+static void a_clock_that_was_far_ahead_leaves_no_schedule_silent(void **state)
+{
+    struct bench *b = *state;
+    const int64_t year_us = 365 * 24 * HOUR_US;
+    for (int restarts = 0; restarts < 2; restarts++) {
+        set(b, (struct schedule){.every_us = HOUR_US});
+        size_t before = tasks_of(b, NULL);
+        b->now.wall_us += year_us;
+        live(b, HOUR_US);
+        assert_tasks(b, before + 1);
+        if (restarts)
+            close_engine(b);
+        b->now.wall_us -= year_us;
+        if (restarts)
+            open_engine(b);
+        live(b, 2 * HOUR_US);
+        assert_tasks(b, before + 3);
+        set(b, (struct schedule){.every_us = HOUR_US});
+        live(b, HOUR_US);
+        assert_tasks(b, before + 4);
+    }
+}
+
+static void of_a_year_of_minutes_the_last_are_made_up_for(void **state)
+{
+    struct bench *b = *state;
+    OWNED_BUF struct buf uniques;
+    buf_init(&uniques, BUF_NO_CAP);
+    set(b, (struct schedule){.cron = "* * * * *", .missed = MISSED_ALL});
+    close_engine(b);
+    b->now.wall_us += 365 * 24 * HOUR_US;
+    open_engine(b);
+    live(b, 10 * SECOND_US);
+    assert_int_equal(tasks_of(b, &uniques), SCHEDULE_MISSED_MOST);
+    /* The last one is that of the minute: it is 22:13:30. */
+    buf_add_char(&uniques, '\0');
+    assert_non_null(strstr(uniques.data, "2024-11-13T22:13:00"));
+    assert_null(strstr(uniques.data, "2024-11-12"));
+}
+
 static void a_paused_or_deleted_schedule_is_silent(void **state)
 {
     struct bench *b = *state;
@@ -219,6 +259,8 @@ int main(void)
         ENGINE_TEST(a_tick_that_cannot_be_stored_comes_when_it_can),
         ENGINE_TEST(missed_ticks_go_by_the_policy),
         ENGINE_TEST(a_clock_that_is_set_is_noticed_and_makes_no_tick_twice),
+        ENGINE_TEST(a_clock_that_was_far_ahead_leaves_no_schedule_silent),
+        ENGINE_TEST(of_a_year_of_minutes_the_last_are_made_up_for),
         ENGINE_TEST(a_paused_or_deleted_schedule_is_silent),
         ENGINE_TEST(it_may_be_run_by_hand_beside_its_ticks),
         ENGINE_TEST(what_cannot_be_set_changes_nothing),

@@ -57,6 +57,19 @@ static void missed_ticks_are_skipped(void **state)
     assert_int_equal(tick_us, NOON_US + 180 * MINUTE_US);
 }
 
+static void a_long_time_is_clipped_to_its_end(void **state)
+{
+    (void)state;
+    struct schedule_clock c = every(10 * SECOND_US);
+    int64_t year_us = INT64_C(365) * 24 * 60 * MINUTE_US;
+    assert_int_equal(schedule_clip(&c, NOON_US, NOON_US + 4 * MINUTE_US, 25), NOON_US);
+    assert_int_equal(schedule_clip(&c, NOON_US, NOON_US + 4 * MINUTE_US, 24),
+                     NOON_US + 10 * SECOND_US);
+    for (int64_t more_us = 0; more_us < 10 * SECOND_US; more_us += 3333333)
+        assert_int_equal(schedule_clip(&c, NOON_US, NOON_US + year_us + more_us, 100),
+                         NOON_US + year_us - 99 * 10 * SECOND_US);
+}
+
 static void of_missed_ticks_one_is_made_up_for(void **state)
 {
     (void)state;
@@ -142,6 +155,7 @@ int main(void)
         cmocka_unit_test(a_tick_is_due_at_its_time_and_then_the_next),
         cmocka_unit_test(a_little_late_is_not_missed),
         cmocka_unit_test(missed_ticks_are_skipped),
+        cmocka_unit_test(a_long_time_is_clipped_to_its_end),
         cmocka_unit_test(of_missed_ticks_one_is_made_up_for),
         cmocka_unit_test(all_missed_ticks_are_made_up_for),
         cmocka_unit_test(a_clock_that_was_set_back_makes_no_tick_twice),

@@ -75,17 +75,18 @@ class Processes:
         self._target = target
         self._lock = threading.Lock()
         self._idle: list[Child] = []
-        self._busy: dict[int, Child] = {}
+        # By run: a task that was lost may run here anew beside its earlier run.
+        self._busy: dict[TaskRun, Child] = {}
         self._closed = False
 
     def call(self, run: TaskRun, take: Take) -> Callable[[], Any]:
         """What a thread is to do to run it. Gives the result; raises RemoteFailure."""
         return lambda: self._run(run, take)
 
-    def kill(self, id: int) -> None:
-        """Ends that task with its process."""
+    def kill(self, run: TaskRun) -> None:
+        """Ends that run with its process."""
         with self._lock:
-            child = self._busy.get(id)
+            child = self._busy.get(run)
             if child is not None:
                 child.kill()
 
@@ -105,7 +106,7 @@ class Processes:
                 run.context.check()
                 raise ProcessDied("the worker ends")
             child = self._idle.pop() if self._idle else Child(self._target)
-            self._busy[run.id] = child
+            self._busy[run] = child
         usable = False
         try:
             child.connection.send_bytes(dumps(run.told))
@@ -119,7 +120,7 @@ class Processes:
             raise ProcessDied(f"the task's process {child.ended()}") from None
         finally:
             with self._lock:
-                del self._busy[run.id]
+                del self._busy[run]
                 if usable and not self._closed and not run.context.should_abort():
                     self._idle.append(child)
                 else:

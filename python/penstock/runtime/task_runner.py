@@ -89,7 +89,7 @@ class TaskRunner(Runner):
         if self._waits(run.task):
             self._interrupt(hand)
         elif run.task.executor == "process":
-            self._processes.kill(run.id)
+            self._processes.kill(run)
 
     def _waits(self, task: Task[Any, Any]) -> bool:
         """Whether it runs on the loop, where it can be cancelled."""
