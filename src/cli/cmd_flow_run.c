@@ -77,12 +77,12 @@ static const char *server_of(const struct flow_run *r)
 static bool name_paths(struct flow_run *r, struct err *err)
 {
     OWNED_BUF struct buf path;
+    buf_init(&path, BUF_NO_CAP);
     const char *name = variable(r, "APP_NAME");
     if (!*name || strchr(name, '/') || name[0] == '.')
         return err_set(err, ERR_INVALID, "APP_NAME: \"%s\" cannot be part of a file's name", name);
     r->state_dir = xasprintf("%s/%s.penstock", variable(r, "APP_TEMP_DIR"), name);
     r->ctllog = xasprintf("%s/%s.ctllog", variable(r, "APP_TEMP_DIR"), name);
-    buf_init(&path, BUF_NO_CAP);
     buf_add_text(&path, "/v1/flows/");
     client_escape(&path, name);
     r->path = xstrndup(path.data, path.len);

@@ -605,3 +605,14 @@ def test_nothing_turns_while_a_node_sleeps(app: FlowApp) -> None:
         raise AssertionError("something turns")
     process.terminate()
     process.communicate(timeout=60)
+
+
+# ---- the application's name and folders ----
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", ".hidden"])
+def test_a_name_that_no_file_can_have_is_refused(app: FlowApp, name: str) -> None:
+    app.shell("1|-1|1|0|a|true")
+    done = app.run("--env", f"APP_NAME={name}")
+    assert done.returncode == 2, done.stderr
+    assert f'APP_NAME: "{name}" cannot be part of a file\'s name' in done.stderr
