@@ -616,3 +616,11 @@ def test_a_name_that_no_file_can_have_is_refused(app: FlowApp, name: str) -> Non
     done = app.run("--env", f"APP_NAME={name}")
     assert done.returncode == 2, done.stderr
     assert f'APP_NAME: "{name}" cannot be part of a file\'s name' in done.stderr
+
+
+def test_the_folder_of_the_state_may_be_named_from_where_we_are(app: FlowApp) -> None:
+    app.shell("1|-1|1|0|a|test -e $OUT/ok")
+    assert app.run("--env", "APP_TEMP_DIR=kept/here").returncode == 1
+    assert (app.folder / "kept/here/my.ctllog").exists()
+    app.out("ok").touch()
+    assert app.run("-r", "--env", "APP_TEMP_DIR=kept/here").returncode == 0
