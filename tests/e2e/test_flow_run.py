@@ -624,3 +624,10 @@ def test_the_folder_of_the_state_may_be_named_from_where_we_are(app: FlowApp) ->
     assert (app.folder / "kept/here/my.ctllog").exists()
     app.out("ok").touch()
     assert app.run("-r", "--env", "APP_TEMP_DIR=kept/here").returncode == 0
+
+
+def test_a_byte_0_does_not_cut_a_command_off(app: FlowApp) -> None:
+    app.list.write_bytes(b"#SHELL\n1|-1|1|0|a|true\0; false|\n")
+    done = app.run()
+    assert done.returncode == 2, done.stderr
+    assert ":2:16: error: FILE: a byte that is 0, or no UTF-8" in done.stderr
