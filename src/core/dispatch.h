@@ -125,6 +125,9 @@ int64_t dispatch_next_us(struct dispatch *d, struct instant now);
 /* Whether a claim that asks so might get something, as of the last instant told. May say yes in
  * vain (then dispatch_take takes nothing, and it says no until something changes), never no. */
 bool dispatch_may_have(struct dispatch *d, const struct claim_ask *ask);
+/* After a claim that got nothing: when (monotonic, or a little later) a rate lets something start
+ * that nothing else keeps from it; NEVER_US: there is no such thing. */
+int64_t dispatch_rates_open_us(struct dispatch *d, const struct claim_ask *ask, struct instant now);
 
 /* How many are where. */
 struct task_counts {

@@ -39,6 +39,41 @@ bool dispatch_may_have(struct dispatch *d, const struct claim_ask *ask)
     return false;
 }
 
+static int64_t later(int64_t a_us, int64_t b_us)
+{
+    return a_us > b_us ? a_us : b_us;
+}
+
+/* When its queue and its function have room by time alone; NEVER_US. */
+static int64_t pair_opens_us(const struct pair *p, int64_t now_us)
+{
+    if (p->queue->gate.paused || p->function->gate.paused)
+        return NEVER_US;
+    return later(limit_next_us(&p->queue->limit, now_us),
+                 limit_next_us(&p->function->limit, now_us));
+}
+
+int64_t dispatch_rates_open_us(struct dispatch *d, const struct claim_ask *ask, struct instant now)
+{
+    int64_t first = NEVER_US;
+    dispatch_ask(d, ask);
+    for (size_t i = 0; i < d->ready_count; i++) {
+        int64_t opens_us = pair_opens_us(d->ready[i], now.mono_us);
+        if (lane_is_asked(d, d->ready[i]) && opens_us < first)
+            first = opens_us;
+    }
+    for (size_t i = 0; i < d->looks.count; i++) {
+        const struct key_limit *k = d->looks.items[i];
+        int64_t key_us = limit_next_us(&k->limit, now.mono_us);
+        for (const struct lane *l = k->key->aside; l && key_us < first; l = l->next_aside) {
+            int64_t opens_us = later(key_us, pair_opens_us(l->pair, now.mono_us));
+            if (lane_is_asked(d, l->pair) && opens_us < first)
+                first = opens_us;
+        }
+    }
+    return first;
+}
+
 static enum task_hold explain_ready(const struct task *t, int64_t now_us, int64_t *by)
 {
     const struct station *queue = station_of_queue(t), *function = station_of_function(t);

@@ -147,14 +147,19 @@ static bool hand_all(struct engine *e, struct task_claim *claim, struct task **t
     return ok;
 }
 
+static struct claim_ask ask_of(const struct task_claim *claim)
+{
+    return (struct claim_ask){.queues = claim->queue_places,
+                              .functions = claim->function_places,
+                              .queue_count = claim->queue_count,
+                              .function_count = claim->function_count,
+                              .max = claim->max < CLAIM_MOST ? (size_t)claim->max : CLAIM_MOST};
+}
+
 bool claim_tasks(struct engine *e, struct task_claim *claim, struct lease *lease, struct err *err)
 {
     struct tasks *tasks = e->tasks;
-    struct claim_ask ask = {.queues = claim->queue_places,
-                            .functions = claim->function_places,
-                            .queue_count = claim->queue_count,
-                            .function_count = claim->function_count,
-                            .max = claim->max < CLAIM_MOST ? (size_t)claim->max : CLAIM_MOST};
+    struct claim_ask ask = ask_of(claim);
     claim->count = 0;
     claim->texts.len = 0;
     if (claim->max <= 0 || !dispatch_may_have(tasks->dispatch, &ask))
@@ -201,8 +206,19 @@ void task_claim_find_places(struct engine *e, struct task_claim *claim)
     claim->function_places = places(e, true, claim->functions, claim->function_count);
 }
 
+/* What rates hold back of what was asked for. */
+static int64_t again_us(struct engine *e, const struct task_claim *claim)
+{
+    if (claim->count > 0 || claim->max <= 0)
+        return NEVER_US;
+    struct claim_ask ask = ask_of(claim);
+    int64_t opens_us = dispatch_rates_open_us(e->tasks->dispatch, &ask, e->now);
+    return opens_us == NEVER_US ? NEVER_US : opens_us - e->now.mono_us;
+}
+
 void task_claim_finish(struct engine *e, struct task_claim *claim, struct lease *lease)
 {
+    claim->again_us = again_us(e, claim);
     memcpy(claim->token, lease_token(lease), LEASE_TOKEN_BYTES);
     claim->lease_ends_at_us = e->now.wall_us + (lease_ends_us(lease) - e->now.mono_us);
     task_session_aborts(e, lease, &claim->aborts, &claim->abort_count);

@@ -91,6 +91,8 @@ struct task_claim {
     struct task_aborted *aborts; /* of the session; not within a settlement, which has its own */
     size_t abort_count;
     int64_t lease_ends_at_us; /* wall */
+    int64_t
+        again_us;   /* nothing came: in so long a rate lets something start; NEVER_US: none does */
     int64_t answer; /* number of the answer, to give it back when it does not get through */
     bool made;      /* this claim made the lease */
     uint32_t *queue_places, *function_places; /* the engine's */

@@ -8,6 +8,7 @@
 #include "run/exec_life.h"
 #include "run/work_session.h"
 
+#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,7 @@ struct exec_worker {
 
     size_t claim_size, asked;
     int64_t claimed_us;  /* when the last claim was answered */
+    double again_s;      /* so long a rate holds tasks back; 0 */
     int64_t slots;       /* as the server said; -1: no limit */
     bool paced, alone;   /* the last claim's */
     bool finished;       /* nothing will ever come */
@@ -144,7 +146,9 @@ static bool take_claimed(struct exec_worker *w, int64_t now_us, struct err *err)
         worker_control_ready(&w->control);
     }
     fit_claims(w, answer.count, now_us);
-    w->finished = answer.finished || (w->orders.one_shot && answer.count == 0);
+    w->finished =
+        answer.finished || (w->orders.one_shot && answer.count == 0 && answer.again_s < 0);
+    w->again_s = answer.again_s > 0 ? answer.again_s : 0;
     w->slots = w->orders.job ? own_slots(w, answer.slots) : task_slots(&w->orders);
     w->alone = answer.alone;
     if (answer.paced && !w->paced)
@@ -213,7 +217,8 @@ static bool claim(struct exec_worker *w, int64_t now_us, struct err *err)
         record_queue_each(w->queue, add_number, &o);
     }
     w->asked = max < CLAIM_MOST ? max : CLAIM_MOST;
-    return work_session_claim(w->session, w->asked, CLAIM_WAIT_S, exec_life_running(w->life),
+    double wait_s = w->orders.one_shot ? fmin(w->again_s, CLAIM_WAIT_S) : CLAIM_WAIT_S;
+    return work_session_claim(w->session, w->asked, wait_s, exec_life_running(w->life),
                               buf_str(&holds), err);
 }
 
@@ -369,8 +374,7 @@ static bool open_session(struct exec_worker *w, const struct exec_worker_options
         return false;
     const struct work_source source = {.job = o->job,
                                        .queues = str_of(o->queues ? o->queues : ""),
-                                       .functions = str_of(o->functions ? o->functions : ""),
-                                       .one_shot = o->one_shot};
+                                       .functions = str_of(o->functions ? o->functions : "")};
     w->session = work_session_new(w->client, &source, name);
     w->same_clock = strncmp(o->server, "unix:", strlen("unix:")) == 0;
     w->queue = record_queue_new();

@@ -189,6 +189,8 @@ static bool read_member(struct record_queue *q, struct json *j, struct str name,
         return json_find(raw, "token", &token) && (out->lease = json_take_text(token));
     if (json_name_is(name, "slots"))
         return json_i64(raw, 0, INT64_MAX, &out->slots);
+    if (json_name_is(name, "again_s"))
+        return json_double(raw, &out->again_s) && out->again_s >= 0;
     if (json_name_is(name, "starts"))
         return read_pace(raw, pace);
     return true; /* of a later version */
@@ -214,7 +216,7 @@ bool record_queue_add(struct record_queue *q, struct buf *answer, int64_t at_us,
     uint64_t before = q->end;
     size_t bytes = q->bytes;
     struct pace pace = {0};
-    *out = (struct claim_answer){.slots = -1};
+    *out = (struct claim_answer){.slots = -1, .again_s = -1};
     if (!read_answer(q, buf_str(answer), out, &pace)) {
         q->end = before;
         q->bytes = bytes;

@@ -27,6 +27,7 @@ struct claim_answer {
     bool finished;
     int64_t slots; /* -1: no limit */
     bool paced, alone;
+    double again_s; /* of tasks: a rate holds some back for so long; below 0: none does */
 };
 
 struct record_queue;

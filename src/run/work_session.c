@@ -33,8 +33,7 @@ struct work_session {
     struct client *client;
     enum work_kind kind;
     char *claim_path, *settle_path, *extend_path, *release_path, *worker;
-    char *asks; /* of tasks: the claim's members "queues" and "functions" */
-    bool one_shot;
+    char *asks;         /* of tasks: the claim's members "queues" and "functions" */
     char *lease;        /* NULL: none */
     int64_t touched_us; /* when the server last heard of us */
 
@@ -72,7 +71,6 @@ struct work_session *work_session_new(struct client *client, const struct work_s
     struct work_session *s = xcalloc(1, sizeof *s);
     s->client = client;
     s->kind = source->job ? WORK_RECORDS : WORK_TASKS;
-    s->one_shot = source->one_shot;
     s->claim_path = path_of(source, "/claim");
     s->settle_path = path_of(source, "/settle");
     s->extend_path = path_of(source, "/extend");
@@ -438,7 +436,7 @@ bool work_session_claim(struct work_session *s, size_t max, double wait_s, size_
     json_out_name(&o, "max");
     json_out_i64(&o, (int64_t)max);
     json_out_name(&o, "wait_s");
-    json_out_double(&o, s->one_shot ? 0 : wait_s);
+    json_out_double(&o, wait_s);
     json_out_name(&o, "lease_s");
     json_out_i64(&o, s->kind == WORK_TASKS ? TASK_LEASE_S : LEASE_S);
     json_out_name(&o, "worker");

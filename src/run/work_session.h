@@ -16,7 +16,6 @@ struct work_session;
 struct work_source {
     const char *job; /* its records, as client_job_path takes it; NULL: tasks of the queue: */
     struct str queues, functions; /* JSON arrays of names; empty: all */
-    bool one_shot;                /* claims do not wait for tasks */
 };
 
 /* `client` must outlive it; the texts are copied. */

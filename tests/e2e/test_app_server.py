@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from harness.run_command import environment
 from harness.server_process import ROOT, ServerProcess, binary
+from harness.wire import Wire
 
 sys.path.insert(0, str(ROOT / "python"))
 import penstock
@@ -346,3 +347,11 @@ def test_with_no_server_named_a_script_and_a_worker_just_work(
     finally:
         shop.app.close()
         shop.close()
+
+
+def test_one_shot_waits_for_what_a_rate_holds_back(shop: Shop, server: ServerProcess) -> None:
+    reply = Wire(server.url).call("PATCH", "/v1/functions/shop.add", None, {"rpm": 120})
+    assert reply.status == 200
+    handles = [shop.task("add").defer(a=n, b=1) for n in range(3)]
+    shop.run()
+    assert [handle.result(1) for handle in handles] == [1, 2, 3]

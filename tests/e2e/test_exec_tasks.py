@@ -159,3 +159,17 @@ def test_what_fails_is_told_as_a_task(programs: Programs, tmp_path: Path) -> Non
     told = done.stderr + (tmp_path / "log").read_text()
     assert f"task {task}: " in done.stderr and "record" not in told, told
     assert "task.log" in told
+
+
+def test_one_shot_waits_for_what_a_rate_holds_back(programs: Programs) -> None:
+    tasks = programs.tasks
+    tasks.ok("PATCH", "/functions/slow", {"rpm": 120})
+    tasks.ok("PUT", "/limits/keys", {"pattern": "k*", "rpm": 120})
+    tasks.ok("PATCH", "/queues/closed", {"rpm": 120, "paused": True})
+    ids = tasks.enqueue(
+        *[{"function": "slow"} for _ in range(3)],
+        *[{"function": "f", "key": "k1"} for _ in range(3)],
+        {"function": "f", "queue": "closed"},
+    )
+    assert programs.work("print(1, flush=True)").returncode == 0
+    assert [tasks.state(i) for i in ids] == ["completed"] * 6 + ["pending"]

@@ -349,6 +349,40 @@ static void a_rate_opens_again_by_time_alone(void **state)
     assert_int_equal(take(d, then), 2);
 }
 
+static void what_only_a_rate_holds_back_is_told(void **state)
+{
+    (void)state;
+    OWNED(dispatch) struct dispatch *d = dispatch_new();
+    struct claim_ask all = {.max = 1};
+    struct key_rule rules[] = {{"slow", "k", 0, 60}, {"one", "one", 1, 60}};
+    dispatch_set_key_rules(d, rules, 2);
+    add(d, 1, 0, "k", "");
+    add(d, 2, 0, "one", "");
+    assert_int_equal(take(d, start), 1);
+    assert_int_equal(take(d, start), 2);
+    assert_int_equal(take(d, start), 0);
+    assert_true(dispatch_rates_open_us(d, &all, start) == NEVER_US);
+    /* What must wait for another's end as well is not told of. */
+    add(d, 3, 0, "one", "");
+    assert_int_equal(take(d, start), 0);
+    assert_true(dispatch_rates_open_us(d, &all, start) == NEVER_US);
+    add(d, 4, 0, "k", "");
+    assert_int_equal(take(d, start), 0);
+    assert_in_range(dispatch_rates_open_us(d, &all, start), after(1).mono_us, after(1.01).mono_us);
+    uint32_t other = dispatch_queue(d, STR("other"));
+    struct claim_ask elsewhere = {.queues = &other, .queue_count = 1, .max = 1};
+    assert_true(dispatch_rates_open_us(d, &elsewhere, start) == NEVER_US);
+    /* The later one of two; and a queue that is paused opens never. */
+    uint32_t queue = dispatch_queue(d, STR("q"));
+    dispatch_set_queue_gate(d, queue, &(struct gate){.rpm = 30});
+    add(d, 5, 1, "", "");
+    assert_int_equal(take(d, start), 5);
+    assert_int_equal(take(d, start), 0);
+    assert_in_range(dispatch_rates_open_us(d, &all, start), after(2).mono_us, after(2.1).mono_us);
+    dispatch_set_queue_gate(d, queue, &(struct gate){.rpm = 30, .paused = true});
+    assert_true(dispatch_rates_open_us(d, &all, start) == NEVER_US);
+}
+
 static void a_keys_rate_is_remembered_when_nothing_of_it_is_left(void **state)
 {
     (void)state;
@@ -451,6 +485,7 @@ int main(void)
         cmocka_unit_test(limits_hold_back_what_they_concern_and_nothing_else),
         cmocka_unit_test(of_several_rules_the_lowest_figures_hold_and_none_concerns_no_key),
         cmocka_unit_test(a_rate_opens_again_by_time_alone),
+        cmocka_unit_test(what_only_a_rate_holds_back_is_told),
         cmocka_unit_test(a_keys_rate_is_remembered_when_nothing_of_it_is_left),
         cmocka_unit_test(a_rate_waits_after_a_restart),
         cmocka_unit_test(a_task_of_before_a_restart_runs_on),

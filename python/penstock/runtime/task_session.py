@@ -70,6 +70,8 @@ class TaskSession:
         #: An answer that had tasks may have been lost: the next claim says what is here.
         self.unsure = False
         self.aborts: list[Abort] = []
+        #: The last claim got nothing, but a rate holds something back for so long; else None.
+        self.again_s: float | None = None
 
     async def claim(self, most: int, wait_s: float, holds: Callable[[], list[int]]) -> list[Told]:
         """Takes up to `most` tasks, waiting for the first. LeaseEndedError."""
@@ -108,6 +110,7 @@ class TaskSession:
         if told.get("lease"):
             self.lease = told["lease"]["token"]
         self._take_aborts(told)
+        self.again_s = told.get("again_s")
         tasks: list[Told] = told["tasks"]
         return tasks
 

@@ -108,7 +108,8 @@ class TaskWorker(WorkerLife):
             asked_s = time.monotonic()
             lease = self._session.lease
             was_quiet, ended = self._quiet(), self._desk.settled
-            wait_s = 0.0 if self._one_shot else CLAIM_WAIT_S
+            held_s = self._session.again_s or 0.0
+            wait_s = min(held_s, CLAIM_WAIT_S) if self._one_shot else CLAIM_WAIT_S
             try:
                 tasks = await self._session.claim(self._wanted(), wait_s, self._holds)
             except (LeaseEndedError, NotFoundError):
@@ -116,6 +117,8 @@ class TaskWorker(WorkerLife):
                 continue
             self._take(tasks)
             self._abort(self._session.aborts)
+            if not tasks and self._one_shot and self._session.again_s is not None:
+                continue
             if not tasks and self._one_shot:
                 # What ran meanwhile, or runs, may enqueue more.
                 if was_quiet:

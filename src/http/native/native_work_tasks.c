@@ -77,6 +77,11 @@ static void write_claimed(struct json_out *o, const struct op *op, struct task_h
     write_aborts(o, claim->aborts, claim->abort_count);
     json_out_name(o, "slots");
     json_out_null(o);
+    json_out_name(o, "again_s");
+    if (claim->again_us == NEVER_US)
+        json_out_null(o);
+    else
+        json_out_double(o, (double)claim->again_us / SECOND_US);
     json_out_close(o, '}');
 }
 
