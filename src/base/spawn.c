@@ -156,9 +156,11 @@ bool spawn_start(const struct spawn_plan *plan, pid_t *pid, struct err *err)
     OWNED_FD int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (nothing < 0)
         return spawn_error(err, errno, plan->argv[0]);
-    /* What the child is told and its stack, for both to see. */
+    /* What the child is told and its stack, for both to see: pages that are marked as shared cost a
+     * file in memory, which is for children with a memory of their own. */
+    const int kind = SHARES_MEMORY ? MAP_PRIVATE : MAP_SHARED;
     struct child_side *side =
-        mmap(NULL, CHILD_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        mmap(NULL, CHILD_BYTES, PROT_READ | PROT_WRITE, kind | MAP_ANONYMOUS, -1, 0);
     if (side == MAP_FAILED)
         return spawn_error(err, errno, plan->argv[0]);
     OWNED_MEM const char **environment = child_environment(plan->environment);
