@@ -127,6 +127,11 @@ class Client:
         self.fragments = Fragments(self)
         self.blobs = Blobs(self)
 
+    @property
+    def url(self) -> str:
+        """The server's address, as given."""
+        return self._reach.url
+
     def new_connection(self) -> Connection:
         """Another connection to the same server, for what keeps one busy."""
         return Connection(self._reach)

@@ -74,7 +74,7 @@ def test_the_first_variable_wins_and_fragments_may_be_elsewhere(
     monkeypatch.setenv("FTM_STORE_URI", "http://entities:1")
     app = make_app()
     assert app.url == "http://first:1"
-    assert app.fragments("d")._client()._made_with[0] == "http://entities:1"
+    assert app.fragments("d")._client().url == "http://entities:1"
 
 
 @pytest.mark.parametrize(

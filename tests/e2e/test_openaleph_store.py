@@ -91,7 +91,8 @@ def test_what_cannot_be_stored_is_an_error_and_stays(
     openaleph: OpenAlephCase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert openaleph.server is not None
-    monkeypatch.setattr(openaleph.app.client._connection, "patience_s", 0.2)
+    connection = openaleph.app.client._connection
+    monkeypatch.setattr(connection, "_reach", connection._reach._replace(patience_s=0.2))
     bulk = helpers.entity_writer("d")
     with pytest.raises(PenstockError), bulk:
         bulk.put(person("a", "A"))
