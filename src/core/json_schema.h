@@ -18,6 +18,10 @@
  * ERR_INVALID, "parameters.x: expected an integer, not \"a\"". */
 MUST_CHECK bool json_schema_check(struct str schema, struct str value, const char *name,
                                   struct err *err);
+/* The same of an object that is not whole yet: what the schema requires of it may be missing, at
+ * its own level. */
+MUST_CHECK bool json_schema_check_given(struct str schema, struct str object, const char *name,
+                                        struct err *err);
 /* Whether both are the same value: numbers by value, members in any order. Valid JSON. */
 bool json_same(struct str a, struct str b);
 

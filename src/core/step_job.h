@@ -33,7 +33,8 @@ struct step_fill { /* what is in an input slot, in order */
 
 struct step_output { /* an artifact that it made */
     int64_t artifact;
-    int64_t slot, place; /* they are kept in order of these */
+    int64_t slot, place; /* they are kept in order of these; slot -1: another took its place, and it
+                            stays because somebody uses it */
 };
 
 struct step_job {

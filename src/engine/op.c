@@ -67,6 +67,7 @@ void op_release(struct op *op)
         fragment_op_release(op);
         schedule_op_release(op);
         task_op_release(op);
+        step_op_release(op);
         break;
     }
     op_init(op, op->kind);

@@ -20,6 +20,7 @@
 #include "engine/blob_op.h"
 #include "engine/fragment_op.h"
 #include "engine/schedule_op.h"
+#include "engine/step_op.h"
 #include "engine/task_op.h"
 #include "store/job_store.h"
 
@@ -62,6 +63,19 @@ enum op_kind {
     OP_GATES,
     OP_LIMITS,
     OP_WORKERS,
+    /* Steps, step jobs, artifacts: step_op.h */
+    OP_STEPS,
+    OP_STEP_JOB_EDIT,
+    OP_STEP_JOB_END,
+    OP_STEP_JOB_SHOW,
+    OP_STEP_JOBS,
+    OP_ARTIFACT_ADD,
+    OP_ARTIFACT_EDIT,
+    OP_ARTIFACT_SHOW,
+    OP_ARTIFACTS,
+    OP_LINEAGE,
+    OP_STEP_TAGS,
+    OP_STEP_USAGE,
     OP_KIND_COUNT
 };
 
@@ -343,6 +357,18 @@ struct op {
         struct op_gates gates;
         struct op_limits limits;
         struct op_workers workers;
+        struct op_steps steps;
+        struct op_step_job_edit step_job_edit;
+        struct op_step_job_end step_job_end;
+        struct op_step_job_show step_job_show;
+        struct op_step_jobs step_jobs;
+        struct op_artifact_add artifact_add;
+        struct op_artifact_edit artifact_edit;
+        struct op_artifact_show artifact_show;
+        struct op_artifacts artifacts;
+        struct op_lineage lineage;
+        struct op_step_tags step_tags;
+        struct op_step_usage step_usage;
     };
 };
 

@@ -2,11 +2,12 @@
  *
  * The engine's thread adds, after each commit, one entry a job that changed; many readers look,
  * each with a place of its own in the sequence. An entry holds no text, so that each reader can
- * make its links itself. What is older than STEP_FEED_KEEP_US, or beyond STEP_FEED_ENTRIES, goes; a
- * reader that fell behind is told so and starts anew with what is there.
+ * make its links itself. The last STEP_FEED_ENTRIES stay; a reader that fell behind goes on with
+ * what is there.
  *
  * A follower is told by its `wake` that there is something, once until it reads. Threads: any; one
- * mutex, which is not held while a `wake` is called. A follower is one thread's at a time. */
+ * mutex, under which `wake` is called: it must not block, and takes no lock but a loop's. A
+ * follower is one thread's at a time. */
 #ifndef PENSTOCK_ENGINE_STEP_FEED_H
 #define PENSTOCK_ENGINE_STEP_FEED_H
 
@@ -16,15 +17,19 @@
 #define STEP_FEED_KEEP_US INT64_C(30000000)
 enum { STEP_FEED_ENTRIES = 1 << 16 };
 
-enum step_feed_kind { STEP_FEED_CREATED, STEP_FEED_CHANGED, STEP_FEED_STATE, STEP_FEED_DELETED };
-/* "JobCreated", ... */
-extern const char *const step_feed_kind_names[];
+enum step_feed_kind {
+    STEP_FEED_CREATED,
+    STEP_FEED_CHANGED,
+    STEP_FEED_STATE,
+    STEP_FEED_DELETED,
+    STEP_FEED_KIND_COUNT
+};
+/* "JobCreated", "JobChanged", "JobStateChanged", "JobDeleted". */
+extern const char *const step_feed_kind_names[STEP_FEED_KIND_COUNT];
 
 struct step_feed_entry {
     uint64_t number; /* growing */
-    int64_t at_us;   /* monotonic */
     int64_t job;
-    uint32_t owner; /* a number of its own for each owner */
     enum step_feed_kind kind;
 };
 
@@ -32,22 +37,20 @@ struct step_feed;
 struct step_feed *step_feed_new(void);
 void step_feed_free(struct step_feed *f); /* after the last follower */
 DEFINE_OWNED(step_feed)
-/* Engine's thread: adds an entry; those who follow that owner are woken by step_feed_wake. */
+/* Adds an entry; those who follow that owner are woken by step_feed_wake. `now_us`: monotonic. */
 void step_feed_add(struct step_feed *f, struct str owner, int64_t job, enum step_feed_kind kind,
                    int64_t now_us);
 void step_feed_wake(struct step_feed *f);
+/* Both: tells of a job once again, that was read in state failed (docs/steps.md). */
+void step_feed_repeat(struct step_feed *f, struct str owner, int64_t job, int64_t now_us);
 
 struct step_follower;
-/* Follows one owner. It begins with the last entry of each job of the last STEP_FEED_KEEP_US.
- * `wake` must not block. */
+/* Follows one owner. It begins with the last entry of each job of the last STEP_FEED_KEEP_US. */
 struct step_follower *step_feed_follow(struct step_feed *f, struct str owner, int64_t now_us,
                                        void (*wake)(void *context), void *context);
 /* Up to `max` entries in order; 0: none now, `wake` will be called. */
 size_t step_follower_take(struct step_follower *who, struct step_feed_entry *out, size_t max);
-/* One entry more for this owner's followers that were asked for by the same asker: a job that is
- * read in state failed is told once again (docs/steps.md). Any thread. */
-void step_feed_repeat(struct step_feed *f, struct str owner, int64_t job, int64_t now_us);
-/* `wake` is not called any more when this returns. */
+/* `wake` is not called any more when this returns. NULL is fine. */
 void step_follower_free(struct step_follower *who);
 DEFINE_OWNED(step_follower)
 

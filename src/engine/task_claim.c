@@ -107,6 +107,7 @@ static void begin_run(struct engine *e, struct task *t, struct lease *lease, int
     note_move(e, note, JOB_RUNNING);
     note_write(e, note, WRITE_START);
     note_event(e, note, "task.started");
+    steps_task_started(e, note, lease);
     lease_add(lease, t->id);
     task_watch_time(e, t, row->options);
     if (t->has_unique && row->unique_while == UNIQUE_PENDING) {

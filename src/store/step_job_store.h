@@ -13,12 +13,7 @@ MUST_CHECK bool step_job_store_change(struct tx *tx, const struct step_job *befo
 /* One whole, NULL when there is none; step_job_free. */
 MUST_CHECK bool step_job_store_read(struct tx *tx, int64_t id, struct step_job **out,
                                     struct err *err);
-/* The ids of a page, up to page->limit, and the key of the last, with which a page goes on behind
- * it. */
-struct step_place {
-    int64_t id, number; /* the key, where it is a number */
-    char *text;         /* where it is a text; owned, NULL */
-};
+/* The places of a page, up to page->limit; their texts are the caller's. */
 MUST_CHECK bool step_job_store_list(struct tx *tx, const struct step_filter *filter,
                                     const struct step_page *page, struct step_place *places,
                                     size_t *count, struct err *err);

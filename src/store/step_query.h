@@ -54,4 +54,10 @@ struct step_page {
     int64_t after_number, after_id;
 };
 
+/* Where something stands in such a list: behind it the next page goes on. */
+struct step_place {
+    int64_t id, number; /* the key, where it is a number */
+    char *text;         /* where it is a text; owned, NULL */
+};
+
 #endif
