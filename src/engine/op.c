@@ -51,6 +51,7 @@ void op_release(struct op *op)
     case OP_KEYS:
         for (size_t i = 0; i < op->keys.count; i++) {
             free(op->keys.keys[i].name);
+            free(op->keys.keys[i].owner);
             free(op->keys.keys[i].scopes);
         }
         free(op->keys.keys);

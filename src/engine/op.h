@@ -197,7 +197,7 @@ struct job_view {
 
 /* A key as it is shown: never its secret but once. */
 struct key_view {
-    char *name, *scopes;
+    char *name, *owner, *scopes;
     uint8_t hash[32];
     int64_t created_at_us, revoked_at_us;
 };
@@ -317,6 +317,7 @@ struct op {
         struct {
             enum { KEYS_LIST, KEYS_CREATE, KEYS_REVOKE } verb;
             const char *name, *scopes;
+            const char *owner; /* NULL: the house's */
             uint8_t hash[32];
             struct key_view *keys; /* out of all verbs, owned: the list afterwards */
             size_t count;

@@ -162,6 +162,8 @@ static atomic_bool *given_up_of(struct op *op)
         return op->task_extend.wait_until_us > 0 ? &op->task_extend.given_up : NULL;
     case OP_TASK_SHOW:
         return op->task_show.wait_until_us > 0 ? &op->task_show.given_up : NULL;
+    case OP_STEP_JOB_SHOW:
+        return op->step_job_show.wait_until_us > 0 ? &op->step_job_show.given_up : NULL;
     default:
         return NULL;
     }

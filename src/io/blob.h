@@ -98,6 +98,9 @@ int64_t blob_reader_bytes(const struct blob_reader *r); /* its length */
  * of it was what the name says: else ERR_STORE, then and ever after. */
 MUST_CHECK bool blob_read(struct blob_reader *r, void *out, size_t max, size_t *got,
                           struct err *err);
+/* Only these bytes are read from now on; what is less than all is not verified. Before the first
+ * read; within its length. */
+void blob_reader_limit(struct blob_reader *r, int64_t from, int64_t count);
 void blob_reader_free(struct blob_reader *r); /* NULL is fine */
 DEFINE_OWNED(blob_reader)
 

@@ -4,12 +4,14 @@
  * Arguments are spliced into the answer as they were enqueued, results stay where they came in:
  * neither is parsed here. Should an answer that hands out tasks not get through, they are given
  * back (request_claims). */
+#include "engine/step_token.h"
 #include "http/native/native.h"
 #include "http/native/native_body.h"
 #include "http/native/native_value.h"
 #include "http/native/task_settlement.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define SECOND_US INT64_C(1000000)
@@ -46,7 +48,21 @@ static void write_number(struct json_out *o, const char *name, int64_t number)
     json_out_i64(o, number);
 }
 
-static void write_task(struct json_out *o, const struct task_handed *t)
+/* With it a run may ask for what its job may. */
+static void write_step_token(struct request *req, struct json_out *o, const struct task_handed *t)
+{
+    struct step_token token = {.job = t->id, .fence = t->fence};
+    char text[STEP_TOKEN_SIZE];
+    const char *slash = memchr(t->queue.ptr, '/', t->queue.len);
+    if (slash)
+        snprintf(token.owner, sizeof token.owner, "%.*s",
+                 (int)(t->queue.ptr + t->queue.len - slash - 1), slash + 1);
+    step_token_write(request_engine(req), &token, text);
+    json_out_name(o, "step_token");
+    json_out_text(o, text);
+}
+
+static void write_task(struct request *req, struct json_out *o, const struct task_handed *t)
 {
     struct str timeout = {NULL, 0};
     json_out_open(o, '{');
@@ -69,15 +85,17 @@ static void write_task(struct json_out *o, const struct task_handed *t)
         json_out_null(o);
     json_out_name(o, "created_at");
     native_time_write(o, t->created_at_us);
+    if (step_queue_is(t->queue))
+        write_step_token(req, o, t);
     json_out_close(o, '}');
 }
 
-static void write_tasks(struct json_out *o, const struct task_claim *claim)
+static void write_tasks(struct request *req, struct json_out *o, const struct task_claim *claim)
 {
     json_out_name(o, "tasks");
     json_out_open(o, '[');
     for (size_t i = 0; i < claim->count; i++)
-        write_task(o, &claim->tasks[i]);
+        write_task(req, o, &claim->tasks[i]);
     json_out_close(o, ']');
 }
 
@@ -116,13 +134,37 @@ static bool finish_claimed(struct request *req, struct op *op, struct reply *rep
     const struct task_claim *claim = &op->task_claim;
     begin(&o, &b);
     write_lease(&o, claim->token, claim->lease_ends_at_us);
-    write_tasks(&o, claim);
+    write_tasks(req, &o, claim);
     write_aborts(&o, claim->aborts, claim->abort_count);
     json_out_name(&o, "slots");
     json_out_null(&o);
     json_out_close(&o, '}');
     request_claims(req);
     return native_reply_end(reply, &b, err);
+}
+
+/* An owner's workers take that owner's step jobs and nothing else; nobody takes another's. */
+static bool keep_to_own_queue(struct request *req, struct task_claim *claim, struct err *err)
+{
+    struct step_asker by;
+    request_step_asker(req, &by);
+    OWNED_MEM char *name = step_queue_name(by.owner);
+    for (size_t i = 0; i < claim->queue_count; i++) {
+        bool own = str_is(claim->queues[i], name);
+        if (!own && (by.owner.len || step_queue_is(claim->queues[i])) && !by.everyone)
+            return err_set(err, ERR_FORBIDDEN, "queue %.*s is not for this key",
+                           value_shown(claim->queues[i]), claim->queues[i].ptr);
+    }
+    if (!by.owner.len || claim->queues)
+        return true;
+    struct str *queue = request_alloc(req, sizeof *queue);
+    char *kept = request_strdup(req, str_of(name));
+    if (!queue || !kept)
+        return err_set(err, ERR_BUSY, "memory is out");
+    *queue = str_of(kept);
+    claim->queues = queue;
+    claim->queue_count = 1;
+    return true;
 }
 
 static bool read_claim(struct request *req, struct task_claim_body *c, struct err *err)
@@ -149,6 +191,8 @@ bool native_task_claim(struct request *req, struct reply *reply, struct err *err
     struct op *op = request_op(req, OP_TASK_CLAIM);
     struct task_claim *claim = &op->task_claim;
     task_claim_body_apply(c, claim);
+    if (!keep_to_own_queue(req, claim, err))
+        return false;
     claim->wait_until_us = c->wait_us ? request_at(req).mono_us + c->wait_us : 0;
     claim->has_lease = c->lease.len > 0;
     if (claim->has_lease)
@@ -190,7 +234,7 @@ static bool finish_settled(struct request *req, struct op *op, struct reply *rep
     write_stale(&o, settle);
     json_out_name(&o, "enqueued");
     native_enqueued_write(&settle->enqueue, &o);
-    write_tasks(&o, &settle->claim);
+    write_tasks(req, &o, &settle->claim);
     write_aborts(&o, settle->aborts, settle->abort_count);
     json_out_close(&o, '}');
     request_claims(req);
@@ -220,6 +264,8 @@ bool native_task_settle(struct request *req, struct reply *reply, struct err *er
     settle->claims = s->claims;
     if (s->claims) {
         task_claim_body_apply(&s->claim, &settle->claim);
+        if (!keep_to_own_queue(req, &settle->claim, err))
+            return false;
         settle->claim.has_lease = true;
         memcpy(settle->claim.token, token, sizeof token);
     }
