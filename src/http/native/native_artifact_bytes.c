@@ -7,6 +7,7 @@
 #include "http/native/native.h"
 #include "http/native/step_body.h"
 #include "http/native/step_json.h"
+#include "http/problems.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -192,16 +193,23 @@ static bool read_range(const char *header, int64_t bytes, int64_t *from, int64_t
     return true;
 }
 
-static void say_range(struct reply *reply, int status, int64_t from, int64_t count, int64_t bytes)
+static void say_range(struct reply *reply, int64_t from, int64_t count, int64_t bytes)
 {
     char range[80];
-    if (count)
-        snprintf(range, sizeof range, "bytes %" PRId64 "-%" PRId64 "/%" PRId64, from,
-                 from + count - 1, bytes);
-    else
-        snprintf(range, sizeof range, "bytes */%" PRId64, bytes);
-    reply_status(reply, status);
+    snprintf(range, sizeof range, "bytes %" PRId64 "-%" PRId64 "/%" PRId64, from, from + count - 1,
+             bytes);
+    reply_status(reply, 206);
     reply_header(reply, "Content-Range", range);
+}
+
+static bool refuse_range(struct reply *reply, int64_t bytes)
+{
+    char range[80];
+    problem_reply_named("range", "There is no such part", 416, "the range is behind the end",
+                        reply);
+    snprintf(range, sizeof range, "bytes */%" PRId64, bytes);
+    reply_header(reply, "Content-Range", range);
+    return true;
 }
 
 static bool send_at_once(const struct blobs *blobs, const struct blob_hash *hash,
@@ -230,6 +238,8 @@ bool native_artifact_send(struct request *req, const struct artifact *a, struct 
         return false;
     int64_t bytes = count = blob_reader_bytes(r);
     bool part = header && read_range(header, bytes, &from, &count);
+    if (part && !count)
+        return refuse_range(reply, bytes);
     bool at_once = !part && bytes <= AT_ONCE_BYTES && str_is(request_method(req), "GET");
     if (at_once && !send_at_once(blobs, &hash, reply, err))
         return false;
@@ -238,11 +248,11 @@ bool native_artifact_send(struct request *req, const struct artifact *a, struct 
     reply_header(reply, "X-Content-Type-Options", "nosniff");
     reply_header(reply, "Content-Disposition", "attachment");
     reply_header(reply, "Accept-Ranges", "bytes");
-    if (part)
-        say_range(reply, count ? 206 : 416, from, count, bytes);
-    if (part && count)
+    if (part) {
+        say_range(reply, from, count, bytes);
         blob_reader_limit(r, from, count);
-    if (!at_once && (!part || count))
+    }
+    if (!at_once)
         reply_stream_whole(reply, count, download_take, download_end, TAKE(r));
     return true;
 }
