@@ -36,6 +36,7 @@ extern const struct command cmd_serve, cmd_job_start, cmd_job_list, cmd_job_show
     cmd_queue_list, cmd_queue_pause, cmd_queue_resume, cmd_queue_set, cmd_function_list,
     cmd_function_pause, cmd_function_resume, cmd_function_set, cmd_limit_list, cmd_limit_set,
     cmd_limit_delete, cmd_schedule_list, cmd_schedule_set, cmd_schedule_delete, cmd_schedule_run,
-    cmd_worker_list, cmd_events, cmd_top, cmd_flow_check, cmd_flow_graph;
+    cmd_worker_list, cmd_events, cmd_top, cmd_flow_check, cmd_flow_graph, cmd_step_list,
+    cmd_step_show, cmd_step_register, cmd_step_deprecate, cmd_lineage;
 
 #endif
