@@ -284,7 +284,8 @@ void step_job_add_output(struct step_job *job, int64_t artifact, int64_t slot, i
     while (at < job->output_count && compare_places(&job->outputs[at], slot, place) < 0)
         at++;
     *before = 0;
-    if (slot >= 0 && at < job->output_count && compare_places(&job->outputs[at], slot, place) == 0) {
+    if (slot >= 0 && at < job->output_count &&
+        compare_places(&job->outputs[at], slot, place) == 0) {
         *before = job->outputs[at].artifact;
         job->outputs[at].artifact = artifact;
         return;

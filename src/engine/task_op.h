@@ -31,8 +31,8 @@ struct task_new {
     int64_t delay_us;  /* from now; 0 */
     int64_t priority;
     int64_t max_attempts; /* 0: the default */
-    int64_t of; /* within a settlement: the task that asks for it, and without which it is not
-                   enqueued; 0 */
+    int64_t of;     /* within a settlement: the task that asks for it, and without which it is not
+                       enqueued; 0 */
     int64_t own_id; /* the engine's: a step job becomes a task under its own id; 0 */
     /* out: */
     int64_t id;
