@@ -181,6 +181,7 @@ bool artifact_store_users(struct tx *tx, int64_t artifact, int64_t limit,
 
 #define OWNED_BY(index) " FROM artifact a INDEXED BY " index " WHERE a.owner = :owner AND"
 #define TAGGED STEP_LIST_TAGGED("artifact", "a", "2")
+#define WITH_TAG STEP_LIST_WITH_TAG("artifact", "a", "2")
 #define OF_JOB                                                                                     \
     " FROM artifact a INDEXED BY artifact_job WHERE a.job = :producer AND a.job > 0"               \
     " AND a.owner = :owner AND"
@@ -190,42 +191,52 @@ bool artifact_store_users(struct tx *tx, int64_t artifact, int64_t limit,
         "SELECT a.id" from ARTIFACTS_THAT STEP_ORDER_OLD("a"),                                     \
             "SELECT a.id" from ARTIFACTS_THAT STEP_ORDER_NEW("a")                                  \
     }
+/* The same where the tags' index leads. */
+#define BY_TAG                                                                                     \
+    {                                                                                              \
+        "SELECT a.id" WITH_TAG ARTIFACTS_THAT STEP_ORDER_OLD("g"),                                 \
+            "SELECT a.id" WITH_TAG ARTIFACTS_THAT STEP_ORDER_NEW("g")                              \
+    }
 #define BY_COLUMN(from, column, after)                                                             \
     {                                                                                              \
         "SELECT a.id, a." column from ARTIFACTS_THAT STEP_ORDER_UP("a", column, after),            \
             "SELECT a.id, a." column from ARTIFACTS_THAT STEP_ORDER_DOWN("a", column, after)       \
     }
-#define ALL_ORDERS(from, named)                                                                    \
+#define ALL_ORDERS(created, from, named)                                                           \
     {                                                                                              \
-        [STEP_SORT_CREATED] = BY_CREATED(from),                                                    \
-        [STEP_SORT_NAME] = BY_COLUMN(named, "name", ":after_text"),                                \
+        [STEP_SORT_CREATED] = created, [STEP_SORT_NAME] = BY_COLUMN(named, "name", ":after_text"), \
         [STEP_SORT_MEDIA_TYPE] = BY_COLUMN(from, "media_type", ":after_text"),                     \
         [STEP_SORT_KIND] = BY_COLUMN(from, "kind", ":after_number"),                               \
         [STEP_SORT_BYTES] = BY_COLUMN(from, "bytes", ":after_number"),                             \
     }
 
-enum way { WAY_ALL, WAY_TAGS, WAY_JOB, WAY_COUNT };
+enum way { WAY_ALL, WAY_TAG, WAY_TAGS, WAY_JOB, WAY_COUNT };
 
 static const char *const sql_list[WAY_COUNT][STEP_SORT_COUNT][2] = {
-    [WAY_ALL] = ALL_ORDERS(OWNED_BY("artifact_owner"), OWNED_BY("artifact_name")),
-    [WAY_TAGS] = ALL_ORDERS(TAGGED, TAGGED),
-    [WAY_JOB] = ALL_ORDERS(OF_JOB, OF_JOB),
+    [WAY_ALL] = ALL_ORDERS(BY_CREATED(OWNED_BY("artifact_owner")), OWNED_BY("artifact_owner"),
+                           OWNED_BY("artifact_name")),
+    [WAY_TAG] = ALL_ORDERS(BY_TAG, WITH_TAG, WITH_TAG),
+    [WAY_TAGS] = ALL_ORDERS(BY_CREATED(TAGGED), TAGGED, TAGGED),
+    [WAY_JOB] = ALL_ORDERS(BY_CREATED(OF_JOB), OF_JOB, OF_JOB),
 };
 static const char *const sql_count[WAY_COUNT] = {
     [WAY_ALL] = "SELECT count(*)" OWNED_BY("artifact_owner") ARTIFACTS_THAT,
+    [WAY_TAG] = "SELECT count(*)" WITH_TAG ARTIFACTS_THAT,
     [WAY_TAGS] = "SELECT count(*)" TAGGED ARTIFACTS_THAT,
     [WAY_JOB] = "SELECT count(*)" OF_JOB ARTIFACTS_THAT,
 };
 
-static enum way way_of(const struct step_filter *filter, bool tagged)
+static enum way way_of(const struct step_filter *filter, bool has_tag)
 {
     if (filter->producer)
         return WAY_JOB;
-    return tagged ? WAY_TAGS : WAY_ALL;
+    if (has_tag)
+        return WAY_TAG;
+    return filter->tags_any.ptr ? WAY_TAGS : WAY_ALL;
 }
 
 static void bind(struct stmt *q, const struct step_filter *filter, enum way way,
-                 const struct buf *tags)
+                 const struct buf *tag)
 {
     step_list_bind(q, filter);
     stmt_bind_i64(q, ":producer", filter->producer);
@@ -237,8 +248,10 @@ static void bind(struct stmt *q, const struct step_filter *filter, enum way way,
     step_list_bind_only(q, ":deletable", filter->deletable);
     step_list_bind_only(q, ":used", filter->used);
     step_list_bind_only(q, ":secret", filter->secret);
+    if (way == WAY_TAG)
+        stmt_bind_str(q, ":with_tag", buf_str(tag));
     if (way == WAY_TAGS)
-        stmt_bind_str(q, ":tags", buf_str(tags));
+        stmt_bind_str(q, ":tags", filter->tags_any);
 }
 
 bool artifact_store_list(struct tx *tx, const struct step_filter *filter,
@@ -249,9 +262,9 @@ bool artifact_store_list(struct tx *tx, const struct step_filter *filter,
                                                         [STEP_SORT_MEDIA_TYPE] = STEP_KEY_TEXT,
                                                         [STEP_SORT_KIND] = STEP_KEY_NUMBER,
                                                         [STEP_SORT_BYTES] = STEP_KEY_NUMBER};
-    OWNED_BUF struct buf tags;
-    buf_init(&tags, BUF_NO_CAP);
-    enum way way = way_of(filter, step_list_tags(filter, &tags));
+    OWNED_BUF struct buf tag;
+    buf_init(&tag, BUF_NO_CAP);
+    enum way way = way_of(filter, step_list_tag(filter, &tag));
     const char *sql =
         page->sort < STEP_SORT_COUNT ? sql_list[way][page->sort][page->descending] : NULL;
     if (!sql)
@@ -259,7 +272,7 @@ bool artifact_store_list(struct tx *tx, const struct step_filter *filter,
     OWNED(stmt) struct stmt *q = tx_query(tx, sql, err);
     if (!q)
         return false;
-    bind(q, filter, way, &tags);
+    bind(q, filter, way, &tag);
     step_list_bind_page(q, page, keys[page->sort]);
     return step_list_rows(q, keys[page->sort], page->limit, places, count, err);
 }
@@ -267,12 +280,12 @@ bool artifact_store_list(struct tx *tx, const struct step_filter *filter,
 bool artifact_store_count(struct tx *tx, const struct step_filter *filter, int64_t *out,
                           struct err *err)
 {
-    OWNED_BUF struct buf tags;
-    buf_init(&tags, BUF_NO_CAP);
-    enum way way = way_of(filter, step_list_tags(filter, &tags));
+    OWNED_BUF struct buf tag;
+    buf_init(&tag, BUF_NO_CAP);
+    enum way way = way_of(filter, step_list_tag(filter, &tag));
     OWNED(stmt) struct stmt *q = tx_query(tx, sql_count[way], err);
     if (!q)
         return false;
-    bind(q, filter, way, &tags);
+    bind(q, filter, way, &tag);
     return stmt_only_i64(q, out, err) == ROW_HERE;
 }

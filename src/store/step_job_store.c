@@ -305,6 +305,7 @@ bool step_job_store_last_time(struct tx *tx, int64_t *out, struct err *err)
 #define IN_STATE                                                                                   \
     " FROM step_job j INDEXED BY step_job_state WHERE j.owner = :owner AND j.state = :state AND"
 #define TAGGED STEP_LIST_TAGGED("step_job", "j", "1")
+#define WITH_TAG STEP_LIST_WITH_TAG("step_job", "j", "1")
 #define UNDER_PARENT                                                                               \
     " FROM step_job j INDEXED BY step_job_parent WHERE j.parent = :parent AND j.parent > 0"        \
     " AND j.owner = :owner AND"
@@ -320,6 +321,12 @@ bool step_job_store_last_time(struct tx *tx, int64_t *out, struct err *err)
         "SELECT j.id" from JOBS_THAT STEP_ORDER_OLD("j"),                                          \
             "SELECT j.id" from JOBS_THAT STEP_ORDER_NEW("j")                                       \
     }
+/* The same where the tags' index leads. */
+#define BY_TAG                                                                                     \
+    {                                                                                              \
+        "SELECT j.id" WITH_TAG JOBS_THAT STEP_ORDER_OLD("g"),                                      \
+            "SELECT j.id" WITH_TAG JOBS_THAT STEP_ORDER_NEW("g")                                   \
+    }
 #define BY_COLUMN(from, column, after)                                                             \
     {                                                                                              \
         "SELECT j.id, j." column from JOBS_THAT STEP_ORDER_UP("j", column, after),                 \
@@ -332,7 +339,7 @@ bool step_job_store_last_time(struct tx *tx, int64_t *out, struct err *err)
     }
 
 /* How a list is found: by what narrows it most. */
-enum way { WAY_ALL, WAY_STATE, WAY_TAGS, WAY_PARENT, WAY_STEP, WAY_INPUT, WAY_COUNT };
+enum way { WAY_ALL, WAY_STATE, WAY_TAG, WAY_TAGS, WAY_PARENT, WAY_STEP, WAY_INPUT, WAY_COUNT };
 enum { SORTS = STEP_SORT_ENDED + 1 };
 
 static const char *const sql_list[WAY_COUNT][SORTS][2] = {
@@ -340,6 +347,8 @@ static const char *const sql_list[WAY_COUNT][SORTS][2] = {
                  BY_COLUMN(OWNED_BY("step_job_name"), "name", ":after_text"),
                  BY_COLUMN(OWNED_BY("step_job_ended"), "ended_at_us", ":after_number")},
     [WAY_STATE] = ALL_ORDERS(IN_STATE),
+    [WAY_TAG] = {BY_TAG, BY_COLUMN(WITH_TAG, "name", ":after_text"),
+                 BY_COLUMN(WITH_TAG, "ended_at_us", ":after_number")},
     [WAY_TAGS] = ALL_ORDERS(TAGGED),
     [WAY_PARENT] = ALL_ORDERS(UNDER_PARENT),
     [WAY_STEP] = ALL_ORDERS(OF_STEP),
@@ -348,6 +357,7 @@ static const char *const sql_list[WAY_COUNT][SORTS][2] = {
 static const char *const sql_count[WAY_COUNT] = {
     [WAY_ALL] = "SELECT count(*)" OWNED_BY("step_job_owner") JOBS_THAT,
     [WAY_STATE] = "SELECT count(*)" IN_STATE JOBS_THAT,
+    [WAY_TAG] = "SELECT count(*)" WITH_TAG JOBS_THAT,
     [WAY_TAGS] = "SELECT count(*)" TAGGED JOBS_THAT,
     [WAY_PARENT] = "SELECT count(*)" UNDER_PARENT JOBS_THAT,
     [WAY_STEP] = "SELECT count(*)" OF_STEP JOBS_THAT,
@@ -359,13 +369,15 @@ static const char sql_count_all[] =
 static const char sql_count_state[] = "SELECT count(*) FROM step_job INDEXED BY step_job_state"
                                       " WHERE owner = :owner AND state = :state";
 
-static enum way way_of(const struct step_filter *filter, bool tagged)
+static enum way way_of(const struct step_filter *filter, bool has_tag)
 {
     if (filter->parent)
         return WAY_PARENT;
     if (filter->artifact)
         return WAY_INPUT;
-    if (tagged)
+    if (has_tag)
+        return WAY_TAG;
+    if (filter->tags_any.ptr)
         return WAY_TAGS;
     if (filter->by_state)
         return WAY_STATE;
@@ -373,7 +385,7 @@ static enum way way_of(const struct step_filter *filter, bool tagged)
 }
 
 static void bind(struct stmt *q, const struct step_filter *filter, enum way way,
-                 const struct buf *tags)
+                 const struct buf *tag)
 {
     step_list_bind(q, filter);
     if (filter->by_state)
@@ -383,8 +395,10 @@ static void bind(struct stmt *q, const struct step_filter *filter, enum way way,
     stmt_bind_i64(q, ":parent", filter->parent);
     stmt_bind_i64(q, ":artifact", filter->artifact);
     step_list_bind_only(q, ":sub_job", filter->sub_job);
+    if (way == WAY_TAG)
+        stmt_bind_str(q, ":with_tag", buf_str(tag));
     if (way == WAY_TAGS)
-        stmt_bind_str(q, ":tags", buf_str(tags));
+        stmt_bind_str(q, ":tags", filter->tags_any);
 }
 
 bool step_job_store_list(struct tx *tx, const struct step_filter *filter,
@@ -392,15 +406,15 @@ bool step_job_store_list(struct tx *tx, const struct step_filter *filter,
                          struct err *err)
 {
     static const enum step_key keys[SORTS] = {STEP_KEY_ID, STEP_KEY_TEXT, STEP_KEY_NUMBER};
-    OWNED_BUF struct buf tags;
-    buf_init(&tags, BUF_NO_CAP);
-    enum way way = way_of(filter, step_list_tags(filter, &tags));
+    OWNED_BUF struct buf tag;
+    buf_init(&tag, BUF_NO_CAP);
+    enum way way = way_of(filter, step_list_tag(filter, &tag));
     if ((int)page->sort >= (int)SORTS)
         return err_set(err, ERR_INVALID, "jobs have no such order");
     OWNED(stmt) struct stmt *q = tx_query(tx, sql_list[way][page->sort][page->descending], err);
     if (!q)
         return false;
-    bind(q, filter, way, &tags);
+    bind(q, filter, way, &tag);
     step_list_bind_page(q, page, keys[page->sort]);
     return step_list_rows(q, keys[page->sort], page->limit, places, count, err);
 }
@@ -432,13 +446,13 @@ bool step_job_store_count(struct tx *tx, const struct step_filter *filter, int64
 {
     if (is_plain(filter))
         return count_plain(tx, filter, out, err);
-    OWNED_BUF struct buf tags;
-    buf_init(&tags, BUF_NO_CAP);
-    enum way way = way_of(filter, step_list_tags(filter, &tags));
+    OWNED_BUF struct buf tag;
+    buf_init(&tag, BUF_NO_CAP);
+    enum way way = way_of(filter, step_list_tag(filter, &tag));
     OWNED(stmt) struct stmt *q = tx_query(tx, sql_count[way], err);
     if (!q)
         return false;
-    bind(q, filter, way, &tags);
+    bind(q, filter, way, &tag);
     return stmt_only_i64(q, out, err) == ROW_HERE;
 }
 

@@ -48,23 +48,15 @@ void step_list_bind_page(struct stmt *q, const struct step_page *page, enum step
         stmt_bind_i64(q, ":after_number", on ? page->after_number : -1);
 }
 
-bool step_list_tags(const struct step_filter *filter, struct buf *out)
+bool step_list_tag(const struct step_filter *filter, struct buf *out)
 {
+    struct str all = filter->tags_all, any = filter->tags_any, first, more;
     struct json j;
-    struct str first;
-    if (filter->tags_any.ptr) {
-        buf_add_str(out, filter->tags_any);
-        return true;
-    }
-    if (!filter->tags_all.ptr)
-        return false;
-    json_open(&j, filter->tags_all);
+    json_open(&j, all.ptr ? all : any.ptr ? any : STR("[]"));
     if (!json_enter(&j, '[') || !json_item(&j) || !json_value(&j, &first))
         return false;
-    buf_add_char(out, '[');
-    buf_add_str(out, first);
-    buf_add_char(out, ']');
-    return true;
+    bool only = !json_item(&j) || !json_value(&j, &more);
+    return (all.ptr || only) && json_text(first, out);
 }
 
 bool step_list_rows(struct stmt *q, enum step_key key, int64_t limit, struct step_place *places,

@@ -23,7 +23,11 @@
     " AND (:tags_any IS NULL OR EXISTS (SELECT 1 FROM json_each(:tags_any) e"                      \
     "  JOIN step_tag t ON t.owner = :owner AND t.thing = " thing                                   \
     "  AND t.tag = e.value AND t.id = " x ".id))"
-/* The way in by tags: those that have one of :tags. */
+/* The way in by one tag, in the order of ids (`g.id`): what comes first is found first. */
+#define STEP_LIST_WITH_TAG(table, x, thing)                                                        \
+    " FROM step_tag g CROSS JOIN " table " " x " ON " x ".id = g.id WHERE g.owner = :owner"        \
+    " AND g.thing = " thing " AND g.tag = :with_tag AND " x ".owner = :owner AND"
+/* The way in by several: those that have one of :tags. */
 #define STEP_LIST_TAGGED(table, x, thing)                                                          \
     " FROM (SELECT DISTINCT t.id FROM json_each(:tags) e CROSS JOIN step_tag t"                    \
     "  ON t.owner = :owner AND t.thing = " thing " AND t.tag = e.value) g"                         \
@@ -50,9 +54,9 @@ void step_list_bind(struct stmt *q, const struct step_filter *filter);
 void step_list_bind_page(struct stmt *q, const struct step_page *page, enum step_key key);
 /* Binds a property that selects. */
 void step_list_bind_only(struct stmt *q, const char *name, enum step_only only);
-/* The tags by which a way in leads: those of which one must be there, or the first of those that
- * must all be; as JSON, into `out`. False: there are none. */
-bool step_list_tags(const struct step_filter *filter, struct buf *out);
+/* The tag by which a way in leads, decoded into `out`: the first of those that must all be there,
+ * or the only one of those of which one must be. False: there is none. */
+bool step_list_tag(const struct step_filter *filter, struct buf *out);
 /* Reads the rows: an id and its key. */
 MUST_CHECK bool step_list_rows(struct stmt *q, enum step_key key, int64_t limit,
                                struct step_place *places, size_t *count, struct err *err);
