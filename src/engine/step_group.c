@@ -206,7 +206,7 @@ void steps_failed(struct engine *e, struct group *group, const struct err *why)
         return;
     for (size_t i = 0; i < group->answers.count; i++) {
         struct op *op = group->answers.items[i];
-        if (op->kind >= OP_STEPS && op->err.code == ERR_NONE)
+        if (op->kind >= OP_STEPS && op->kind <= OP_STEP_USAGE && op->err.code == ERR_NONE)
             op->err = *why;
     }
     if (why->code != ERR_FATAL && !steps_load(e, &err))

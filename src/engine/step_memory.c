@@ -344,6 +344,11 @@ void steps_free(struct engine *e)
     free(TAKE(e->steps));
 }
 
+struct step_feed *engine_step_feed(const struct engine *e)
+{
+    return e->steps->feed;
+}
+
 /* --- whether an op may be applied --- */
 
 /* A run may ask as long as it goes on. */

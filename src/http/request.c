@@ -519,7 +519,7 @@ static bool is_open_to_owner(const struct request *req)
 {
     const struct route_match *m = &req->match;
     const char *const *at = m->surface->owned;
-    if ((!req->who.owner[0] && !req->step_job) || m->route->scope == SCOPE_NONE)
+    if (!req->who.owner[0] && !req->step_job)
         return true;
     for (; at && *at; at++)
         if (strncmp(m->route->path, *at, strlen(*at)) == 0)

@@ -300,6 +300,8 @@ def test_owners_see_nothing_of_each_other(make_server: Callable[..., ServerProce
     problem(house.call("POST", "/work/claim", {"queues": ["steps/a"]}), 403, "forbidden")
     for path in ("/tasks", "/jobs", "/events", "/keys", "/queues", "/workers"):
         problem(a.call("GET", path), 403, "forbidden")
+    problem(a.call("POST", "/jobs/~x/claim", {}), 403, "forbidden")
+    assert a.call("GET", "/health").status == 200
     problem(
         house.call("POST", "/tasks", {"tasks": [{"function": "f", "queue": "steps/a"}]}),
         400,
@@ -316,5 +318,7 @@ def test_owners_see_nothing_of_each_other(make_server: Callable[..., ServerProce
     assert run.call(
         "GET", "/step-jobs", **{"Penstock-Step-Token": "st:1:1:a:" + "0" * 32}
     ).status in (200, 401)
+    more = {"lease": a.lease, "completed": [], "enqueue": [{"function": "f"}]}
+    problem(a.call("POST", "/work/settle", more), 403, "forbidden")
     a.complete(task["id"])
     problem(run.call("GET", f"/step-jobs/{job['id']}", **token), 401, "unauthorized")

@@ -143,8 +143,10 @@ static void fail(struct request *req, const struct op *op, const struct err *err
     problem_reply(err, status, reply);
 }
 
-/* What is told of no owner's things is open to keys with an owner. */
-static const char *const owned[] = {"/v1/steps", "/v1/step-", "/v1/artifacts", "/v1/work/", NULL};
+/* What keys with an owner open: the owner's things, and what is nobody's. */
+static const char *const owned[] = {"/v1/steps", "/v1/step-",  "/v1/artifacts",
+                                    "/v1/work/", "/v1/health", "/openapi.json",
+                                    "/docs",     "/redoc",     NULL};
 
 const struct surface native_surface = {
     .prefix = "/v1",

@@ -167,6 +167,15 @@ static bool keep_to_own_queue(struct request *req, struct task_claim *claim, str
     return true;
 }
 
+/* Tasks are the house's. */
+static bool may_enqueue(struct request *req, struct err *err)
+{
+    struct step_asker by;
+    request_step_asker(req, &by);
+    return by.owner.len == 0 ||
+           err_set(err, ERR_FORBIDDEN, "enqueue: a key with an owner enqueues nothing");
+}
+
 static bool read_claim(struct request *req, struct task_claim_body *c, struct err *err)
 {
     struct json j;
@@ -252,6 +261,8 @@ bool native_task_settle(struct request *req, struct reply *reply, struct err *er
         return err_set(err, ERR_BUSY, "memory is out");
     request_own(req, s, drop_settlement);
     if (!task_settlement_read(s, body, len, err) || !native_token_read(s->lease, token, err))
+        return false;
+    if (s->enqueue.count && !may_enqueue(req, err))
         return false;
     struct op *op = request_op(req, OP_TASK_SETTLE);
     struct op_task_settle *settle = &op->task_settle;
