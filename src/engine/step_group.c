@@ -156,6 +156,7 @@ static void settle_thing(struct engine *e, struct thing *t)
         return;
     if (t->kind == THING_JOB) {
         tell(e, t);
+        steps_count_job(e, t->stored_job, t->job);
         step_job_free(t->stored_job);
         t->stored = t->job ? step_job_hold(t->job) : NULL;
     } else {

@@ -292,6 +292,63 @@ void steps_put_step(struct engine *e, struct step_entry *entry, const struct ste
     g->steps[g->step_count++] = entry;
 }
 
+/* --- counts --- */
+
+static struct step_tally *find_tally(const struct steps *steps, struct str owner)
+{
+    for (size_t i = 0; i < steps->tally_count; i++)
+        if (str_is(owner, steps->tallies[i].owner))
+            return &steps->tallies[i];
+    return NULL;
+}
+
+static struct step_tally *need_tally(struct steps *steps, struct str owner)
+{
+    struct step_tally *found = find_tally(steps, owner);
+    if (found)
+        return found;
+    steps->tallies = xrealloc(steps->tallies, (steps->tally_count + 1) * sizeof *steps->tallies);
+    found = &steps->tallies[steps->tally_count++];
+    *found = (struct step_tally){.owner = xstrndup(owner.ptr ? owner.ptr : "", owner.len)};
+    return found;
+}
+
+void steps_count_job(struct engine *e, const struct step_job *before, const struct step_job *after)
+{
+    const struct step_job *any = after ? after : before;
+    if (!any)
+        return;
+    struct step_tally *tally = need_tally(e->steps, str_of(any->owner));
+    if (before)
+        tally->counts[before->state]--;
+    if (after)
+        tally->counts[after->state]++;
+}
+
+int64_t steps_tally(const struct engine *e, struct str owner, enum job_state state)
+{
+    const struct step_tally *tally = find_tally(e->steps, owner);
+    int64_t all = 0;
+    for (int i = 0; tally && i < JOB_STATE_COUNT; i++)
+        if (state == JOB_STATE_COUNT || (int)state == i)
+            all += tally->counts[i];
+    return all;
+}
+
+static void load_tally(void *context, struct str owner, enum job_state state, int64_t count)
+{
+    struct engine *e = context;
+    need_tally(e->steps, owner)->counts[state] = count;
+}
+
+static void forget_tallies(struct steps *steps)
+{
+    for (size_t i = 0; i < steps->tally_count; i++)
+        free(steps->tallies[i].owner);
+    free(TAKE(steps->tallies));
+    steps->tally_count = 0;
+}
+
 /* --- beginning and end --- */
 
 static void forget_steps(struct steps *steps)
@@ -318,9 +375,11 @@ bool steps_load(struct engine *e, struct err *err)
     struct steps *steps = e->steps;
     forget_things(steps, true);
     forget_steps(steps);
+    forget_tallies(steps);
     steps->unreadable = true;
     OWNED(tx) struct tx *tx = NULL;
     if (!tx_begin(e->store, &tx, err) || !step_store_load(tx, load_step, e, err) ||
+        !step_job_store_tally(tx, load_tally, e, err) ||
         !step_job_store_last_time(tx, &steps->last_job_us, err))
         return err_add(err, "read steps");
     steps->unreadable = false;
@@ -340,6 +399,7 @@ void steps_free(struct engine *e)
         return;
     forget_things(e->steps, true);
     forget_steps(e->steps);
+    forget_tallies(e->steps);
     step_feed_free(e->steps->feed);
     free(TAKE(e->steps));
 }

@@ -80,8 +80,12 @@ enum op_fate op_step_jobs(struct engine *e, struct op *op)
     ask->filter.owner = ask->by.owner;
     if (!steps_are_ready(e, op, &ask->by, false))
         return FATE_NOW;
-    bool good = find(e, step_job_store_list, step_job_store_count, &ask->filter, &ask->page,
-                     ask->wants_total, &f, &op->err);
+    const struct step_filter *filter = &ask->filter;
+    bool known = step_filter_is_plain(filter);
+    bool good = find(e, step_job_store_list, step_job_store_count, filter, &ask->page,
+                     ask->wants_total && !known, &f, &op->err);
+    if (ask->wants_total && known)
+        f.total = steps_tally(e, filter->owner, filter->by_state ? filter->state : JOB_STATE_COUNT);
     if (good) {
         fill_jobs(e, &f, ask);
         ask->more = f.more;

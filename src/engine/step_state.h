@@ -56,10 +56,18 @@ struct step_group {
     int64_t at_us; /* wall, when it was staged */
 };
 
+/* How many jobs an owner has in each state, as the store holds them. */
+struct step_tally {
+    char *owner;
+    int64_t counts[JOB_STATE_COUNT];
+};
+
 struct steps {
     struct step_entry **entries; /* in order of ids */
     size_t count, cap;
     struct table things;
+    struct step_tally *tallies;
+    size_t tally_count;
     int64_t text_bytes;  /* about what the things take */
     int64_t last_job_us; /* the latest created_at_us of a job: times of jobs grow */
     struct op *shows;    /* that wait for a job's end */
@@ -99,6 +107,11 @@ struct step_entry *steps_add_entry(struct engine *e, int64_t id);
 int64_t steps_new_id(struct engine *e);
 /* The group needs the texts of this job until it is committed. */
 void steps_hold_texts(struct engine *e, const struct step_job *job);
+
+/* Counts a job that is stored from now on, or no more (NULL: there is none). */
+void steps_count_job(struct engine *e, const struct step_job *before, const struct step_job *after);
+/* How many jobs an owner has, in one state or (JOB_STATE_COUNT) in all. */
+int64_t steps_tally(const struct engine *e, struct str owner, enum job_state state);
 
 /* Whether an op may be applied for that asker; refuses it otherwise. */
 bool steps_are_ready(struct engine *e, struct op *op, const struct step_asker *by, bool changes);

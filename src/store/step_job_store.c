@@ -368,6 +368,8 @@ static const char sql_count_all[] =
     "SELECT count(*) FROM step_job INDEXED BY step_job_owner WHERE owner = :owner";
 static const char sql_count_state[] = "SELECT count(*) FROM step_job INDEXED BY step_job_state"
                                       " WHERE owner = :owner AND state = :state";
+static const char sql_tally[] = "SELECT owner, state, count(*) FROM step_job"
+                                " INDEXED BY step_job_state GROUP BY owner, state";
 
 static enum way way_of(const struct step_filter *filter, bool has_tag)
 {
@@ -419,8 +421,7 @@ bool step_job_store_list(struct tx *tx, const struct step_filter *filter,
     return step_list_rows(q, keys[page->sort], page->limit, places, count, err);
 }
 
-/* Whether it asks for nothing but an owner, and perhaps a state. */
-static bool is_plain(const struct step_filter *f)
+bool step_filter_is_plain(const struct step_filter *f)
 {
     return !f->name.ptr && !f->tags_all.ptr && !f->tags_any.ptr && f->hidden == STEP_BOTH &&
            !f->created_from_us && !f->created_before_us && !f->folder.ptr && !f->step &&
@@ -444,7 +445,7 @@ static bool count_plain(struct tx *tx, const struct step_filter *filter, int64_t
 bool step_job_store_count(struct tx *tx, const struct step_filter *filter, int64_t *out,
                           struct err *err)
 {
-    if (is_plain(filter))
+    if (step_filter_is_plain(filter))
         return count_plain(tx, filter, out, err);
     OWNED_BUF struct buf tag;
     buf_init(&tag, BUF_NO_CAP);
@@ -454,6 +455,23 @@ bool step_job_store_count(struct tx *tx, const struct step_filter *filter, int64
         return false;
     bind(q, filter, way, &tag);
     return stmt_only_i64(q, out, err) == ROW_HERE;
+}
+
+bool step_job_store_tally(struct tx *tx,
+                          void (*each)(void *context, struct str owner, enum job_state state,
+                                       int64_t count),
+                          void *context, struct err *err)
+{
+    OWNED(stmt) struct stmt *q = tx_query(tx, sql_tally, err);
+    if (!q)
+        return false;
+    enum row got = ROW_FAILED;
+    while ((got = stmt_step(q, err)) == ROW_HERE) {
+        int64_t state = stmt_i64(q, 1);
+        if (state >= 0 && state < JOB_STATE_COUNT)
+            each(context, stmt_text(q, 0), (enum job_state)state, stmt_i64(q, 2));
+    }
+    return got == ROW_NONE || err_add(err, "count step jobs");
 }
 
 /* --- what must fit --- */

@@ -20,6 +20,13 @@ MUST_CHECK bool step_job_store_list(struct tx *tx, const struct step_filter *fil
 /* How many the filter finds. */
 MUST_CHECK bool step_job_store_count(struct tx *tx, const struct step_filter *filter, int64_t *out,
                                      struct err *err);
+/* Whether the filter asks for nothing but an owner, and perhaps a state. */
+bool step_filter_is_plain(const struct step_filter *filter);
+/* How many jobs each owner has in each state. */
+MUST_CHECK bool step_job_store_tally(struct tx *tx,
+                                     void (*each)(void *context, struct str owner,
+                                                  enum job_state state, int64_t count),
+                                     void *context, struct err *err);
 /* The latest created_at_us, 0: there are none. */
 MUST_CHECK bool step_job_store_last_time(struct tx *tx, int64_t *out, struct err *err);
 /* What doctor compares: tells of each place where rows do not fit. */

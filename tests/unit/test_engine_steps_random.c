@@ -72,6 +72,22 @@ static void compare_all(struct world *w, char **shown, const char *when)
     }
 }
 
+/* How many jobs there are in a state, as a list tells it. */
+static int64_t total(struct world *w, enum job_state state)
+{
+    struct op op;
+    prepare(&op, OP_STEP_JOBS, "");
+    op.step_jobs.by = nobody;
+    op.step_jobs.filter = (struct step_filter){.by_state = true, .state = state};
+    op.step_jobs.page = (struct step_page){.limit = 1, .descending = true};
+    op.step_jobs.wants_total = true;
+    ask(w->b, &op);
+    assert_went_well(&op);
+    int64_t count = op.step_jobs.total;
+    op_release(&op);
+    return count;
+}
+
 /* --- ops: true when it went well --- */
 
 static bool edit(struct world *w)
@@ -218,8 +234,13 @@ static void live(struct bench *b, uint64_t seed)
         if (roll(&w, 20))
             continue;
         char *shown[THINGS];
+        int64_t totals[JOB_STATE_COUNT];
         look_at_all(&w, shown);
+        for (int k = 0; k < JOB_STATE_COUNT; k++)
+            totals[k] = total(&w, (enum job_state)k);
         reopen_engine(b);
+        for (int k = 0; k < JOB_STATE_COUNT; k++)
+            assert_int_equal(total(&w, (enum job_state)k), totals[k]);
         compare_all(&w, shown, "restarted");
         assert_sound(b);
     }
