@@ -11,13 +11,9 @@ import select
 import socket
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from .errors import BusyError, PenstockError, error_of
 from .wire import JSON, RECEIVE_BYTES, Address, Answer, AnswerReader, Reach, RequestWriter
-
-if TYPE_CHECKING:
-    import ssl
 
 
 class Connection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypedDict, Union
@@ -48,21 +49,28 @@ class RetryPolicy:
             raise InvalidError(f"retry: kind is fixed, linear or exponential, not {self.kind!r}")
         told: dict[str, Any] = {
             "kind": self.kind,
-            "delay_s": self.delay_s,
-            "factor": self.factor,
-            "max_delay_s": self.max_delay_s,
-            "jitter": self.jitter,
+            "delay_s": _number("delay_s", self.delay_s),
+            "factor": _number("factor", self.factor),
+            "max_delay_s": _number("max_delay_s", self.max_delay_s),
+            "jitter": _number("jitter", self.jitter),
         }
         if self.errors:
             told["errors"] = [_rule(kind, means) for kind, means in self.errors.items()]
         return told
 
 
+def _number(name: str, value: object) -> float:
+    # What JSON has no number for would go as null, which means the server's own.
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise InvalidError(f"retry: {name} is a number, not {value!r}")
+    return value
+
+
 def _rule(kind: type[BaseException] | str, means: bool | float) -> dict[str, Any]:
     name = kind if isinstance(kind, str) else kind.__name__
     if isinstance(means, bool):
         return {"type": name, "retry": means}
-    return {"type": name, "delay_s": means}
+    return {"type": name, "delay_s": _number(f"errors: {name}", means)}
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,7 @@ class Unique:
     `during` is how long the key is taken: "pending": until the task runs; "unfinished": until it
     ends; "stored": as long as the server has it. `on_clash` says what becomes of another one:
     "refuse": NameTakenError or ConflictError; "existing": its handle is that of the task that is
-    there; "replace": the one that is there, unless it runs, takes its arguments, priority, times.
+    there; "replace": the one that is there, unless it runs or has ended, becomes the new one.
     """
 
     key: str

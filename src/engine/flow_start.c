@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -367,10 +368,12 @@ static void guess_ahead(struct starting *s, struct making *m)
 static struct flow_node_row row_of(struct starting *s, size_t place, struct flow_begin *begin)
 {
     const struct flow_planned *planned = &s->plan.nodes[place];
+    assert(planned->past == UINT32_MAX || s->earlier.rows);
     struct flow_node_row *before =
         planned->past == UINT32_MAX ? NULL : &s->earlier.rows[planned->past];
     struct flow_node_row row = {.mark = FLOW_PENDING, .run = s->flow->row.run};
     if (planned->does == FLOW_DOES_KEEP) {
+        assert(before);
         row = *before;
         row.task = 0;
         if (row.error.ptr)
@@ -383,7 +386,8 @@ static struct flow_node_row row_of(struct starting *s, size_t place, struct flow
     row.place = (int64_t)place;
     row.id = s->ask->web[place].id;
     /* What is compared the next time is what it ran with. */
-    row.print = planned->does == FLOW_DOES_KEEP ? before->print : s->ask->nodes[place].print;
+    if (planned->does != FLOW_DOES_KEEP)
+        row.print = s->ask->nodes[place].print;
     row.name = s->ask->nodes[place].name;
     row.logfile = s->ask->nodes[place].logfile;
     row.after = s->ask->nodes[place].after.len ? s->ask->nodes[place].after : STR("[]");

@@ -3,7 +3,8 @@
  * It waits again for what it has waited for and what has not ended as it wanted: the store keeps
  * that of who was cancelled. What was deleted without having completed never will: who waited for
  * it stays as it is. So does a task whose unique key another one has by now; then that one does its
- * work, and who waits for the old one waits for the new one from then on. */
+ * work, and who waits for the old one, or comes back to wait for it, waits for the new one from
+ * then on. */
 #include "engine/engine_state.h"
 
 #include <stdlib.h>
@@ -114,6 +115,57 @@ static void hand_children_over(struct engine *e, int64_t from, int64_t to)
     t->has_children = task_graph_has_children(graph, to);
 }
 
+struct key_look {
+    struct engine *e;
+    int64_t holder;
+};
+
+static bool look_who_has_its_key(void *context, const struct task_row *row, struct err *err)
+{
+    struct key_look *look = context;
+    struct unique_key key = {0, 0};
+    (void)err;
+    look->holder = holder_of(look->e, row, &key);
+    return true;
+}
+
+static bool is_among_parents(const struct coming_back *c, int64_t id)
+{
+    for (size_t i = 0; i < c->count; i++)
+        if (c->parents[i].id == id)
+            return true;
+    return false;
+}
+
+/* One that has ended is not waited for but who has its key; unless that one waits for `id`. */
+static bool wait_for_holder(struct coming_back *c, int64_t id, struct parent *parent)
+{
+    struct dispatch *dispatch = c->e->tasks->dispatch;
+    struct key_look look = {.e = c->e};
+    bool found = false;
+    if (dispatch_find(dispatch, parent->id))
+        return true;
+    if (!task_store_read(c->tx, parent->id, &found, look_who_has_its_key, &look, c->err))
+        return false;
+    if (!look.holder || !dispatch_find(dispatch, look.holder) || is_among_parents(c, look.holder))
+        return true;
+    OWNED(attempts) struct attempts *above = attempts_new();
+    task_graph_ancestors(c->e->tasks->graph, look.holder, above);
+    if (!attempts_get(above, id))
+        parent->id = look.holder;
+    return true;
+}
+
+static bool find_parents(struct coming_back *c, int64_t id)
+{
+    if (!task_edge_store_parents(c->tx, id, look_at_parent, c, c->err) || c->err->code != ERR_NONE)
+        return false;
+    for (size_t i = 0; i < c->count; i++)
+        if (!wait_for_holder(c, id, &c->parents[i]))
+            return false;
+    return true;
+}
+
 /* --- coming back --- */
 
 static bool may_be_retried(struct engine *e, const struct task_row *row)
@@ -168,9 +220,6 @@ static bool bring_back(void *context, const struct task_row *row, struct err *er
         hand_children_over(c->e, row->id, holder);
         return true;
     }
-    if (!task_edge_store_parents(c->tx, row->id, look_at_parent, c, c->err) ||
-        c->err->code != ERR_NONE)
-        return false;
     if (!c->never)
         enter(c, row, key);
     return true;
@@ -184,7 +233,7 @@ bool task_retry(struct engine *e, int64_t id, struct err *err)
     if (!tx_begin(e->store, &tx, err))
         return false;
     struct coming_back c = {.e = e, .tx = tx, .err = &why};
-    bool ok = task_store_read(tx, id, &found, bring_back, &c, &why);
+    bool ok = find_parents(&c, id) && task_store_read(tx, id, &found, bring_back, &c, &why);
     free(c.parents);
     if (!ok)
         *err = why;

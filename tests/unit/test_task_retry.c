@@ -180,6 +180,55 @@ static void children_go_with_the_unique_key(void **state)
     assert_sound(b);
 }
 
+static void who_comes_back_waits_for_who_has_its_parents_key(void **state)
+{
+    struct bench *b = *state;
+    struct hand hand = {0};
+    int64_t old = enqueue(b, with_key("p"));
+    struct task_new child = new_task("c");
+    child.after = &old;
+    child.after_count = 1;
+    int64_t waits = enqueue(b, child);
+    cancel_task(b, old);
+    ASSERT_STATE(b, waits, JOB_CANCELLED);
+    int64_t other = enqueue(b, with_key("p"));
+    /* Both by one request: the parent, which stays as it is, comes first. */
+    int64_t ids[] = {old, waits};
+    assert_int_equal(control_tasks(b, TASK_RETRY, (struct task_filter){.ids = ids, .id_count = 2}),
+                     1);
+    ASSERT_STATE(b, waits, JOB_BLOCKED);
+    reopen_engine(b);
+    assert_sound(b);
+    work_off(b, &hand, other);
+    work_off(b, &hand, waits);
+    assert_sound(b);
+}
+
+static void who_comes_back_does_not_wait_for_who_waits_for_it(void **state)
+{
+    struct bench *b = *state;
+    struct hand hand = {0};
+    int64_t old = enqueue(b, with_key("p"));
+    struct task_new child = new_task("c");
+    child.after = &old;
+    child.after_count = 1;
+    int64_t waits = enqueue(b, child);
+    take(b, &hand, 1);
+    complete(b, &hand, old);
+    take(b, &hand, 1);
+    fail_task(b, &hand, waits, true);
+    /* It has completed, so it is not waited for, whoever has its key. */
+    struct task_new next = with_key("p");
+    next.after = &waits;
+    next.after_count = 1;
+    int64_t other = enqueue(b, next);
+    retry(b, waits, 1);
+    ASSERT_STATE(b, waits, JOB_PENDING);
+    work_off(b, &hand, waits);
+    work_off(b, &hand, other);
+    assert_sound(b);
+}
+
 static void nobody_is_made_to_wait_for_itself(void **state)
 {
     struct bench *b = *state;
@@ -350,6 +399,8 @@ int main(void)
         ENGINE_TEST(who_waits_again_is_cancelled_when_its_parent_is_deleted),
         ENGINE_TEST(retention_cancels_who_waits_for_a_cancelled_one),
         ENGINE_TEST(children_go_with_the_unique_key),
+        ENGINE_TEST(who_comes_back_waits_for_who_has_its_parents_key),
+        ENGINE_TEST(who_comes_back_does_not_wait_for_who_waits_for_it),
         ENGINE_TEST(nobody_is_made_to_wait_for_itself),
         ENGINE_TEST(a_replacement_is_a_task_anew_under_the_old_id),
         ENGINE_TEST(a_replacement_waits_no_more_for_what_the_old_one_did),
