@@ -6,9 +6,11 @@
  * that is wrong; then the processes are started below which nodes will run, Python importing what
  * it needs while the engine is opened. */
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "cli/command.h"
 #include "cli/flow_body.h"
 #include "cli/flow_finish.h"
@@ -18,6 +20,7 @@
 #include "cli/run_server.h"
 #include "run/node_log.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,6 +44,8 @@ struct flow_run {
     char *state_dir, *ctllog, *path; /* path: of the flow, on the server */
     char *python, *python_path, *python_variable, *key;
     struct instant started;
+    int64_t run; /* its number; of an untold one: of the run before */
+    bool untold; /* the run before completed, and was killed before it said so */
 };
 
 static void flow_run_release(struct flow_run *r)
@@ -77,12 +82,12 @@ static const char *server_of(const struct flow_run *r)
 static bool name_paths(struct flow_run *r, struct err *err)
 {
     OWNED_BUF struct buf path;
+    buf_init(&path, BUF_NO_CAP);
     const char *name = variable(r, "APP_NAME");
     if (!*name || strchr(name, '/') || name[0] == '.')
         return err_set(err, ERR_INVALID, "APP_NAME: \"%s\" cannot be part of a file's name", name);
     r->state_dir = xasprintf("%s/%s.penstock", variable(r, "APP_TEMP_DIR"), name);
     r->ctllog = xasprintf("%s/%s.ctllog", variable(r, "APP_TEMP_DIR"), name);
-    buf_init(&path, BUF_NO_CAP);
     buf_add_text(&path, "/v1/flows/");
     client_escape(&path, name);
     r->path = xstrndup(path.data, path.len);
@@ -186,6 +191,59 @@ static bool is_unfinished(struct str flow)
     return state && strcmp(state, "completed") != 0;
 }
 
+/* ---- completed, and told ---- */
+
+/* A run that was killed between its last node's end and its own is no full success to whoever
+ * started it: a restart then tells of it, and runs nothing twice. The file holds the number of the
+ * last run whose end was told. */
+static bool is_ours(const struct flow_run *r)
+{
+    return r->engine && r->ctllog;
+}
+
+/* With -r alone; who chooses nodes wants them to run again. */
+static bool goes_on(const struct flow_settings *s)
+{
+    return s->restart && !s->dry_run && !s->only.count && !s->norun.count && !s->ancestors &&
+           !s->descendants;
+}
+
+static char *told_path(const struct flow_run *r)
+{
+    return xasprintf("%s/told", r->state_dir);
+}
+
+static int64_t last_told(const struct flow_run *r)
+{
+    OWNED_MEM char *path = told_path(r);
+    OWNED_BUF struct buf text;
+    struct err ignored;
+    int64_t run = 0;
+    buf_init(&text, BUF_NO_CAP);
+    if (!file_read_all(path, 32, &text, &ignored) ||
+        !parse_i64(buf_str(&text), 1, INT64_MAX, &run, &ignored))
+        return 0;
+    return run;
+}
+
+static bool note_told(const struct flow_run *r, int64_t run, struct err *err)
+{
+    if (!is_ours(r))
+        return true;
+    OWNED_MEM char *path = told_path(r);
+    FILE *out = fopen(path, "we");
+    bool good = out && fprintf(out, "%lld", (long long)run) > 0;
+    good = (!out || fclose(out) == 0) && good;
+    return good || err_errno(err, errno, "%s", path);
+}
+
+static int64_t run_number(struct str flow)
+{
+    struct str raw;
+    int64_t run = 0;
+    return json_find(flow, "run", &raw) && json_i64(raw, 1, INT64_MAX, &run) ? run : 0;
+}
+
 /* A run that goes on logs where the one before did, unless somebody says where. */
 static bool keep_log_folder(struct flow_run *r, struct str before, struct err *err)
 {
@@ -202,8 +260,10 @@ static bool look_before(struct flow_run *r, struct err *err)
     if (!client_ask(r->client, "GET", r->path, (struct str){0}, &before, err))
         return err->code == ERR_NOT_FOUND;
     bool unfinished = is_unfinished(buf_str(&before));
+    r->run = run_number(buf_str(&before));
+    r->untold = !unfinished && goes_on(&r->settings) && is_ours(r) && last_told(r) != r->run;
     if (r->settings.restart)
-        return !unfinished || keep_log_folder(r, buf_str(&before), err);
+        return (!unfinished && !r->untold) || keep_log_folder(r, buf_str(&before), err);
     if (unfinished && !r->settings.dry_run && !r->settings.quiet)
         fprintf(stderr, "penstock: the run before did not complete; -r would have gone on with it, "
                         "this one begins anew\n");
@@ -275,6 +335,7 @@ static bool start(struct flow_run *r, struct err *err)
     r->report = flow_report_new(s, r->mirror);
     if (!make_folders(r, err) || !post(r, &answer, err))
         return false;
+    r->run = run_number(buf_str(&answer));
     tell_edited(r, buf_str(&answer));
     bool chosen = s->only.count || s->norun.count || s->ancestors || s->descendants;
     if ((s->restart || chosen) && !flow_mirror_load(r->mirror, r->client, r->path, '\0', err))
@@ -397,16 +458,34 @@ static void finish(struct flow_run *r, const char *state, int exit_status)
 }
 
 /* The server's marks are the truth. */
-static bool conclude(struct flow_run *r, bool worked, struct err *err)
+static void gather(struct flow_run *r, const char *state)
 {
     struct err unread;
-    const char *state = outcome_of(r);
-    bool loaded = flow_mirror_load(r->mirror, r->client, r->path, '\0', &unread);
-    tell_if(loaded, r, &unread);
+    tell_if(flow_mirror_load(r->mirror, r->client, r->path, '\0', &unread), r, &unread);
     keep_ctllog(r, state);
+}
+
+static bool conclude(struct flow_run *r, bool worked, struct err *err)
+{
+    struct err untold;
+    const char *state = outcome_of(r);
+    gather(r, state);
     bool good = worked && judge(r, state, err);
+    (void)FAULT("flow.untold"); /* what came of it is stored, nobody was told */
     finish(r, state, err_exit_status(good ? ERR_NONE : err->code));
+    tell_if(!good || note_told(r, r->run, &untold), r, &untold);
     return good;
+}
+
+static bool tell_untold(struct flow_run *r, struct err *err)
+{
+    r->mirror = flow_mirror_new(&r->flow);
+    r->report = flow_report_new(&r->settings, r->mirror);
+    flow_report_say(r->report, "run %lld had completed, and was killed before it said so",
+                    (long long)r->run);
+    gather(r, "completed");
+    finish(r, "completed", 0);
+    return note_told(r, r->run, err);
 }
 
 static bool work(struct flow_run *r, struct err *err)
@@ -449,6 +528,8 @@ static bool run_all(struct flow_run *r, struct err *err)
         !(server_of(r) ? connect_to(r, server_of(r), NULL, err) : open_engine(r, err)) ||
         !look_before(r, err))
         return not_started(err);
+    if (r->untold)
+        return tell_untold(r, err);
     if (r->settings.dry_run)
         return dry_run(r, err) || not_started(err);
     if (!start(r, err))

@@ -81,6 +81,15 @@ static const char *value_of(struct flow_place *p, const char *name)
     return value ? value : "";
 }
 
+/* Names the folder from the root: the socket of the state in it must be. */
+static void set_whole(struct flow_place *p, const char *name)
+{
+    const char *value = value_of(p, name);
+    OWNED_MEM char *here = *value == '/' ? NULL : getcwd(NULL, 0);
+    if (here)
+        set(p, xasprintf("%s=%s/%s", name, here, value));
+}
+
 /* ---- the profile ---- */
 
 /* The environment that it leaves, each variable ended by NUL; also when it ends by `exit`. */
@@ -123,7 +132,7 @@ static bool run_profile(const char *path, struct buf *out, struct err *err)
     int ends[2];
     pid_t pid = -1;
     if (!whole)
-        return err_errno(err, errno, "profile %s", path);
+        return err_set(err, ERR_INVALID, "profile %s: %s", path, strerror(errno));
     if (pipe2(ends, O_CLOEXEC))
         return err_errno(err, errno, "pipe");
     const char *const argv[] = {"/bin/bash", "-c", script, whole, NULL};
@@ -221,6 +230,7 @@ static void set_defaults(struct flow_place *p, const char *folder)
     OWNED_MEM char *today = time_text("%Y-%m-%d");
     set_default(p, "APP_LOG_DIR", xasprintf("%s/%s", value_of(p, "APP_ROOT_LOG_DIR"), today));
     set_default(p, "APP_TEMP_DIR", xasprintf("%s/temp", root));
+    set_whole(p, "APP_TEMP_DIR");
     set_default(p, "APP_EXEC_TIMESTAMP", time_text("%Y%m%d_%H%M%S"));
     set_default(p, "APP_VERSION", xstrdup("0.0.0"));
 }

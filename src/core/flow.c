@@ -263,13 +263,13 @@ static void read_comment(struct reading *r, struct str line)
         r->flow->mode = FLOW_SHELL;
 }
 
-/* Where the first byte stands that is no UTF-8. */
+/* Where the first byte stands that is no UTF-8, or 0: a command would be cut off there. */
 static bool find_bad_byte(struct str line, size_t *column)
 {
     *column = 1;
     for (size_t at = 0, len = 0; at < line.len; at += len, ++*column) {
         len = str_utf8_length((struct str){line.ptr + at, line.len - at});
-        if (!len)
+        if (!len || !line.ptr[at])
             return true;
     }
     return false;
@@ -283,7 +283,7 @@ static void read_line(struct reading *r, struct str line, uint32_t number)
         r->rows = true;
         flow_problem_add(r->problems,
                          &(struct flow_problem){number, (uint32_t)column, false, "FILE", NULL},
-                         "a byte that is no UTF-8");
+                         "a byte that is 0, or no UTF-8");
         return;
     }
     if (!text.len)

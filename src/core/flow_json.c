@@ -20,9 +20,8 @@ struct reading {
     void *context;
     size_t node_room, parent_room, argument_room;
     struct str *dependencies; /* of each node, raw; looked up when all names are known */
-    const char *seen;         /* how far lines are counted */
-    uint32_t line;
-    const char *line_start;
+    const char *seen;         /* how far lines and, in its line, characters are counted */
+    uint32_t line, indent;
 };
 
 static void *grow(void *items, size_t count, size_t *room, size_t size)
@@ -33,24 +32,48 @@ static void *grow(void *items, size_t count, size_t *room, size_t size)
     return xrealloc(items, *room * size);
 }
 
+static uint32_t characters(const char *from, const char *to)
+{
+    uint32_t count = 0;
+    for (const char *c = from; c < to; c++)
+        count += ((unsigned char)*c & 0xC0) != 0x80;
+    return count;
+}
+
+static void count_on(struct reading *r, const char *at)
+{
+    for (const char *next = NULL; (next = memchr(r->seen, '\n', (size_t)(at - r->seen)));) {
+        r->line++;
+        r->indent = 0;
+        r->seen = next + 1;
+    }
+    r->indent += characters(r->seen, at);
+}
+
+static void count_back(struct reading *r, const char *at)
+{
+    uint32_t line = r->line;
+    for (const char *end = r->seen; (end = memrchr(at, '\n', (size_t)(end - at)));)
+        r->line--;
+    if (line == r->line) {
+        r->indent -= characters(at, r->seen);
+        return;
+    }
+    const char *before = memrchr(r->text.ptr, '\n', (size_t)(at - r->text.ptr));
+    r->indent = characters(before ? before + 1 : r->text.ptr, at);
+}
+
 /* A row of one value, as the functions of flow_row.h know rows: where it is told that something is
- * wrong. Values are asked about nearly in the order of the text, so lines are counted once. */
+ * wrong. Values are asked about nearly in the order of the text, so it is counted on from the last
+ * one, or a little back: the whole list may be one line. */
 static struct flow_row row_at(struct reading *r, const char *at)
 {
-    if (at < r->seen) {
-        r->seen = r->line_start = r->text.ptr;
-        r->line = 1;
-    }
-    for (const char *c = r->seen; c < at; c++)
-        if (*c == '\n') {
-            r->line++;
-            r->line_start = c + 1;
-        }
+    if (at < r->seen)
+        count_back(r, at);
+    else if (at > r->seen)
+        count_on(r, at);
     r->seen = at;
-    uint32_t indent = 0;
-    for (const char *c = r->line_start; c < at; c++)
-        indent += ((unsigned char)*c & 0xC0) != 0x80;
-    return (struct flow_row){.line = r->line, .indent = indent};
+    return (struct flow_row){.line = r->line, .indent = r->indent};
 }
 
 static void tell(struct reading *r, struct str value, const char *field, const char *what)
@@ -337,8 +360,7 @@ bool flow_read_json(struct str text, flow_lookup *lookup, void *context, struct 
                         .lookup = lookup,
                         .context = context,
                         .seen = text.ptr,
-                        .line = 1,
-                        .line_start = text.ptr};
+                        .line = 1};
     if (check_form(&r))
         read_tasks(&r);
     free(r.dependencies);

@@ -263,11 +263,8 @@ static void kill_children(void)
         closedir(folder);
 }
 
-/* What is killed leaves its children to us, and so on down: until there is nobody. */
-static void kill_all(struct serving *s)
+void keeper_kill_below(void)
 {
-    for (size_t i = 0; i < s->count; i++)
-        kill(-s->programs[i].pid, SIGKILL);
     for (;;) {
         kill_children();
         if (waitpid(-1, NULL, 0) < 0 && errno == ECHILD)
@@ -312,7 +309,9 @@ bool keeper_serve(int fd, struct err *err)
             here = take_order(&s);
         flush_reports(&s);
     }
-    kill_all(&s);
+    for (size_t i = 0; i < s.count; i++)
+        kill(-s.programs[i].pid, SIGKILL);
+    keeper_kill_below();
     fd_drop(&s.signal_fd);
     buf_release(&s.body);
     buf_release(&s.unsent);

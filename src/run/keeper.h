@@ -16,6 +16,9 @@
 
 /* The keeper itself: returns when nothing is left below it. `fd` is its end of the socket. */
 MUST_CHECK bool keeper_serve(int fd, struct err *err);
+/* Kills every process below this one, which must be a child subreaper: what is killed leaves its
+ * children to it, and so on down, until there is nobody. */
+void keeper_kill_below(void);
 /* The descriptor at which a keeper that was started finds its socket, and the command by which this
  * program becomes one. */
 #define KEEPER_FD 3
@@ -27,7 +30,8 @@ struct keeper;
 
 /* Starts one. Errors: as spawn_start. */
 MUST_CHECK bool keeper_start(struct keeper **out, struct err *err);
-/* Closes the socket and waits until the keeper, and so everything below it, is gone. */
+/* Closes the socket and waits until the keeper, and so everything below it, is gone. When somebody
+ * has killed the keeper, what it leaves is ours: every process below this one is killed then. */
 void keeper_free(struct keeper *k);
 DEFINE_OWNED(keeper)
 /* To be polled for what keeper_next has. */

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -41,6 +42,8 @@ bool keeper_start(struct keeper **out, struct err *err)
                                     .stdout_fd = STDERR_FILENO,
                                     .stderr_fd = STDERR_FILENO,
                                     .control_fd = theirs};
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1))
+        return err_errno(err, errno, "keeper");
     if (!spawn_start(&plan, &pid, err))
         return false;
     struct keeper *k = xcalloc(1, sizeof *k);
@@ -55,9 +58,12 @@ void keeper_free(struct keeper *k)
 {
     if (!k)
         return;
+    int status = 0;
     fd_drop(&k->fd);
-    while (waitpid(k->pid, NULL, 0) < 0 && errno == EINTR)
+    while (waitpid(k->pid, &status, 0) < 0 && errno == EINTR)
         ;
+    if (WIFSIGNALED(status))
+        keeper_kill_below();
     buf_release(&k->body);
     free(k);
 }

@@ -54,6 +54,29 @@ async def again(n: int):
     return await add.configure(queue="other").defer_async(a=n) and None
 """
 
+# What they start may fork, too: that must not keep what is to be seen as closed.
+STARTER = """
+import subprocess
+
+def start(told):
+    forked = os.fork()
+    if not forked:
+        while True:
+            time.sleep(60)
+    program = subprocess.Popen(["sleep", "3600"])
+    Path(told + ".new").write_text(f"{os.getpid()} {forked} {program.pid}")
+    Path(told + ".new").rename(told)
+    time.sleep(3600)
+
+@app.task(executor="process")
+def in_process(told: str):
+    start(told)
+
+@app.task
+def in_thread(told: str):
+    start(told)
+"""
+
 
 class Shop:
     """A folder with an app, and `penstock worker` in it."""
@@ -107,6 +130,15 @@ def until(true: Callable[[], bool]) -> None:
     while not true():
         assert time.monotonic() < give_up_at
         time.sleep(0.01)
+
+
+def is_alive(pid: int) -> bool:
+    """A process that nobody has waited for yet is dead all the same."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
 
 
 def test_one_shot_ends_when_the_queues_are_empty(shop: Shop) -> None:
@@ -176,6 +208,22 @@ def test_processes_end_with_their_supervisor(shop: Shop) -> None:
     process.kill()
     process.wait(DEADLINE_S)
     until(lambda: not Path(f"/proc/{pid}").exists())
+
+
+def test_what_tasks_have_started_ends_with_the_supervisor_too(shop: Shop) -> None:
+    """In the midst of a function: nobody looks at the socket then."""
+    with (shop.folder / "shop.py").open("a") as file:
+        file.write(textwrap.dedent(STARTER))
+    pids = [shop.folder / name for name in ("own", "thread")]
+    shop.defer("in_process", told=str(pids[0]))
+    shop.defer("in_thread", told=str(pids[1]))
+    process = shop.start()
+    until(lambda: all(path.exists() for path in pids))
+    running = [int(pid) for path in pids for pid in path.read_text().split()]
+    assert len(running) == 6 and all(is_alive(pid) for pid in running)
+    process.kill()
+    process.wait(DEADLINE_S)
+    until(lambda: not any(is_alive(pid) for pid in running))
 
 
 @pytest.mark.parametrize(

@@ -605,3 +605,29 @@ def test_nothing_turns_while_a_node_sleeps(app: FlowApp) -> None:
         raise AssertionError("something turns")
     process.terminate()
     process.communicate(timeout=60)
+
+
+# ---- the application's name and folders ----
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", ".hidden"])
+def test_a_name_that_no_file_can_have_is_refused(app: FlowApp, name: str) -> None:
+    app.shell("1|-1|1|0|a|true")
+    done = app.run("--env", f"APP_NAME={name}")
+    assert done.returncode == 2, done.stderr
+    assert f'APP_NAME: "{name}" cannot be part of a file\'s name' in done.stderr
+
+
+def test_the_folder_of_the_state_may_be_named_from_where_we_are(app: FlowApp) -> None:
+    app.shell("1|-1|1|0|a|test -e $OUT/ok")
+    assert app.run("--env", "APP_TEMP_DIR=kept/here").returncode == 1
+    assert (app.folder / "kept/here/my.ctllog").exists()
+    app.out("ok").touch()
+    assert app.run("-r", "--env", "APP_TEMP_DIR=kept/here").returncode == 0
+
+
+def test_a_byte_0_does_not_cut_a_command_off(app: FlowApp) -> None:
+    app.list.write_bytes(b"#SHELL\n1|-1|1|0|a|true\0; false|\n")
+    done = app.run()
+    assert done.returncode == 2, done.stderr
+    assert ":2:16: error: FILE: a byte that is 0, or no UTF-8" in done.stderr

@@ -159,6 +159,31 @@ def test_a_keeper_that_is_killed_ends_the_run(app: FlowApp) -> None:
     assert app.ran() == ["1", "2", "2", "3"]
 
 
+def test_what_a_killed_keeper_leaves_is_killed_too(app: FlowApp) -> None:
+    app.shell("1|-1|1|0|a|setsid sh -c 'echo $$ >$OUT/pid; exec sleep 1000' & wait")
+    process = app.start()
+    pid = int(app.await_out("pid"))
+    keeper = int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0])
+    os.kill(keeper, signal.SIGKILL)
+    _, said = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 70, said
+    assert not is_alive(pid)
+
+
+def test_a_run_that_was_killed_before_it_told_of_its_end_is_not_run_again(app: FlowApp) -> None:
+    app.shell("1|-1|1|0|a|echo 1 >>$OUT/ran")
+    killed = app.run(env={"PENSTOCK_FAULT": "flow.untold:1:kill"})
+    assert killed.returncode == -signal.SIGKILL
+    told = app.run("-r")
+    assert told.returncode == 0, told.stderr
+    assert "had completed" in told.stderr
+    assert "1 completed" in told.stderr
+    assert app.ran() == ["1"]
+    again = app.run("-r")
+    assert again.returncode == 0, again.stderr
+    assert app.ran() == ["1", "1"]
+
+
 # ---- two at once ----
 
 

@@ -197,7 +197,7 @@ static void files_as_a_whole(void **state)
     assert_problems(STR(""), "1:1: error: FILE: there is no row in it\n");
     assert_problems(STR("#PYTHON\n\n# 1|-1"), "1:1: error: FILE: there is no row in it\n");
     assert_problems(STR("1|-1|1|0|\xC3\xA4|m|W\n2|-1|1|0|\xC3\xA4\xFF|m|W\n"),
-                    "2:11: error: FILE: a byte that is no UTF-8\n");
+                    "2:11: error: FILE: a byte that is 0, or no UTF-8\n");
 }
 
 static void the_graph_is_checked(void **state)

@@ -119,6 +119,19 @@ static void each_problem_is_told(void **state)
         "8:11: LOGFILE: the environment variable NO is not defined\n");
 }
 
+/* What is missing is told at the beginning of its task, behind which values were looked at. */
+static void places_are_counted_back(void **state)
+{
+    (void)state;
+    assert_problems("{\"tasks\":{\"\u00e9\":{\"module\":\"m\"},\"b\":{\"worker\":\"W\"}}}",
+                    "1:15: WORKER_NAME: is missing\n1:34: MODULE_NAME: is missing\n");
+    assert_problems("{\"tasks\":{\n\"\u00e9\":{\"module\":\"m\",\n\"colour\":1},\n"
+                    "\"b\":{\"worker\":\"W\"}}}",
+                    "2:5: WORKER_NAME: is missing\n"
+                    "3:1: EXTRA: expected a member that tasks have, not \"colour\"\n"
+                    "4:5: MODULE_NAME: is missing\n");
+}
+
 static void dependencies_are_checked(void **state)
 {
     (void)state;
@@ -141,6 +154,7 @@ int main(void)
         cmocka_unit_test(what_is_no_list_is_refused),
         cmocka_unit_test(broken_json_is_told_with_its_place),
         cmocka_unit_test(each_problem_is_told),
+        cmocka_unit_test(places_are_counted_back),
         cmocka_unit_test(dependencies_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

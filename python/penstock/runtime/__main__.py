@@ -14,6 +14,7 @@ import traceback
 
 from .both import BothWorker
 from .channel import VARIABLE, Channel, Message
+from .group_guard import guard_group
 from .quick_loop import new_loop
 from .target import AppTarget, Target, TargetError, load
 from .task_worker import TaskWorker
@@ -74,6 +75,7 @@ def _run(channel: Channel, target: Target | AppTarget, name: str, go: Message) -
 
     with contextlib.suppress(OSError), open("/proc/self/timerslack_ns", "w") as slack:
         slack.write("1000")  # a wait of 10 ms is to take no 50 us more
+    guard_group()
     loop = new_loop()
     asyncio.set_event_loop(loop)
     status = loop.run_until_complete(work())
