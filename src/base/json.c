@@ -233,7 +233,7 @@ bool json_check_members(struct str text, struct json_wanted *wanted, size_t coun
 
 enum json_type json_type_of(struct str raw)
 {
-    return type_at(raw.ptr, raw.ptr + raw.len);
+    return raw.len ? type_at(raw.ptr, raw.ptr + raw.len) : JSON_NONE;
 }
 
 static uint32_t hex4(const char *p)

@@ -20,6 +20,9 @@ static const struct option create_options[] = {
      .value = "SCOPE",
      .help = "what it allows: read, work (claim, settle, and read) or admin (all) (default: work)",
      .many = true},
+    {.name = "owner",
+     .value = "OWNER",
+     .help = "whose step jobs and artifacts it sees and makes (default: the house's)"},
     {.name = "json", .help = "print JSON"},
     {0},
 };
@@ -49,6 +52,8 @@ static void write_key(struct json_out *o, const struct key_view *key)
     json_out_open(o, '{');
     json_out_name(o, "name");
     json_out_text(o, key->name);
+    json_out_name(o, "owner");
+    json_out_text(o, key->owner && *key->owner ? key->owner : NULL);
     json_out_name(o, "scopes");
     json_out_open(o, '[');
     for (const char *word = key->scopes; *word; word += strspn(word, " ")) {
@@ -74,8 +79,8 @@ static bool local_ask(struct local_engine *local, struct op *op, struct err *err
     return local_engine_ask(local, op, err);
 }
 
-static bool create_here(struct local_engine *local, const char *name, const char *scopes,
-                        char secret[API_KEY_SECRET_SIZE], struct err *err)
+static bool create_here(struct local_engine *local, const char *name, const char *owner,
+                        const char *scopes, char secret[API_KEY_SECRET_SIZE], struct err *err)
 {
     uint8_t random[API_KEY_RANDOM_BYTES];
     struct op op;
@@ -85,6 +90,7 @@ static bool create_here(struct local_engine *local, const char *name, const char
     op_init(&op, OP_KEYS);
     op.keys.verb = KEYS_CREATE;
     op.keys.name = name;
+    op.keys.owner = owner;
     op.keys.scopes = scopes;
     local_engine_hash(local, str_of(secret), op.keys.hash);
     bool good = local_ask(local, &op, err);
@@ -125,7 +131,7 @@ static bool revoke_here(struct local_engine *local, const char *name, struct err
 
 /* ---- by the server ---- */
 
-static bool create_there(struct client *client, const char *name,
+static bool create_there(struct client *client, const char *name, const char *owner,
                          const bool wanted[API_KEY_SCOPE_COUNT], char secret[API_KEY_SECRET_SIZE],
                          struct err *err)
 {
@@ -139,6 +145,8 @@ static bool create_there(struct client *client, const char *name,
     json_out_open(&o, '{');
     json_out_name(&o, "name");
     json_out_text(&o, name);
+    json_out_name(&o, "owner");
+    json_out_text(&o, owner);
     json_out_name(&o, "scopes");
     json_out_open(&o, '[');
     for (size_t i = 0; i < API_KEY_SCOPE_COUNT; i++)
@@ -194,17 +202,17 @@ static void print_secret_json(const char *name, const char *secret)
 
 static bool create_run(const struct options *options, struct err *err)
 {
-    const char *name = options_argument(options, 0);
+    const char *name = options_argument(options, 0), *owner = options_text(options, "owner");
     bool wanted[API_KEY_SCOPE_COUNT] = {false};
     char scopes[API_KEY_SCOPES_SIZE], secret[API_KEY_SECRET_SIZE];
     OWNED(client) struct client *client = NULL;
     OWNED(local_engine) struct local_engine *local = NULL;
-    if (!api_key_name_check(name, err) || !read_scopes(options, wanted, err) ||
-        !local_or_client(options, true, &local, &client, err))
+    if (!api_key_name_check(name, err) || (owner && !api_key_name_check(owner, err)) ||
+        !read_scopes(options, wanted, err) || !local_or_client(options, true, &local, &client, err))
         return false;
     api_key_scopes_write(wanted, scopes);
-    bool good = local ? create_here(local, name, scopes, secret, err)
-                      : create_there(client, name, wanted, secret, err);
+    bool good = local ? create_here(local, name, owner, scopes, secret, err)
+                      : create_there(client, name, owner, wanted, secret, err);
     if (good && options_has(options, "json"))
         print_secret_json(name, secret);
     else if (good)

@@ -38,6 +38,7 @@ extern const struct command cmd_serve, cmd_job_start, cmd_job_list, cmd_job_show
     cmd_limit_delete, cmd_schedule_list, cmd_schedule_set, cmd_schedule_delete, cmd_schedule_run,
     cmd_worker_list, cmd_events, cmd_top, cmd_flow_run, cmd_flow_worker, cmd_flow_check,
     cmd_flow_graph, cmd_flow_setup, cmd_flow_variables, cmd_flow_status, cmd_flow_list,
-    cmd_flow_abort;
+    cmd_flow_abort, cmd_step_list, cmd_step_show, cmd_step_register, cmd_step_deprecate,
+    cmd_lineage;
 
 #endif

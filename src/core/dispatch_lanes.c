@@ -279,7 +279,7 @@ void dispatch_ask(struct dispatch *d, const struct claim_ask *ask)
 
 bool lane_is_asked(const struct dispatch *d, const struct pair *p)
 {
-    return (d->any_queue || p->queue->asked == d->asks) &&
+    return ((d->any_queue && !p->queue->named_only) || p->queue->asked == d->asks) &&
            (d->any_function || p->function->asked == d->asks);
 }
 

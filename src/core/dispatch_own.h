@@ -31,6 +31,7 @@ struct station {
     uint32_t place; /* among its kind */
     uint32_t hash;
     struct gate gate;
+    bool named_only;    /* a claim from all queues does not mean it */
     struct limit limit; /* of the gate */
     struct task_counts counts;
     uint64_t asked;    /* == d->asks: the present claim takes from it */

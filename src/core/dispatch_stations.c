@@ -1,6 +1,8 @@
 /* dispatch_stations.c: queues and functions: their names, gates and counts. */
 #include "core/dispatch_own.h"
 
+#include "core/step.h"
+
 #include <xxhash.h>
 
 static uint64_t station_hash(const void *item)
@@ -53,7 +55,9 @@ void stations_release(struct stations *all)
 
 uint32_t dispatch_queue(struct dispatch *d, struct str name)
 {
-    return station_must(&d->queues, name);
+    uint32_t place = station_must(&d->queues, name);
+    d->queues.all[place]->named_only = step_queue_is(name);
+    return place;
 }
 
 uint32_t dispatch_function(struct dispatch *d, struct str name)

@@ -110,6 +110,18 @@ static void apply(struct engine *e, struct op *op)
         [OP_FLOW_PUT] = op_flow_put,
         [OP_FLOW_GET] = op_flow_get,
         [OP_FLOW_LOCK] = op_flow_lock,
+        [OP_STEPS] = op_steps,
+        [OP_STEP_JOB_EDIT] = op_step_job_edit,
+        [OP_STEP_JOB_END] = op_step_job_end,
+        [OP_STEP_JOB_SHOW] = op_step_job_show,
+        [OP_STEP_JOBS] = op_step_jobs,
+        [OP_ARTIFACT_ADD] = op_artifact_add,
+        [OP_ARTIFACT_EDIT] = op_artifact_edit,
+        [OP_ARTIFACT_SHOW] = op_artifact_show,
+        [OP_ARTIFACTS] = op_artifacts,
+        [OP_LINEAGE] = op_lineage,
+        [OP_STEP_TAGS] = op_step_tags,
+        [OP_STEP_USAGE] = op_step_usage,
     };
     e->stats.ops++;
     enum op_fate fate = verbs[op->kind](e, op);
@@ -223,6 +235,7 @@ bool engine_begin(struct engine *e, struct op *ops, struct instant now, bool *pe
     blobs_collect_due(e);
     schedules_due(e);
     look_at_deadlines(e);
+    steps_begin(e);
     tasks_begin(e);
     watch_drain(e);
     /* What went on may have flushed, as an op may on its way, and that may be the end. */
@@ -238,6 +251,7 @@ bool engine_begin(struct engine *e, struct op *ops, struct instant now, bool *pe
     }
     store_ops_build(e);
     tasks_feed(e);
+    steps_shows_look(e);
     *pending = stage_next(e);
     return true;
 }
@@ -288,6 +302,8 @@ int64_t engine_next_us(const struct engine *e)
         return 0;
     if (tasks_next_us(e) < next)
         next = tasks_next_us(e);
+    if (steps_next_us(e) < next)
+        next = steps_next_us(e);
     if (e->building.touched.count) /* decided while the engine was opened */
         return 0;
     for (size_t i = 0; i < e->active.count; i++) {

@@ -103,6 +103,11 @@ static void say_task(void *context, const char *fault)
     find(context, true, NULL, "tasks", fault);
 }
 
+static void say_step(void *context, const char *fault)
+{
+    find(context, true, NULL, "steps", fault);
+}
+
 /* Counts against rows, edges, sessions; then memory against the store. */
 static void check_tasks(struct engine *e, struct findings *f)
 {
@@ -110,7 +115,7 @@ static void check_tasks(struct engine *e, struct findings *f)
     int64_t before = f->faults, open = 0;
     OWNED(tx) struct tx *tx = NULL;
     if (!tx_begin(e->store, &tx, &err) || !task_store_check(tx, say_task, f, &err) ||
-        !task_store_count_open(tx, &open, &err)) {
+        !task_store_count_open(tx, &open, &err) || !step_job_store_check(tx, say_step, f, &err)) {
         find(f, true, NULL, "tasks", err.text);
         return;
     }

@@ -13,6 +13,7 @@ static bool add_view(void *context, struct key_row *row, struct err *err)
     op->keys.keys = xrealloc(op->keys.keys, (op->keys.count + 1) * sizeof *op->keys.keys);
     struct key_view *view = &op->keys.keys[op->keys.count++];
     *view = (struct key_view){.name = TAKE(row->name),
+                              .owner = TAKE(row->owner),
                               .scopes = TAKE(row->scopes),
                               .created_at_us = row->created_at_us,
                               .revoked_at_us = row->revoked_at_us};
@@ -28,6 +29,7 @@ static bool change_keys(struct engine *e, struct tx *tx, struct op *op)
     if (op->keys.verb == KEYS_LIST)
         return true;
     struct key_row row = {.name = xstrdup(op->keys.name),
+                          .owner = xstrdup_or_null(op->keys.owner),
                           .scopes = xstrdup(op->keys.scopes),
                           .created_at_us = e->now.wall_us};
     memcpy(row.hash, op->keys.hash, sizeof row.hash);

@@ -170,7 +170,7 @@ bool engine_open(const struct engine_options *options, struct instant now, struc
     e->started_at_us = now.wall_us;
     e->progress_due_us = e->retry_at_us = e->settle_due_us = e->blobs_due_us = NEVER_US;
     rng_init(&e->rng, options->seed);
-    if (!open_state(e, err) || !load_jobs(e, err) || !tasks_open(e, err))
+    if (!open_state(e, err) || !load_jobs(e, err) || !tasks_open(e, err) || !steps_open(e, err))
         return false;
     for (size_t i = 0; i < e->jobs.count; i++)
         recover_job(e, e->jobs.jobs[i]);
@@ -188,6 +188,7 @@ void engine_end_waits(struct engine *e)
     }
     store_ops_end(e, &gone);
     tasks_end_waits(e, &gone);
+    steps_end_waits(e, &gone);
 }
 
 void engine_free(struct engine *e)
@@ -196,6 +197,7 @@ void engine_free(struct engine *e)
         return;
     engine_end_waits(e);
     tasks_free(e);
+    steps_free(e);
     job_table_release(&e->jobs);
     blobs_free(e->blobs);
     schedules_free(e);

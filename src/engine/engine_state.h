@@ -48,6 +48,8 @@ struct staged {
 
 #include "engine/task_state.h"
 
+#include "engine/step_state.h"
+
 /* What goes to the disk together and is answered together. */
 struct group {
     struct list touched;  /* struct data_job: their changes go into the commit */
@@ -60,7 +62,8 @@ struct group {
     struct list texts;
     struct staged *staged;
     size_t staged_count;
-    struct task_group tasks; /* what was decided about tasks */
+    struct task_group tasks; /* what was decided about tasks, */
+    struct step_group steps; /* and about steps, step jobs and artifacts */
     struct err err;          /* why the store refused */
 };
 
@@ -79,6 +82,7 @@ struct engine {
     struct store *store;
     struct job_table jobs;
     struct tasks *tasks;
+    struct steps *steps;
     int64_t last_id;    /* the highest that a job or a task has */
     struct instant now; /* of the step */
     struct rng rng;
@@ -116,6 +120,9 @@ void engine_event(struct engine *e, const struct data_job *job, const char *kind
                   struct str detail);
 /* The same of tasks; `kind` is static. */
 void engine_task_event(struct engine *e, const char *kind, struct str detail);
+/* And of steps, step jobs and artifacts. */
+void engine_step_event(struct engine *e, int64_t id, const char *name, const char *kind,
+                       struct str detail);
 /* A token for a new lease. */
 void engine_new_token(struct engine *e, uint8_t token[LEASE_TOKEN_BYTES]);
 /* Takes what was built for committing; false when there is nothing. */

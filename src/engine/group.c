@@ -80,6 +80,17 @@ void engine_task_event(struct engine *e, const char *kind, struct str detail)
     add_event(&e->building, &event);
 }
 
+void engine_step_event(struct engine *e, int64_t id, const char *name, const char *kind,
+                       struct str detail)
+{
+    struct event event = {.at_us = e->now.wall_us,
+                          .job_id = id,
+                          .job_name = str_of(name),
+                          .kind = str_of(kind),
+                          .detail = detail};
+    add_event(&e->building, &event);
+}
+
 /* A job that has ended goes on. What its owner has put behind what it wrote stays: the length of
  * all that is stored with the new state, before anything is written. */
 static void take_up_output(struct engine *e, struct data_job *job)
@@ -183,10 +194,11 @@ bool group_stage(struct engine *e)
     struct group *g = &e->building;
     assert(!e->in_commit);
     /* What a failed commit has left over does not count: it would fail again at once. */
-    bool stirs = g->touched.count || tasks_stir(g) || g->stores.count || g->answers.count ||
-                 (g->event_count && !e->store_failed);
+    bool stirs = g->touched.count || tasks_stir(g) || steps_stir(g) || g->stores.count ||
+                 g->answers.count || (g->event_count && !e->store_failed);
     if (!stirs)
         return false;
+    steps_stage(e, g);
     tasks_stage(e, g);
     g->staged_count = g->touched.count;
     g->staged = xcalloc(g->staged_count, sizeof *g->staged);
@@ -324,7 +336,8 @@ static bool store_group(struct engine *e, struct group *g, struct err *err)
             !tail_store(tx, staged, err))
             return false;
     }
-    return tasks_store(tx, &g->tasks, err) && store_ops_write(tx, g, err) &&
+    return tasks_store(tx, &g->tasks, err) && steps_store(tx, g, err) &&
+           store_ops_write(tx, g, err) &&
            (g->event_count == 0 || event_store_add(tx, g->events, g->event_count, err)) &&
            sync_outputs(g, err) && tx_commit(tx, err);
 }
@@ -332,7 +345,8 @@ static bool store_group(struct engine *e, struct group *g, struct err *err)
 void group_commit(struct engine *e)
 {
     struct group *g = &e->committing;
-    if (g->staged_count == 0 && g->event_count == 0 && g->stores.count == 0 && !tasks_stir(g))
+    if (g->staged_count == 0 && g->event_count == 0 && g->stores.count == 0 && !tasks_stir(g) &&
+        !steps_stir(g))
         return;
     struct instant before = clock_now();
     for (size_t i = 0; i < g->staged_count; i++) {
@@ -507,16 +521,25 @@ void group_release(struct group *g)
     list_release(&g->ended);
     list_release(&g->stores);
     task_group_release(&g->tasks);
+    step_group_release(&g->steps);
     *g = (struct group){0};
 }
 
-/* The store took nothing. Events tell of what was decided: they go with the next group. What was
- * decided of tasks and flows is undone. */
+/* Whether an event tells of what is undone when its group fails: of tasks, flows and steps. */
+static bool is_undone(struct str kind)
+{
+    static const char *const undone[] = {"task.", "flow.", "step", "artifact."};
+    for (size_t i = 0; i < sizeof undone / sizeof *undone; i++)
+        if (strncmp(kind.ptr, undone[i], strlen(undone[i])) == 0)
+            return true;
+    return false;
+}
+
+/* The store took nothing. Events tell of what was decided: they go with the next group. */
 static void keep_events(struct engine *e, const struct group *g)
 {
     for (size_t i = 0; i < g->event_count; i++)
-        if (strncmp(g->events[i].kind.ptr, "task.", 5) != 0 &&
-            strncmp(g->events[i].kind.ptr, "flow.", 5) != 0)
+        if (!is_undone(g->events[i].kind))
             add_event(&e->building, &g->events[i]);
     e->failure = g->err;
     e->retry_at_us = e->now.mono_us + RETRY_US;
@@ -535,10 +558,13 @@ void group_finish(struct engine *e)
         else
             job_committed(e, staged);
     }
-    if (e->store_failed)
+    if (e->store_failed) {
         tasks_failed(e, g, &g->err);
-    else
+        steps_failed(e, g, &g->err);
+    } else {
         tasks_committed(e, g);
+        steps_committed(e, g);
+    }
     answer(g);
     store_ops_finish(e, g);
     if (e->store_failed)

@@ -52,6 +52,7 @@ void op_release(struct op *op)
     case OP_KEYS:
         for (size_t i = 0; i < op->keys.count; i++) {
             free(op->keys.keys[i].name);
+            free(op->keys.keys[i].owner);
             free(op->keys.keys[i].scopes);
         }
         free(op->keys.keys);
@@ -69,6 +70,7 @@ void op_release(struct op *op)
         schedule_op_release(op);
         task_op_release(op);
         flow_op_release(op);
+        step_op_release(op);
         break;
     }
     op_init(op, op->kind);

@@ -21,6 +21,7 @@
 #include "engine/flow_op.h"
 #include "engine/fragment_op.h"
 #include "engine/schedule_op.h"
+#include "engine/step_op.h"
 #include "engine/task_op.h"
 #include "store/job_store.h"
 
@@ -73,6 +74,19 @@ enum op_kind {
     OP_FLOW_PUT,
     OP_FLOW_GET,
     OP_FLOW_LOCK,
+    /* Steps, step jobs, artifacts: step_op.h */
+    OP_STEPS,
+    OP_STEP_JOB_EDIT,
+    OP_STEP_JOB_END,
+    OP_STEP_JOB_SHOW,
+    OP_STEP_JOBS,
+    OP_ARTIFACT_ADD,
+    OP_ARTIFACT_EDIT,
+    OP_ARTIFACT_SHOW,
+    OP_ARTIFACTS,
+    OP_LINEAGE,
+    OP_STEP_TAGS,
+    OP_STEP_USAGE,
     OP_KIND_COUNT
 };
 
@@ -199,7 +213,7 @@ struct job_view {
 
 /* A key as it is shown: never its secret but once. */
 struct key_view {
-    char *name, *scopes;
+    char *name, *owner, *scopes;
     uint8_t hash[32];
     int64_t created_at_us, revoked_at_us;
 };
@@ -321,6 +335,7 @@ struct op {
         struct {
             enum { KEYS_LIST, KEYS_CREATE, KEYS_REVOKE } verb;
             const char *name, *scopes;
+            const char *owner; /* NULL: the house's */
             uint8_t hash[32];
             struct key_view *keys; /* out of all verbs, owned: the list afterwards */
             size_t count;
@@ -369,6 +384,18 @@ struct op {
         struct op_flow_put flow_put;
         struct op_flow_get flow_get;
         struct op_flow_lock flow_lock;
+        struct op_steps steps;
+        struct op_step_job_edit step_job_edit;
+        struct op_step_job_end step_job_end;
+        struct op_step_job_show step_job_show;
+        struct op_step_jobs step_jobs;
+        struct op_artifact_add artifact_add;
+        struct op_artifact_edit artifact_edit;
+        struct op_artifact_show artifact_show;
+        struct op_artifacts artifacts;
+        struct op_lineage lineage;
+        struct op_step_tags step_tags;
+        struct op_step_usage step_usage;
     };
 };
 

@@ -121,6 +121,7 @@ static void begin_run(struct engine *e, struct task *t, struct lease *lease, int
     note_write(e, note, WRITE_START);
     note_event(e, note, "task.started");
     flow_task_started(e, t);
+    steps_task_started(e, note, lease);
     lease_add(lease, t->id);
     task_watch_time(e, t, row->options);
     if (t->has_unique && row->unique_while == UNIQUE_PENDING) {

@@ -90,17 +90,24 @@ static bool forget_row(void *context, const struct task_row *row, struct err *er
     return task_delete_row(context, row);
 }
 
-/* Does the verb to one that matched; false: it is otherwise by now. */
-static bool change(struct engine *e, enum task_verb verb, int64_t id, struct err *err)
+static bool forget(struct engine *e, int64_t id, struct err *err)
 {
     bool found = false;
-    if (verb == TASK_CANCEL)
-        return cancel(e, id, err);
-    if (verb == TASK_RETRY)
-        return task_retry(e, id, err);
     OWNED(tx) struct tx *tx = NULL;
     return tx_begin(e->store, &tx, err) && task_store_read(tx, id, &found, forget_row, e, err) &&
            found;
+}
+
+bool task_control_one(struct engine *e, enum task_verb verb, int64_t id, struct err *err)
+{
+    if (verb == TASK_CANCEL)
+        return cancel(e, id, err);
+    if (verb == TASK_DELETE)
+        return forget(e, id, err);
+    if (!task_retry(e, id, err))
+        return false;
+    steps_task_back(e, id);
+    return true;
 }
 
 bool task_control_slice(struct engine *e, struct op *op)
@@ -113,7 +120,7 @@ bool task_control_slice(struct engine *e, struct op *op)
     for (size_t i = 0; ok && i < c.matched.count; i++) {
         struct err err = {0};
         c.control->matched++;
-        if (change(e, c.control->verb, c.matched.items[i], &err)) {
+        if (task_control_one(e, c.control->verb, c.matched.items[i], &err)) {
             c.control->changed++;
             if (c.control->verb == TASK_DELETE)
                 task_cancel_children(e, c.matched.items[i]);

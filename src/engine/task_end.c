@@ -105,6 +105,7 @@ static void end(struct engine *e, struct task_note *note, enum job_state state,
     row->ended_at_us = e->now.wall_us;
     row->expires_at_us = keep_us ? e->now.wall_us + keep_us : 0;
     note_move(e, note, state);
+    steps_task_ended(e, note, state);
     leave_session(e, t);
     let_go_of_unique(e, note);
     /* What it waits for is kept in the store, for a retry. */
@@ -217,6 +218,7 @@ static void wait_again(struct engine *e, struct task_note *note, bool spent, int
     note_move(e, note, JOB_PENDING);
     note_write(e, note, WRITE_SAVE);
     flow_task_waits(e, note);
+    steps_task_waits(e, note);
 }
 
 /* Whether another attempt follows, and when. */
@@ -291,6 +293,15 @@ void task_lose(struct engine *e, struct task_note *note, const char *why)
     } else {
         wait_again(e, note, true, 0);
     }
+}
+
+void task_end_failed(struct engine *e, struct task_note *note, struct str error, struct str type)
+{
+    keep_error(e, note, error, type);
+    note_event(e, note, "task.dead");
+    note_write(e, note, WRITE_SAVE);
+    e->stats.tasks_failed++;
+    end_and_follow(e, note, JOB_FAILED);
 }
 
 void task_give_back(struct engine *e, struct task_note *note)

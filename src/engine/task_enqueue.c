@@ -56,6 +56,9 @@ static bool check_names(struct looking *l, size_t place, const struct task_new *
                  {"lock", task->lock},         {"unique key", task->unique}};
     if (task->function.len == 0)
         return refuse(l, place, REFUSED_OTHERWISE, ERR_INVALID, -1, "it names no function");
+    if (step_queue_is(task->queue) && !task->own_id)
+        return refuse(l, place, REFUSED_OTHERWISE, ERR_INVALID, -1,
+                      "its queue is for step jobs: start one of those");
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!name_is_fine(names[i].name)) {
             OWNED_MEM char *text =
@@ -266,7 +269,7 @@ static void give_ids(struct engine *e, struct op_enqueue *enqueue)
         if (task->existing || task->left_out)
             continue;
         if (task->unique.len == 0) {
-            task->id = ++e->last_id;
+            task->id = task->own_id ? task->own_id : ++e->last_id;
             continue;
         }
         struct unique_key key = unique_key_of(task->unique, tasks->seed);

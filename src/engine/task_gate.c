@@ -30,6 +30,7 @@ uint32_t gate_need(struct engine *e, bool of_function, struct str name)
 {
     uint32_t place = gate_place(e, of_function, name);
     struct task_gate *gate = gate_at(e, of_function, place);
+    gate->of_steps = !of_function && step_queue_is(name);
     if (!gate->number) {
         gate->number = ++e->tasks->last_gate;
         gate->fresh = true;

@@ -16,6 +16,7 @@ static void load_gate(void *context, const struct task_gate_row *row)
                             .concurrency = row->concurrency,
                             .rpm = (double)row->rpm_millionths / 1e6};
     gate->number = row->number;
+    gate->of_steps = !row->of_function && step_queue_is(row->name);
     gate->counts[JOB_COMPLETED] = row->completed;
     gate->counts[JOB_FAILED] = row->failed;
     gate->counts[JOB_CANCELLED] = row->cancelled;

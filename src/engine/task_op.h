@@ -43,8 +43,9 @@ struct task_new {
     int64_t delay_us;  /* from now; 0 */
     int64_t priority;
     int64_t max_attempts; /* 0: the default */
-    int64_t of; /* within a settlement: the task that asks for it, and without which it is not
-                   enqueued; 0 */
+    int64_t of;     /* within a settlement: the task that asks for it, and without which it is not
+                       enqueued; 0 */
+    int64_t own_id; /* the engine's: a step job becomes a task under its own id; 0 */
     /* out: */
     int64_t id;
     bool existing; /* the id is of an older task with that unique key */
@@ -114,10 +115,11 @@ struct task_settle_entry {
     struct str value; /* completed: the result as JSON, empty: null. Failed: JSON object of message,
                          type, traceback */
     struct str type;  /* failed: the error's type, decoded */
-    struct task_blob_ref value_blob; /* completed: in place of `value` */
+    struct task_blob_ref value_blob; /* completed: in place of `value`, if there is one */
     bool final;
     int64_t retry_after_us; /* 0: by the policy */
     bool stale;             /* out: the session does not hold it */
+    bool keeps_value;       /* out: a step job keeps `value`; the blob is not needed */
 };
 
 struct op_task_settle {

@@ -64,13 +64,24 @@ static void settle_failure(struct engine *e, struct op_task_settle *settle, stru
         settle->failed++;
 }
 
+/* A large result is in its blob, but for a step job's: that is kept with the job. */
+static void settle_completed(struct engine *e, struct task_settle_entry *entry,
+                             struct task_note *note)
+{
+    bool large = entry->value_blob.bytes > 0;
+    entry->keeps_value = large && gate_at(e, false, note->leaf->queue)->of_steps;
+    bool in_row = entry->value.len && (!large || entry->keeps_value);
+    struct task_blob nowhere = {NULL, 0};
+    task_complete(e, note, in_row ? entry->value : (struct str){NULL, 0},
+                  entry->keeps_value ? nowhere : note_blob(&entry->value_blob));
+}
+
 static void settle_one(struct engine *e, struct op_task_settle *settle,
-                       const struct task_settle_entry *entry, struct task_note *note)
+                       struct task_settle_entry *entry, struct task_note *note)
 {
     switch (entry->outcome) {
     case TASK_COMPLETED:
-        task_complete(e, note, entry->value.len ? entry->value : (struct str){NULL, 0},
-                      note_blob(&entry->value_blob));
+        settle_completed(e, entry, note);
         settle->completed++;
         break;
     case TASK_FAILED:

@@ -68,6 +68,7 @@ struct task_gate {
     int64_t number; /* 0: it is not stored */
     bool fresh;     /* it is to be stored with this group */
     bool changed;   /* its settings are */
+    bool of_steps;  /* a queue of step jobs */
     int64_t counts[JOB_STATE_COUNT], delta[JOB_STATE_COUNT]; /* of those that have ended */
 };
 
@@ -279,6 +280,8 @@ bool task_fail(struct engine *e, struct task_note *note, struct str error, struc
 void task_cancel(struct engine *e, struct task_note *note);
 /* Its worker is gone: an attempt was spent. */
 void task_lose(struct engine *e, struct task_note *note, const char *why);
+/* It has failed, wherever it is, as somebody says. */
+void task_end_failed(struct engine *e, struct task_note *note, struct str error, struct str type);
 /* It goes back as if it had not been started. */
 void task_give_back(struct engine *e, struct task_note *note);
 /* A running one is to stop. */
@@ -316,6 +319,8 @@ void task_slice_add(struct engine *e, struct op *op);
 bool task_list_slice(struct engine *e, struct op *op);
 bool task_errors_slice(struct engine *e, struct op *op);
 bool task_control_slice(struct engine *e, struct op *op);
+/* The verb to one task; false: it is otherwise by now, or err. */
+bool task_control_one(struct engine *e, enum task_verb verb, int64_t id, struct err *err);
 
 /* --- task_retry.c --- */
 /* A task that has failed or was cancelled waits again; false: it cannot, or with err. */

@@ -4,12 +4,14 @@
 #include "http/server_own.h"
 
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
 struct known_key {
     uint8_t hash[TOKEN_HASH_BYTES];
     enum scope scope;
+    struct key_identity who;
 };
 
 struct auth {
@@ -59,6 +61,11 @@ enum scope auth_scope_of_words(const char *words)
     return best;
 }
 
+static void copy_text(char *to, size_t size, const char *from)
+{
+    snprintf(to, size, "%s", from ? from : "");
+}
+
 void auth_set_keys(struct auth *a, const struct key_view *keys, size_t count)
 {
     struct known_key *fresh = xcalloc(count + 1, sizeof *fresh);
@@ -67,7 +74,10 @@ void auth_set_keys(struct auth *a, const struct key_view *keys, size_t count)
         if (keys[i].revoked_at_us != 0)
             continue;
         memcpy(fresh[used].hash, keys[i].hash, sizeof fresh[used].hash);
-        fresh[used++].scope = auth_scope_of_words(keys[i].scopes);
+        struct known_key *key = &fresh[used++];
+        key->scope = auth_scope_of_words(keys[i].scopes);
+        copy_text(key->who.name, sizeof key->who.name, keys[i].name);
+        copy_text(key->who.owner, sizeof key->who.owner, keys[i].owner);
     }
     pthread_rwlock_wrlock(&a->lock);
     struct known_key *old = a->keys;
@@ -88,6 +98,13 @@ static bool is_master(struct auth *a, struct str token)
 
 enum scope auth_key_scope(struct auth *a, struct str key)
 {
+    struct key_identity ignored;
+    return auth_key_find(a, key, &ignored);
+}
+
+enum scope auth_key_find(struct auth *a, struct str key, struct key_identity *out)
+{
+    *out = (struct key_identity){.name = ""};
     if (key.len == 0)
         return SCOPE_NONE;
     uint8_t hash[TOKEN_HASH_BYTES];
@@ -95,8 +112,10 @@ enum scope auth_key_scope(struct auth *a, struct str key)
     enum scope scope = SCOPE_NONE;
     pthread_rwlock_rdlock(&a->lock);
     for (size_t i = 0; i < a->count; i++)
-        if (sodium_memcmp(a->keys[i].hash, hash, sizeof hash) == 0)
+        if (sodium_memcmp(a->keys[i].hash, hash, sizeof hash) == 0) {
             scope = a->keys[i].scope;
+            *out = a->keys[i].who;
+        }
     pthread_rwlock_unlock(&a->lock);
     if (is_master(a, key))
         scope = SCOPE_ADMIN;

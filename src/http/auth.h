@@ -4,6 +4,7 @@
 #ifndef PENSTOCK_HTTP_AUTH_H
 #define PENSTOCK_HTTP_AUTH_H
 
+#include "core/api_key.h"
 #include "engine/op.h"
 #include "http/route.h"
 
@@ -16,6 +17,12 @@ void auth_free(struct auth *a);
 void auth_set_keys(struct auth *a, const struct key_view *keys, size_t count);
 /* What a key allows; SCOPE_NONE when nobody knows it. Constant time in the number of keys. */
 enum scope auth_key_scope(struct auth *a, struct str key);
+/* Whose key it is: texts empty where there are none. */
+struct key_identity {
+    char name[API_KEY_NAME_MAX + 1], owner[STEP_OWNER_MAX_BYTES + 1];
+};
+/* The same, and whose it is. */
+enum scope auth_key_find(struct auth *a, struct str key, struct key_identity *out);
 bool auth_has_master(const struct auth *a);
 /* "read work" and the like: the highest word. */
 enum scope auth_scope_of_words(const char *words);

@@ -166,6 +166,8 @@ static atomic_bool *given_up_of(struct op *op)
         return op->flow_show.wait_until_us > 0 ? &op->flow_show.given_up : NULL;
     case OP_FLOW_LOCK:
         return op->flow_lock.wait_until_us > 0 ? &op->flow_lock.given_up : NULL;
+    case OP_STEP_JOB_SHOW:
+        return op->step_job_show.wait_until_us > 0 ? &op->step_job_show.given_up : NULL;
     default:
         return NULL;
     }

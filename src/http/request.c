@@ -1,3 +1,4 @@
+#include "engine/step_token.h"
 #include "http/server_own.h"
 
 #include "base/log.h"
@@ -181,6 +182,15 @@ struct instant request_at(const struct request *req)
 enum scope request_scope(const struct request *req)
 {
     return req->scope;
+}
+
+void request_step_asker(const struct request *req, struct step_asker *out)
+{
+    *out = (struct step_asker){.owner = str_of(req->who.owner),
+                               .name = str_of(req->who.name),
+                               .everyone = req->conn->local,
+                               .job = req->step_job,
+                               .fence = req->step_fence};
 }
 
 void request_right(const struct request *req, enum scope needed, const struct str *token,
@@ -409,6 +419,36 @@ static bool check_page(const struct request *req)
     return own || (strcmp(req->method, "GET") == 0 && !req->match.surface->get_changes);
 }
 
+/* A step token: it acts for the owner of its job. */
+static bool look_at_token(struct request *req, const char *text)
+{
+    struct step_token token;
+    if (!step_token_read(req->server->options.engine, str_of(text), &token))
+        return false;
+    req->scope = SCOPE_WORK;
+    req->step_job = token.job;
+    req->step_fence = token.fence;
+    memcpy(req->who.owner, token.owner, sizeof req->who.owner);
+    return true;
+}
+
+/* What is shown, in whichever header, and what it allows. False: nothing is. */
+static bool look_at_key(struct request *req)
+{
+    const char *authorization = request_header(req, "Authorization");
+    const char *key = request_header(req, "x-api-key");
+    const char *token = request_header(req, "x-access-token");
+    if (!token)
+        token = request_header(req, "Penstock-Step-Token");
+    if (authorization && strncasecmp(authorization, "Bearer ", 7) == 0)
+        key = authorization + 7;
+    if (key)
+        req->scope = auth_key_find(req->server->auth, str_trim(str_of(key)), &req->who);
+    else if (token)
+        (void)look_at_token(req, token);
+    return authorization || key || token;
+}
+
 static bool check_asker(struct request *req)
 {
     struct server *s = req->server;
@@ -424,13 +464,12 @@ static bool check_asker(struct request *req)
         return refuse(req, ERR_FORBIDDEN, 0, "this server answers to localhost only");
     if (!check_page(req))
         return refuse(req, ERR_FORBIDDEN, 0, "a page of another site may not call this server");
-    const char *authorization = request_header(req, "Authorization");
-    if (authorization && strncasecmp(authorization, "Bearer ", 7) == 0)
-        req->scope = auth_key_scope(s->auth, str_trim(str_of(authorization + 7)));
+    bool shown = look_at_key(req);
     req->key_shown = req->scope != SCOPE_NONE;
-    if (s->options.auth == AUTH_NONE)
+    /* Where nobody is asked for a key, a key may still say whose things are meant. */
+    if (s->options.auth == AUTH_NONE && !req->who.owner[0] && !req->step_job)
         req->scope = SCOPE_ADMIN;
-    else if (authorization && !req->key_shown)
+    else if (shown && !req->key_shown)
         return refuse(req, ERR_UNAUTHORIZED, 0, "this key is unknown or revoked");
     return true;
 }
@@ -452,6 +491,19 @@ static bool redirect(struct request *req)
     reply_status(&req->reply, 307);
     reply_header(&req->reply, "Location", text);
     req->refused = true;
+    return false;
+}
+
+/* The house's things are not for keys of others. */
+static bool is_open_to_owner(const struct request *req)
+{
+    const struct route_match *m = &req->match;
+    const char *const *at = m->surface->owned;
+    if (!req->who.owner[0] && !req->step_job)
+        return true;
+    for (; at && *at; at++)
+        if (strncmp(m->route->path, *at, strlen(*at)) == 0)
+            return true;
     return false;
 }
 
@@ -477,6 +529,8 @@ static bool check_route(struct request *req)
             return refuse(req, ERR_NOT_FOUND, 404, "a part of this path is no text");
         m->params[i] = (struct str){decoded, len};
     }
+    if (!is_open_to_owner(req))
+        return refuse(req, ERR_FORBIDDEN, 0, "a key with an owner does not open this path");
     if (m->route->scope > req->scope)
         return req->key_shown ? refuse(req, ERR_FORBIDDEN, 0, "this key does not allow that")
                               : refuse(req, ERR_UNAUTHORIZED, 0,

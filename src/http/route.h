@@ -51,9 +51,11 @@ struct surface {
                            for the one that stands at the root */
     const struct route *routes;
     size_t route_count;
-    bool slash_redirects; /* a path with a slash at its end leads, by 307, to the one without */
-    bool head_allowed;    /* HEAD is answered as GET without the body; else 405 */
-    bool get_changes;     /* some of its GETs do more than read */
+    const char *const *owned; /* beginnings of the paths that are open to keys with an owner, NULL
+                                 behind the last; NULL: none */
+    bool slash_redirects;     /* a path with a slash at its end leads, by 307, to the one without */
+    bool head_allowed;        /* HEAD is answered as GET without the body; else 405 */
+    bool get_changes;         /* some of its GETs do more than read */
     /* Fills the reply for what went wrong. `status` is what the core wants said (404, 405, 413,
      * ...), 0: as the code says (err_http_status). `op` is the failed op, NULL when none was asked.
      */

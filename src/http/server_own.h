@@ -83,6 +83,8 @@ struct request {
     bool query_read;
     bool key_shown; /* a valid key, the master token or the Unix socket */
     enum scope scope;
+    struct key_identity who;      /* whose key was shown */
+    int64_t step_job, step_fence; /* or which run's token; 0 */
 
     char *body;
     size_t body_len, body_cap; /* body_len: what has come, also where it is not held */

@@ -422,6 +422,14 @@ int64_t blob_reader_bytes(const struct blob_reader *r)
     return r->bytes;
 }
 
+void blob_reader_limit(struct blob_reader *r, int64_t from, int64_t count)
+{
+    assert(r->at == 0 && from >= 0 && count >= 0 && from + count <= r->bytes);
+    r->verified = count < r->bytes;
+    r->at = from;
+    r->bytes = from + count;
+}
+
 void blob_reader_free(struct blob_reader *r)
 {
     if (!r)

@@ -101,6 +101,9 @@ MUST_CHECK bool blob_read(struct blob_reader *r, void *out, size_t max, size_t *
 /* Reads it all, to see that it is what its name says, and goes back to its start: what is read then
  * may be given away portion by portion. ERR_STORE, ERR_IO. Blocks for the disk. */
 MUST_CHECK bool blob_verify(struct blob_reader *r, struct err *err);
+/* Only these bytes are read from now on; what is less than all is not verified. Before the first
+ * read; within its length. */
+void blob_reader_limit(struct blob_reader *r, int64_t from, int64_t count);
 void blob_reader_free(struct blob_reader *r); /* NULL is fine */
 DEFINE_OWNED(blob_reader)
 

@@ -7,17 +7,18 @@
 #include <stdlib.h>
 
 static const char sql_insert[] =
-    "INSERT INTO api_key (name, scopes, hash, created_at_us, revoked_at_us)"
-    " VALUES (:name, :scopes, :hash, :created_at_us, :revoked_at_us)"
+    "INSERT INTO api_key (name, owner, scopes, hash, created_at_us, revoked_at_us)"
+    " VALUES (:name, :owner, :scopes, :hash, :created_at_us, :revoked_at_us)"
     " ON CONFLICT (name) WHERE revoked_at_us = 0 DO NOTHING";
 static const char sql_revoke[] =
     "UPDATE api_key SET revoked_at_us = :at_us WHERE name = :name AND revoked_at_us = 0";
 static const char sql_load[] =
-    "SELECT id, name, scopes, hash, created_at_us, revoked_at_us FROM api_key ORDER BY id";
+    "SELECT id, name, scopes, hash, created_at_us, revoked_at_us, owner FROM api_key ORDER BY id";
 
 void key_row_release(struct key_row *row)
 {
     free(row->name);
+    free(row->owner);
     free(row->scopes);
     *row = (struct key_row){0};
 }
@@ -28,6 +29,7 @@ bool key_store_insert(struct tx *tx, struct key_row *row, struct err *err)
     if (!q)
         return false;
     stmt_bind_text(q, ":name", row->name);
+    stmt_bind_text(q, ":owner", row->owner ? row->owner : "");
     stmt_bind_text(q, ":scopes", row->scopes);
     stmt_bind_blob(q, ":hash", row->hash, sizeof row->hash);
     stmt_bind_i64(q, ":created_at_us", row->created_at_us);
@@ -67,6 +69,7 @@ bool key_store_load(struct tx *tx,
                            stmt_i64(q, 0));
         struct key_row row = {.id = stmt_i64(q, 0),
                               .name = stmt_take_text(q, 1),
+                              .owner = stmt_take_text(q, 6),
                               .scopes = stmt_take_text(q, 2),
                               .created_at_us = stmt_i64(q, 4),
                               .revoked_at_us = stmt_i64(q, 5)};

@@ -11,6 +11,7 @@
 struct key_row {
     int64_t id;
     char *name;
+    char *owner;  /* whose it is; "": the house's */
     char *scopes; /* words with blanks between: "read", "work", "admin" */
     uint8_t hash[KEY_HASH_BYTES];
     int64_t created_at_us, revoked_at_us; /* 0: not revoked */

@@ -545,10 +545,12 @@ static const char sql_check[] =
     " UNION ALL SELECT 'task ' || child || ' waits for task ' || parent || ', which has completed'"
     "  FROM task_edge JOIN task AS c ON c.id = child JOIN task AS p ON p.id = parent"
     "  WHERE c.ended_at_us = 0 AND p.state = 5"
-    " UNION ALL SELECT 'blob ' || lower(hex(hash)) || ' is needed by more tasks than it counts'"
+    " UNION ALL SELECT 'blob ' || lower(hex(hash)) || ' is needed by more than it counts'"
     "  FROM (SELECT hash, count(*) AS needed FROM"
     "   (SELECT arguments_blob AS hash FROM task WHERE arguments_blob IS NOT NULL"
-    "    UNION ALL SELECT result_blob FROM task WHERE result_blob IS NOT NULL) GROUP BY hash)"
+    "    UNION ALL SELECT result_blob FROM task WHERE result_blob IS NOT NULL"
+    "    UNION ALL SELECT hash FROM flow_context WHERE hash IS NOT NULL"
+    "    UNION ALL SELECT hash FROM artifact) GROUP BY hash)"
     "  AS n WHERE needed > coalesce((SELECT refs FROM blob WHERE blob.hash = n.hash), 0)"
     " LIMIT 100";
 

@@ -165,7 +165,7 @@ static const struct route routes[] = {
     {"GET", "/follow", SCOPE_NONE, BODY_NONE, 0, follow},
 };
 static const struct surface surface = {
-    "", routes, sizeof routes / sizeof *routes, true, true, false, fail_plainly};
+    "", routes, sizeof routes / sizeof *routes, NULL, true, true, false, fail_plainly};
 static const struct surface *const surfaces[] = {&surface};
 
 /* --- the world --- */

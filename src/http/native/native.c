@@ -73,6 +73,30 @@ static const struct route routes[] = {
     {"GET", "/v1/fragments/{dataset}", SCOPE_READ, BODY_NONE, 0, native_fragments_list},
     {"DELETE", "/v1/fragments/{dataset}", SCOPE_ADMIN, BODY_NONE, 0, native_fragments_delete},
     {"POST", "/v1/fragments/{dataset}/load", SCOPE_READ, BODY_TAKEN, 0, native_fragments_load},
+    {"POST", "/v1/steps", SCOPE_WORK, BODY_TAKEN, 0, native_step_register},
+    {"GET", "/v1/steps", SCOPE_READ, BODY_NONE, 0, native_steps_list},
+    {"GET", "/v1/steps/{step}", SCOPE_READ, BODY_NONE, 0, native_step_show},
+    {"PATCH", "/v1/steps/{step}", SCOPE_ADMIN, BODY_TAKEN, 0, native_step_change},
+    {"DELETE", "/v1/steps/{step}", SCOPE_ADMIN, BODY_NONE, 0, native_step_delete},
+    {"GET", "/v1/steps/{step}/manifest", SCOPE_READ, BODY_NONE, 0, native_step_manifest},
+    {"POST", "/v1/step-jobs", SCOPE_WORK, BODY_TAKEN, 0, native_step_job_create},
+    {"GET", "/v1/step-jobs", SCOPE_READ, BODY_NONE, 0, native_step_jobs_list},
+    {"GET", "/v1/step-jobs/{job}", SCOPE_READ, BODY_NONE, 0, native_step_job_show},
+    {"PATCH", "/v1/step-jobs/{job}", SCOPE_WORK, BODY_TAKEN, 0, native_step_job_change},
+    {"DELETE", "/v1/step-jobs/{job}", SCOPE_WORK, BODY_NONE, 0, native_step_job_delete},
+    {"POST", "/v1/step-jobs/{job}/cancel", SCOPE_WORK, BODY_NONE, 0, native_step_job_cancel},
+    {"POST", "/v1/step-jobs/{job}/fail", SCOPE_WORK, BODY_TAKEN, BODY_SMALL_BYTES,
+     native_step_job_fail},
+    {"PUT", "/v1/step-jobs/{job}/outputs/{slot}", SCOPE_WORK, BODY_STREAMED, 0,
+     native_step_output_put},
+    {"GET", "/v1/step-tags/{thing}", SCOPE_READ, BODY_NONE, 0, native_step_tags},
+    {"POST", "/v1/artifacts", SCOPE_WORK, BODY_STREAMED, 0, native_artifact_upload},
+    {"GET", "/v1/artifacts", SCOPE_READ, BODY_NONE, 0, native_artifacts_list},
+    {"GET", "/v1/artifacts/{artifact}", SCOPE_READ, BODY_NONE, 0, native_artifact_show},
+    {"PATCH", "/v1/artifacts/{artifact}", SCOPE_WORK, BODY_TAKEN, 0, native_artifact_change},
+    {"DELETE", "/v1/artifacts/{artifact}", SCOPE_WORK, BODY_NONE, 0, native_artifact_delete},
+    {"GET", "/v1/artifacts/{artifact}/content", SCOPE_READ, BODY_NONE, 0, native_artifact_content},
+    {"GET", "/v1/artifacts/{artifact}/lineage", SCOPE_READ, BODY_NONE, 0, native_artifact_lineage},
     {"GET", "/v1/events", SCOPE_READ, BODY_NONE, 0, native_events},
     {"GET", "/v1/keys", SCOPE_ADMIN, BODY_NONE, 0, native_keys_list},
     {"POST", "/v1/keys", SCOPE_ADMIN, BODY_TAKEN, BODY_SMALL_BYTES, native_keys_create},
@@ -134,10 +158,16 @@ static void fail(struct request *req, const struct op *op, const struct err *err
     problem_reply(err, status, reply);
 }
 
+/* What keys with an owner open: the owner's things, and what is nobody's. */
+static const char *const owned[] = {"/v1/steps", "/v1/step-",  "/v1/artifacts",
+                                    "/v1/work/", "/v1/health", "/openapi.json",
+                                    "/docs",     "/redoc",     NULL};
+
 const struct surface native_surface = {
     .prefix = "/v1",
     .routes = routes,
     .route_count = sizeof routes / sizeof *routes,
+    .owned = owned,
     .head_allowed = true,
     .fail = fail,
 };

@@ -109,6 +109,36 @@ bool native_fragments_put(struct request *req, struct reply *reply, struct err *
 bool native_fragments_load(struct request *req, struct reply *reply, struct err *err);
 bool native_fragments_list(struct request *req, struct reply *reply, struct err *err);
 bool native_fragments_delete(struct request *req, struct reply *reply, struct err *err);
+/* native_steps.c */
+bool native_step_register(struct request *req, struct reply *reply, struct err *err);
+bool native_steps_list(struct request *req, struct reply *reply, struct err *err);
+bool native_step_show(struct request *req, struct reply *reply, struct err *err);
+bool native_step_change(struct request *req, struct reply *reply, struct err *err);
+bool native_step_delete(struct request *req, struct reply *reply, struct err *err);
+bool native_step_manifest(struct request *req, struct reply *reply, struct err *err);
+bool native_step_tags(struct request *req, struct reply *reply, struct err *err);
+/* native_step_jobs.c */
+bool native_step_job_create(struct request *req, struct reply *reply, struct err *err);
+bool native_step_jobs_list(struct request *req, struct reply *reply, struct err *err);
+bool native_step_job_show(struct request *req, struct reply *reply, struct err *err);
+bool native_step_job_change(struct request *req, struct reply *reply, struct err *err);
+bool native_step_job_delete(struct request *req, struct reply *reply, struct err *err);
+bool native_step_job_cancel(struct request *req, struct reply *reply, struct err *err);
+bool native_step_job_fail(struct request *req, struct reply *reply, struct err *err);
+/* native_artifacts.c */
+bool native_artifacts_list(struct request *req, struct reply *reply, struct err *err);
+bool native_artifact_show(struct request *req, struct reply *reply, struct err *err);
+bool native_artifact_change(struct request *req, struct reply *reply, struct err *err);
+bool native_artifact_delete(struct request *req, struct reply *reply, struct err *err);
+bool native_artifact_lineage(struct request *req, struct reply *reply, struct err *err);
+/* native_artifact_bytes.c */
+bool native_artifact_upload(struct request *req, struct reply *reply, struct err *err);
+bool native_step_output_put(struct request *req, struct reply *reply, struct err *err);
+bool native_artifact_content(struct request *req, struct reply *reply, struct err *err);
+/* The answer is the artifact's bytes, or the part of them that the request's Range names; of the
+ * artifact's media type. */
+MUST_CHECK bool native_artifact_send(struct request *req, const struct artifact *a,
+                                     struct reply *reply, struct err *err);
 /* native_events.c */
 bool native_events(struct request *req, struct reply *reply, struct err *err);
 bool native_job_events(struct request *req, struct reply *reply, struct err *err);

@@ -27,6 +27,8 @@ static void write_key(struct json_out *o, const struct key_view *key, const char
     json_out_open(o, '{');
     json_out_name(o, "name");
     json_out_text(o, key->name);
+    json_out_name(o, "owner");
+    json_out_text(o, key->owner && *key->owner ? key->owner : NULL);
     json_out_name(o, "scopes");
     write_scopes(o, key->scopes);
     json_out_name(o, "created_at");
@@ -118,14 +120,16 @@ static bool finish_created(struct request *req, struct op *op, struct reply *rep
 bool native_keys_create(struct request *req, struct reply *reply, struct err *err)
 {
     (void)reply;
-    char *name = NULL, scopes[API_KEY_SCOPES_SIZE];
+    char *name = NULL, *owner = NULL, scopes[API_KEY_SCOPES_SIZE];
     struct str raw_scopes = {NULL, 0};
     const struct member members[] = {
         {.name = "name", .type = MEMBER_TEXT, .required = true, .out = &name},
+        {.name = "owner", .type = MEMBER_TEXT, .out = &owner},
         {.name = "scopes", .type = MEMBER_RAW, .required = true, .out = &raw_scopes},
     };
     if (!native_body_read(req, members, sizeof members / sizeof *members, err) ||
-        !api_key_name_check(name, err) || !read_scopes(raw_scopes, scopes, err))
+        !api_key_name_check(name, err) || (owner && !api_key_name_check(owner, err)) ||
+        !read_scopes(raw_scopes, scopes, err))
         return false;
     size_t name_size = strlen(name) + 1;
     char *kept = request_alloc(req, name_size + API_KEY_SECRET_SIZE),
@@ -144,6 +148,7 @@ bool native_keys_create(struct request *req, struct reply *reply, struct err *er
     op->keys.verb = KEYS_CREATE;
     op->keys.name = kept;
     op->keys.scopes = kept_scopes;
+    op->keys.owner = owner;
     request_token_hash(req, str_of(secret), op->keys.hash);
     return request_call(req, finish_created);
 }

@@ -68,12 +68,13 @@ static void drop_claim(void *thing)
     task_claim_body_release(thing);
 }
 
-static void write_claimed(struct json_out *o, const struct op *op, struct task_handing *h)
+static void write_claimed(struct request *req, struct json_out *o, const struct op *op,
+                          struct task_handing *h)
 {
     const struct task_claim *claim = &op->task_claim;
     json_out_open(o, '{');
     write_lease(o, claim->token, claim->lease_ends_at_us);
-    task_handing_write(o, claim, h);
+    task_handing_write(req, o, claim, h);
     write_aborts(o, claim->aborts, claim->abort_count);
     json_out_name(o, "slots");
     json_out_null(o);
@@ -100,8 +101,41 @@ static bool finish_claimed(struct request *req, struct op *op, struct reply *rep
     OWNED_BUF struct buf b;
     struct json_out o;
     begin(&o, &b);
-    write_claimed(&o, op, NULL);
+    write_claimed(req, &o, op, NULL);
     return native_reply_end(reply, &b, err);
+}
+
+/* An owner's workers take that owner's step jobs and nothing else; nobody takes another's. */
+static bool keep_to_own_queue(struct request *req, struct task_claim *claim, struct err *err)
+{
+    struct step_asker by;
+    request_step_asker(req, &by);
+    OWNED_MEM char *name = step_queue_name(by.owner);
+    for (size_t i = 0; i < claim->queue_count; i++) {
+        bool own = str_is(claim->queues[i], name);
+        if (!own && (by.owner.len || step_queue_is(claim->queues[i])) && !by.everyone)
+            return err_set(err, ERR_FORBIDDEN, "queue %.*s is not for this key",
+                           value_shown(claim->queues[i]), claim->queues[i].ptr);
+    }
+    if (!by.owner.len || claim->queues)
+        return true;
+    struct str *queue = request_alloc(req, sizeof *queue);
+    char *kept = request_strdup(req, str_of(name));
+    if (!queue || !kept)
+        return err_set(err, ERR_BUSY, "memory is out");
+    *queue = str_of(kept);
+    claim->queues = queue;
+    claim->queue_count = 1;
+    return true;
+}
+
+/* Tasks are the house's. */
+static bool may_enqueue(struct request *req, struct err *err)
+{
+    struct step_asker by;
+    request_step_asker(req, &by);
+    return by.owner.len == 0 ||
+           err_set(err, ERR_FORBIDDEN, "enqueue: a key with an owner enqueues nothing");
 }
 
 static bool read_claim(struct request *req, struct task_claim_body *c, struct err *err)
@@ -131,6 +165,8 @@ bool native_task_claim(struct request *req, struct reply *reply, struct err *err
     struct op *op = request_op(req, OP_TASK_CLAIM);
     struct task_claim *claim = &op->task_claim;
     task_claim_body_apply(c, claim);
+    if (!keep_to_own_queue(req, claim, err))
+        return false;
     claim->wait_until_us = c->wait_us ? request_at(req).mono_us + c->wait_us : 0;
     claim->has_lease = c->lease.len > 0;
     if (claim->has_lease)
@@ -164,7 +200,8 @@ static void write_stale(struct json_out *o, const struct op_task_settle *settle)
     json_out_close(o, ']');
 }
 
-static void write_settled(struct json_out *o, const struct op *op, struct task_handing *h)
+static void write_settled(struct request *req, struct json_out *o, const struct op *op,
+                          struct task_handing *h)
 {
     const struct op_task_settle *settle = &op->task_settle;
     json_out_open(o, '{');
@@ -175,7 +212,7 @@ static void write_settled(struct json_out *o, const struct op *op, struct task_h
     write_stale(o, settle);
     json_out_name(o, "enqueued");
     native_enqueued_write(&settle->enqueue, o);
-    task_handing_write(o, &settle->claim, h);
+    task_handing_write(req, o, &settle->claim, h);
     write_aborts(o, settle->aborts, settle->abort_count);
     json_out_close(o, '}');
 }
@@ -190,7 +227,8 @@ static bool send_settled(struct request *req, struct op *op, struct reply *reply
 static bool all_needed(const struct op_task_settle *settle)
 {
     for (size_t i = 0; i < settle->count; i++)
-        if (settle->entries[i].value_blob.bytes && settle->entries[i].stale)
+        if (settle->entries[i].value_blob.bytes &&
+            (settle->entries[i].stale || settle->entries[i].keeps_value))
             return false;
     return large_all_needed(&settle->enqueue);
 }
@@ -210,7 +248,7 @@ static bool finish_settled(struct request *req, struct op *op, struct reply *rep
     OWNED_BUF struct buf b;
     struct json_out o;
     begin(&o, &b);
-    write_settled(&o, op, NULL);
+    write_settled(req, &o, op, NULL);
     return native_reply_end(reply, &b, err);
 }
 
@@ -230,8 +268,9 @@ static bool put_large(struct request *req, struct err *err)
     struct blobs *blobs = engine_blobs(request_engine(req));
     for (size_t i = 0; i < x->body.count; i++) {
         struct task_settle_entry *entry = &x->body.entries[i];
+        struct str value = entry->value;
         if (entry->outcome == TASK_COMPLETED &&
-            !large_put(&x->large, blobs, &entry->value, &entry->value_blob, err))
+            !large_put(&x->large, blobs, &value, &entry->value_blob, err))
             return false;
     }
     return large_put_tasks(&x->large, blobs, x->body.enqueue.tasks, x->body.enqueue.count, err);
@@ -252,6 +291,8 @@ static bool ask_settle(struct request *req, struct op *op, struct reply *reply, 
     settle->claims = s->claims;
     if (s->claims) {
         task_claim_body_apply(&s->claim, &settle->claim);
+        if (!keep_to_own_queue(req, &settle->claim, err))
+            return false;
         settle->claim.has_lease = true;
         memcpy(settle->claim.token, x->token, sizeof x->token);
     }
@@ -268,7 +309,8 @@ bool native_task_settle(struct request *req, struct reply *reply, struct err *er
     request_own(req, x, drop_settlement);
     request_set_state(req, x);
     if (!task_settlement_read(&x->body, body, len, err) ||
-        !native_token_read(x->body.lease, x->token, err))
+        !native_token_read(x->body.lease, x->token, err) ||
+        (x->body.enqueue.count && !may_enqueue(req, err)))
         return false;
     struct op *op = request_op(req, OP_TASK_SETTLE);
     if (has_large(&x->body))

@@ -4,9 +4,11 @@
 #include "base/log.h"
 #include "engine/engine.h"
 #include "engine/intake.h"
+#include "engine/step_token.h"
 #include "http/native/native.h"
 #include "http/native/native_large.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* What the disk could not read is tried again after so long. */
@@ -37,8 +39,22 @@ struct task_handing {
     struct large_answer *answer; /* while it is written; NULL: nothing is large */
 };
 
-static void write_task(struct json_out *o, const struct task_handed *t, struct task_handing *h,
-                       struct large_opened *opened)
+/* With it a run may ask for what its job may. */
+static void write_step_token(struct request *req, struct json_out *o, const struct task_handed *t)
+{
+    struct step_token token = {.job = t->id, .fence = t->fence};
+    char text[STEP_TOKEN_SIZE];
+    const char *slash = memchr(t->queue.ptr, '/', t->queue.len);
+    if (slash)
+        snprintf(token.owner, sizeof token.owner, "%.*s",
+                 (int)(t->queue.ptr + t->queue.len - slash - 1), slash + 1);
+    step_token_write(request_engine(req), &token, text);
+    json_out_name(o, "step_token");
+    json_out_text(o, text);
+}
+
+static void write_task(struct request *req, struct json_out *o, const struct task_handed *t,
+                       struct task_handing *h, struct large_opened *opened)
 {
     struct str timeout = {NULL, 0};
     json_out_open(o, '{');
@@ -64,10 +80,13 @@ static void write_task(struct json_out *o, const struct task_handed *t, struct t
         json_out_null(o);
     json_out_name(o, "created_at");
     native_time_write(o, t->created_at_us);
+    if (step_queue_is(t->queue))
+        write_step_token(req, o, t);
     json_out_close(o, '}');
 }
 
-void task_handing_write(struct json_out *o, const struct task_claim *claim, struct task_handing *h)
+void task_handing_write(struct request *req, struct json_out *o, const struct task_claim *claim,
+                        struct task_handing *h)
 {
     struct large_opened *next = h ? h->opened : NULL;
     json_out_name(o, "tasks");
@@ -76,7 +95,7 @@ void task_handing_write(struct json_out *o, const struct task_claim *claim, stru
         const struct task_handed *t = &claim->tasks[i];
         struct large_opened *opened = t->arguments_blob.bytes ? next++ : NULL;
         if (!opened || opened->reader)
-            write_task(o, t, h, opened);
+            write_task(req, o, t, h, opened);
     }
     json_out_close(o, ']');
 }
@@ -199,7 +218,7 @@ static void fail_unreadable(struct request *req, const struct task_handing *h)
 }
 
 bool task_handing_send(struct request *req, const struct op *op, struct reply *reply,
-                       void (*write)(struct json_out *o, const struct op *op,
+                       void (*write)(struct request *req, struct json_out *o, const struct op *op,
                                      struct task_handing *h))
 {
     struct task_handing *h = request_state(req);
@@ -207,7 +226,7 @@ bool task_handing_send(struct request *req, const struct op *op, struct reply *r
     OWNED(large_answer) struct large_answer *a = large_answer_new(&o);
     fail_unreadable(req, h);
     h->answer = a;
-    write(&o, op, h);
+    write(req, &o, op, h);
     large_answer_send(TAKE(a), reply);
     return true;
 }

@@ -20,9 +20,10 @@ MUST_CHECK bool task_handing_begin(struct request *req, const struct task_claim 
 /* Has the answer written, whose tasks go by task_handing_write, and makes it the reply's. Always
  * true. */
 bool task_handing_send(struct request *req, const struct op *op, struct reply *reply,
-                       void (*write)(struct json_out *o, const struct op *op,
+                       void (*write)(struct request *req, struct json_out *o, const struct op *op,
                                      struct task_handing *h));
 /* The member `tasks`; h NULL: none of them is large. */
-void task_handing_write(struct json_out *o, const struct task_claim *claim, struct task_handing *h);
+void task_handing_write(struct request *req, struct json_out *o, const struct task_claim *claim,
+                        struct task_handing *h);
 
 #endif

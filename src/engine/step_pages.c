@@ -1,0 +1,155 @@
+/* step_pages.c: lists of jobs and artifacts, page by page; which tags are in use. The store finds
+ * the ids; what they are comes from memory, so that a page shows what is true now. */
+#include "engine/engine_state.h"
+
+#include <stdlib.h>
+
+enum { PAGE_MAX = 1000 };
+
+typedef bool find_page(struct tx *tx, const struct step_filter *filter,
+                       const struct step_page *page, struct step_place *places, size_t *count,
+                       struct err *err);
+typedef bool find_total(struct tx *tx, const struct step_filter *filter, int64_t *out,
+                        struct err *err);
+
+/* A page of ids and one more, which tells whether there are any behind it. */
+struct found {
+    struct step_place *places;
+    size_t count;
+    bool more;
+    int64_t total;
+};
+
+static void found_release(struct found *f)
+{
+    for (size_t i = 0; i < f->count; i++)
+        free(f->places[i].text);
+    free(f->places);
+}
+
+static bool find(struct engine *e, find_page *pages, find_total *totals,
+                 const struct step_filter *filter, const struct step_page *asked, bool wants_total,
+                 struct found *out, struct err *err)
+{
+    struct step_page page = *asked;
+    size_t count = 0;
+    out->total = -1;
+    if (page.limit < 0 || page.limit > PAGE_MAX)
+        page.limit = PAGE_MAX;
+    int64_t limit = page.limit++;
+    out->places = xcalloc((size_t)page.limit, sizeof *out->places);
+    OWNED(tx) struct tx *tx = NULL;
+    if (!tx_begin(e->store, &tx, err) || !pages(tx, filter, &page, out->places, &count, err) ||
+        (wants_total && !totals(tx, filter, &out->total, err)))
+        return false;
+    out->more = (int64_t)count > limit;
+    if (out->more) {
+        count--;
+        free(TAKE(out->places[count].text));
+    }
+    out->count = count;
+    return true;
+}
+
+/* Where the page ends; takes the place's text. */
+static struct step_place *take_last(struct found *f)
+{
+    if (f->count == 0)
+        return NULL;
+    struct step_place *last = xcalloc(1, sizeof *last), *place = &f->places[f->count - 1];
+    *last = *place;
+    place->text = NULL;
+    return last;
+}
+
+static void fill_jobs(struct engine *e, const struct found *f, struct op_step_jobs *ask)
+{
+    struct err ignored;
+    ask->views = xcalloc(f->count + 1, sizeof *ask->views);
+    for (size_t i = 0; i < f->count; i++) {
+        const struct step_job *job = steps_job(e, f->places[i].id, &ignored);
+        if (job && step_job_view_make(e, job, &ask->views[ask->count], &ignored))
+            ask->count++;
+    }
+}
+
+enum op_fate op_step_jobs(struct engine *e, struct op *op)
+{
+    struct op_step_jobs *ask = &op->step_jobs;
+    struct found f = {0};
+    ask->filter.owner = ask->by.owner;
+    if (!steps_are_ready(e, op, &ask->by, false))
+        return FATE_NOW;
+    const struct step_filter *filter = &ask->filter;
+    bool known = step_filter_is_plain(filter);
+    bool good = find(e, step_job_store_list, step_job_store_count, filter, &ask->page,
+                     ask->wants_total && !known, &f, &op->err);
+    if (ask->wants_total && known)
+        f.total = steps_tally(e, filter->owner, filter->by_state ? filter->state : JOB_STATE_COUNT);
+    if (good) {
+        fill_jobs(e, &f, ask);
+        ask->more = f.more;
+        ask->total = f.total;
+        ask->last = take_last(&f);
+    }
+    found_release(&f);
+    return good ? steps_fate(e) : FATE_NOW;
+}
+
+enum op_fate op_artifacts(struct engine *e, struct op *op)
+{
+    struct op_artifacts *ask = &op->artifacts;
+    struct found f = {0};
+    struct err ignored;
+    ask->filter.owner = ask->by.owner;
+    if (!steps_are_ready(e, op, &ask->by, false))
+        return FATE_NOW;
+    bool good = find(e, artifact_store_list, artifact_store_count, &ask->filter, &ask->page,
+                     ask->wants_total, &f, &op->err);
+    if (good) {
+        ask->artifacts = xcalloc(f.count + 1, sizeof(void *));
+        for (size_t i = 0; i < f.count; i++) {
+            const struct artifact *a = steps_artifact(e, f.places[i].id, &ignored);
+            if (a)
+                ask->artifacts[ask->count++] = artifact_hold(a);
+        }
+        ask->more = f.more;
+        ask->total = f.total;
+        ask->last = take_last(&f);
+    }
+    found_release(&f);
+    return good ? steps_fate(e) : FATE_NOW;
+}
+
+/* --- tags, usage --- */
+
+static void add_tag(void *context, struct str tag)
+{
+    struct step_tags *tags = context;
+    tags->items = xrealloc(tags->items, (tags->count + 2) * sizeof *tags->items);
+    tags->items[tags->count++] = xstrndup(tag.ptr, tag.len);
+    tags->items[tags->count] = NULL;
+}
+
+enum op_fate op_step_tags(struct engine *e, struct op *op)
+{
+    struct op_step_tags *ask = &op->step_tags;
+    if (!steps_are_ready(e, op, &ask->by, false))
+        return FATE_NOW;
+    OWNED(tx) struct tx *tx = NULL;
+    (void)!(tx_begin(e->store, &tx, &op->err) &&
+            step_tag_store_list(tx, (enum step_thing)ask->thing, ask->by.owner, ask->limit, add_tag,
+                                &ask->tags, &op->err));
+    return FATE_NOW;
+}
+
+enum op_fate op_step_usage(struct engine *e, struct op *op)
+{
+    struct op_step_usage *ask = &op->step_usage;
+    if (!steps_are_ready(e, op, &ask->by, false))
+        return FATE_NOW;
+    OWNED(tx) struct tx *tx = NULL;
+    (void)!(tx_begin(e->store, &tx, &op->err) &&
+            artifact_store_bytes(tx, ask->by.owner, &ask->artifact_bytes, &op->err));
+    return FATE_NOW;
+}

@@ -1,0 +1,63 @@
+"""`penstock step` and `penstock lineage`, and keys with owners."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from harness.server_process import ServerProcess
+from harness.steps import Steps, manifest
+
+
+def test_steps_are_listed_shown_registered_and_deprecated(
+    server: ServerProcess, tmp_path: Path
+) -> None:
+    file = tmp_path / "add.json"
+    file.write_text(json.dumps(manifest(version="2.0.0")))
+    made = server.run_cli("step", "register", str(file))
+    assert made.returncode == 0, made.stderr
+    again = server.run_cli("step", "register", str(file), "--json")
+    assert json.loads(again.stdout) == {"id": int(made.stdout), "existing": True}
+    Steps(server).register()
+    listed = server.run_cli("step", "list")
+    assert [line.split()[:2] for line in listed.stdout.splitlines()] == [
+        ["STEP", "VERSION"],
+        ["add", "2.0.0"],
+        ["add", "1.0.0"],
+    ]
+    shown = server.run_cli("step", "show", "add")
+    assert "2.0.0" in shown.stdout and "data (text/csv), 0 to any number" in shown.stdout
+    assert server.run_cli("step", "deprecate", "add:2.0.0", "--reason", "slow").returncode == 0
+    assert "1.0.0" in server.run_cli("step", "show", "add").stdout
+    assert len(server.run_cli("step", "list").stdout.splitlines()) == 2
+    assert len(server.run_cli("step", "list", "--all").stdout.splitlines()) == 3
+    assert server.run_cli("step", "deprecate", "add:2.0.0", "--restore").returncode == 0
+    assert json.loads(server.run_cli("step", "show", "add", "--json").stdout)["version"] == "2.0.0"
+    assert server.run_cli("step", "show", "none").returncode == 1
+    file.write_text("{}")
+    assert server.run_cli("step", "register", str(file)).returncode == 2
+
+
+def test_a_lineage_is_printed(server: ServerProcess) -> None:
+    steps = Steps(server)
+    steps.register()
+    data = steps.upload(b"x", name="raw.csv")
+    job = steps.run(inputs={"data": [data["id"]]})
+    (task,) = steps.take()
+    plot = steps.put(task, b"PNG").json()
+    steps.complete(task["id"], 1)
+    told = server.run_cli("lineage", str(plot["id"])).stdout
+    for part in (f"job {job['id']}", "add:1.0.0", '{"x":5,"y":2}', "raw.csv", "image/png"):
+        assert part in told, told
+    whole: Any = json.loads(server.run_cli("lineage", str(data["id"]), "--json").stdout)
+    assert whole["jobs"][0]["id"] == job["id"]
+    assert server.run_cli("lineage", "99").returncode == 1
+
+
+def test_a_key_has_an_owner(server: ServerProcess) -> None:
+    secret = server.run_cli("key", "create", "lab-1", "--owner", "lab").stdout.strip()
+    lab = Steps(server, secret)
+    assert lab.make()["owner"] == "lab"
+    assert lab.make()["created_by"] == "lab-1"
+    assert server.run_cli("key", "create", "x", "--owner", "a b").returncode == 2
