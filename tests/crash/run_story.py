@@ -45,7 +45,8 @@ async def process_record(record, context):
         raise ValueError("it cannot be done")
     if kind == "flaky" and random.random() < 0.5 and "STORY_ENDS" not in os.environ:
         raise OSError("not this time")
-    if kind == "exit" and not os.path.exists(f"exit-{n}"):
+    # Not in the last run: who dies while tried alone, as another's death made it a suspect, fails.
+    if kind == "exit" and not os.path.exists(f"exit-{n}") and "STORY_ENDS" not in os.environ:
         open(f"exit-{n}", "w").close()
         os._exit(7)
     if kind == "bare":
