@@ -21,7 +21,7 @@ build:
 	@tools/build.sh build $(RELEASE) -Dbench=false
 
 test:
-	@tools/setup.sh build demo demo-queue demo-flow test
+	@tools/setup.sh build demo demo-queue demo-flow demo-steps test
 	@.venv/bin/python tools/run_tests.py $(ONLY)
 
 demo:
@@ -53,4 +53,4 @@ lint:
 	@.venv/bin/python tools/run_tests.py layers format tidy python manual openapi
 
 clean:
-	rm -rf build build-* demo-data demo-queue-data demo-flow-data
+	rm -rf build build-* demo-data demo-queue-data demo-flow-data demo-steps-data

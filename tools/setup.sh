@@ -69,6 +69,7 @@ for section in "$@"; do
     demo) install_venv .venv-planchet demo/requirements.txt "the demo" ;;
     demo-queue) install_venv .venv-openaleph demo/requirements-queue.txt "the demo" ;;
     demo-flow) install_venv .venv-flow demo/requirements-flow.txt "the demo" ;;
+    demo-steps) install_venv .venv-pinexq demo/requirements-steps.txt "the demo" ;;
     test | bench)
         say "Python packages of the tests, in .venv"
         new_venv .venv
