@@ -75,6 +75,10 @@ void engine_token_hash(const struct engine *e, struct str token, uint8_t out[TOK
 /* The blobs of the state folder: whoever puts one holds its pin until the engine has answered
  * OP_BLOB_NOTE. Threads: any. */
 struct blobs *engine_blobs(const struct engine *e);
+/* What happens to step jobs, for followers (step_feed.h): they are gone before the engine is.
+ * Threads: any. */
+struct step_feed;
+struct step_feed *engine_step_feed(const struct engine *e);
 /* Opens the error file of a job, as shown, for reading. Errors: as folders_open. Threads: any. */
 MUST_CHECK bool engine_open_errors(const struct engine *e, const struct job_view *view, int *fd,
                                    struct err *err);

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "engine/engine_state.h"
+#include "engine/step_feed.h"
 #include "store/event_store.h"
 #include "store/ledger_store.h"
 
@@ -169,6 +170,7 @@ bool engine_open(const struct engine_options *options, struct instant now, struc
     e->now = now;
     e->started_at_us = now.wall_us;
     e->progress_due_us = e->retry_at_us = e->settle_due_us = e->blobs_due_us = NEVER_US;
+    e->step_feed = step_feed_new();
     rng_init(&e->rng, options->seed);
     if (!open_state(e, err) || !load_jobs(e, err) || !tasks_open(e, err) || !steps_open(e, err))
         return false;
@@ -198,6 +200,7 @@ void engine_free(struct engine *e)
     engine_end_waits(e);
     tasks_free(e);
     steps_free(e);
+    step_feed_free(e->step_feed);
     job_table_release(&e->jobs);
     blobs_free(e->blobs);
     schedules_free(e);
@@ -215,6 +218,11 @@ void engine_free(struct engine *e)
     sodium_memzero(e->secret, sizeof e->secret);
     free(e->state_dir);
     free(e);
+}
+
+struct step_feed *engine_step_feed(const struct engine *e)
+{
+    return e->step_feed;
 }
 
 void engine_token_hash(const struct engine *e, struct str token, uint8_t out[TOKEN_HASH_BYTES])

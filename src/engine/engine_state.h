@@ -83,8 +83,9 @@ struct engine {
     struct job_table jobs;
     struct tasks *tasks;
     struct steps *steps;
-    int64_t last_id;    /* the highest that a job or a task has */
-    struct instant now; /* of the step */
+    struct step_feed *step_feed; /* any thread */
+    int64_t last_id;             /* the highest that a job or a task has */
+    struct instant now;          /* of the step */
     struct rng rng;
 
     struct group building;   /* what was applied and not staged */

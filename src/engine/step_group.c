@@ -2,6 +2,7 @@
  * difference between what was stored and what it is now. When that fails, memory is thrown away and
  * read again. */
 #include "engine/engine_state.h"
+#include "engine/step_feed.h"
 
 #include "base/json.h"
 #include "base/log.h"
@@ -135,6 +136,21 @@ bool steps_store(struct tx *tx, const struct group *group, struct err *err)
 
 /* --- the outcome --- */
 
+/* Tells those who follow of a job whose change is durable. */
+static void tell_job(struct engine *e, const struct thing *t)
+{
+    const struct step_job *before = t->stored_job, *after = t->job;
+    enum step_feed_kind kind = STEP_FEED_CHANGED;
+    if (!after)
+        kind = STEP_FEED_DELETED;
+    else if (!before)
+        kind = STEP_FEED_CREATED;
+    else if (before->state != after->state)
+        kind = STEP_FEED_STATE;
+    const struct step_job *job = after ? after : before;
+    step_feed_add(e->step_feed, str_of(job->owner), job->id, kind, e->now.mono_us);
+}
+
 /* What it is now is what the store holds. */
 static void settle_thing(struct engine *e, struct thing *t)
 {
@@ -142,6 +158,7 @@ static void settle_thing(struct engine *e, struct thing *t)
     if (t->stored == t->now)
         return;
     if (t->kind == THING_JOB) {
+        tell_job(e, t);
         steps_count_job(e, t->stored_job, t->job);
         step_job_free(t->stored_job);
         t->stored = t->job ? step_job_hold(t->job) : NULL;
@@ -182,6 +199,8 @@ void steps_committed(struct engine *e, struct group *group)
         sweep_steps(e->steps);
     for (size_t i = 0; i < g->thing_count; i++)
         settle_thing(e, g->things[i]);
+    if (g->thing_count)
+        step_feed_wake(e->step_feed);
 }
 
 void steps_failed(struct engine *e, struct group *group, const struct err *why)
