@@ -59,7 +59,8 @@ bool err_errno(struct err *err, int number, const char *format, ...)
     vsnprintf(what, sizeof what, format, args);
     va_end(args);
     enum err_code code = ERR_IO;
-    if (number == ENOSPC || number == EDQUOT)
+    /* EFBIG: of the room that a file may take nothing is left. */
+    if (number == ENOSPC || number == EDQUOT || number == EFBIG)
         code = ERR_NO_SPACE;
     else if (number == ENOENT)
         code = ERR_NOT_FOUND;

@@ -40,7 +40,8 @@ struct err {
 bool err_set(struct err *err, enum err_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* States a failed system call: `what` and the system's words for `number`; the code follows from
- * the number (ENOSPC and EDQUOT: ERR_NO_SPACE, ENOENT: ERR_NOT_FOUND, else ERR_IO). Always false.
+ * the number (ENOSPC, EDQUOT and EFBIG: ERR_NO_SPACE, ENOENT: ERR_NOT_FOUND, else ERR_IO). Always
+ * false.
  */
 bool err_errno(struct err *err, int number, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -265,6 +265,7 @@ static bool take_signals(struct serve *s, sigset_t *set, struct err *err)
     sigaddset(set, SIGINT);
     sigaddset(set, SIGTERM);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a write that fails */
     if (pthread_sigmask(SIG_BLOCK, set, NULL) != 0)
         return err_set(err, ERR_INTERNAL, "signals cannot be blocked");
     s->signal_fd = signalfd(-1, set, SFD_CLOEXEC);

@@ -33,6 +33,7 @@ static bool take_signals(struct run_session *r, struct err *err)
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a write that fails */
     if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0)
         return err_set(err, ERR_INTERNAL, "signals cannot be blocked");
     r->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

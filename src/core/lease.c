@@ -1,9 +1,10 @@
 /* lease.c: see lease.h. Leases stand in a binary heap by deadline, since the first to end is asked
- * for at every step. A job has about as many leases as workers, so finding one by token looks at
- * all, and finding one by record too, unless it is the one that was found last. */
+ * for at every step, and in two tables, by token and by number. Finding one by record looks at all,
+ * unless it is the one that was found last: a job has about as many leases as workers. */
 #include "core/lease.h"
 
 #include "core/record_set.h"
+#include "core/table.h"
 
 #include <assert.h>
 #include <sodium.h>
@@ -26,8 +27,43 @@ struct leases {
     struct lease *holder; /* found last: records of one claim are settled one after the other */
     struct lease **heap;
     size_t count, cap;
+    struct table by_token, by_number;
     int64_t last_number;
 };
+
+/* A token is random already. What it is asked for is the client's to choose, and learns no more
+ * from the time it takes than that no lease has it. */
+static uint64_t hash_of_token(const uint8_t token[LEASE_TOKEN_BYTES])
+{
+    uint64_t hash = 0;
+    memcpy(&hash, token, sizeof hash);
+    return hash;
+}
+
+static uint64_t token_hash(const void *item)
+{
+    return hash_of_token(((const struct lease *)item)->token);
+}
+
+static bool token_is(const void *item, const void *ask)
+{
+    return sodium_memcmp(((const struct lease *)item)->token, ask, LEASE_TOKEN_BYTES) == 0;
+}
+
+static const struct table_kind by_token = {token_hash, token_is};
+
+/* Numbers are given one after the other: as they are they lie side by side. */
+static uint64_t number_hash(const void *item)
+{
+    return (uint64_t)((const struct lease *)item)->number;
+}
+
+static bool number_is(const void *item, const void *ask)
+{
+    return ((const struct lease *)item)->number == *(const int64_t *)ask;
+}
+
+static const struct table_kind by_number = {number_hash, number_is};
 
 struct leases *leases_new(void)
 {
@@ -41,10 +77,18 @@ static void lease_free(struct lease *l)
     free(l);
 }
 
+/* Out of the tables, and freed; the heap is the caller's to mend. */
+static void lease_remove(struct leases *all, struct lease *l)
+{
+    table_remove(&all->by_token, &by_token, l);
+    table_remove(&all->by_number, &by_number, l);
+    lease_free(l);
+}
+
 void leases_clear(struct leases *all)
 {
     for (size_t i = 0; i < all->count; i++)
-        lease_free(all->heap[i]);
+        lease_remove(all, all->heap[i]);
     all->count = 0;
     all->holder = NULL;
 }
@@ -54,6 +98,8 @@ void leases_free(struct leases *all)
     if (!all)
         return;
     leases_clear(all);
+    free(all->by_token.slots);
+    free(all->by_number.slots);
     free(all->heap);
     free(all);
 }
@@ -100,6 +146,8 @@ struct lease *leases_restore(struct leases *all, int64_t number,
     l->number = number;
     leases_number_from(all, number);
     l->ends_us = ends_us;
+    table_add(&all->by_token, &by_token, l);
+    table_add(&all->by_number, &by_number, l);
     heap_put(all, all->count++, l);
     heap_settle(all, l->place);
     return l;
@@ -113,10 +161,7 @@ struct lease *leases_add(struct leases *all, const uint8_t token[LEASE_TOKEN_BYT
 
 struct lease *leases_find(const struct leases *all, const uint8_t token[LEASE_TOKEN_BYTES])
 {
-    for (size_t i = 0; i < all->count; i++)
-        if (sodium_memcmp(all->heap[i]->token, token, LEASE_TOKEN_BYTES) == 0)
-            return all->heap[i];
-    return NULL;
+    return table_find(&all->by_token, &by_token, hash_of_token(token), token);
 }
 
 struct lease *leases_holder(struct leases *all, int64_t record)
@@ -131,10 +176,7 @@ struct lease *leases_holder(struct leases *all, int64_t record)
 
 struct lease *leases_by_number(const struct leases *all, int64_t number)
 {
-    for (size_t i = 0; i < all->count; i++)
-        if (all->heap[i]->number == number)
-            return all->heap[i];
-    return NULL;
+    return table_find(&all->by_number, &by_number, (uint64_t)number, &number);
 }
 
 struct lease *leases_at(const struct leases *all, size_t place)
@@ -163,7 +205,7 @@ void leases_end(struct leases *all, struct lease *l)
     }
     if (all->holder == l)
         all->holder = NULL;
-    lease_free(l);
+    lease_remove(all, l);
 }
 
 void leases_sweep(struct leases *all)
@@ -174,7 +216,7 @@ void leases_sweep(struct leases *all)
         if (all->heap[i]->records.size > 0 || all->heap[i]->kept)
             heap_put(all, kept++, all->heap[i]);
         else
-            lease_free(all->heap[i]);
+            lease_remove(all, all->heap[i]);
     if (kept == all->count)
         return;
     /* Built anew, one by one: each finds its place among those before it. */

@@ -194,6 +194,15 @@ size_t task_graph_parents(const struct task_graph *g, int64_t child, int64_t *ou
     return n->parent_count;
 }
 
+bool task_graph_has_edge(const struct task_graph *g, int64_t parent, int64_t child)
+{
+    struct node *n = node_find(g, child);
+    for (struct link *l = n ? n->parents.next : NULL; n && l != &n->parents; l = l->next)
+        if (edge_of_child(l)->parent->id == parent)
+            return true;
+    return false;
+}
+
 void task_graph_ancestors(const struct task_graph *g, int64_t id, struct attempts *marks)
 {
     size_t count = 1, cap = 64;

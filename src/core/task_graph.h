@@ -29,6 +29,8 @@ bool task_graph_has_children(const struct task_graph *g, int64_t parent);
 /* The open parents of a child, each edge one: the first up to `max` into `out`. Returns how many
  * there are in all. */
 size_t task_graph_parents(const struct task_graph *g, int64_t child, int64_t *out, size_t max);
+/* Whether the child waits for that parent; looks at all that it waits for. */
+bool task_graph_has_edge(const struct task_graph *g, int64_t parent, int64_t child);
 /* Marks (with 1) a task and all that it waits for, be it through many. */
 void task_graph_ancestors(const struct task_graph *g, int64_t id, struct attempts *marks);
 /* The child is gone: its edges to its parents are dropped. */

@@ -158,6 +158,13 @@ void task_cancel(struct engine *e, struct task_note *note)
     cancel_all(e, &doomed);
 }
 
+void task_free_children(struct engine *e, int64_t parent)
+{
+    struct id_list doomed = {0};
+    tell_children(e, parent, JOB_COMPLETED, &doomed);
+    assert(doomed.count == 0);
+}
+
 void task_cancel_children(struct engine *e, int64_t parent)
 {
     struct id_list doomed = {0};

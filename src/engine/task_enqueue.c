@@ -303,7 +303,8 @@ void task_edge_add(struct engine *e, int64_t parent, int64_t child, enum after_w
         t->has_children = true;
 }
 
-/* Whether the task has to wait for that parent. *doomed: it will never end as it should. */
+/* Whether the task has to wait for that parent. *doomed: it will never end as it should; the task
+ * is cancelled with it, and waits for it should it be retried. */
 static bool must_wait_for(struct engine *e, const struct task_new *task, int64_t parent,
                           bool *doomed)
 {
@@ -316,7 +317,7 @@ static bool must_wait_for(struct engine *e, const struct task_new *task, int64_t
         return false;
     if (state != JOB_FAILED)
         *doomed = true;
-    return state == JOB_FAILED;
+    return state != JOB_STATE_COUNT;
 }
 
 /* Adds the edges to its parents; returns how many there are. */

@@ -4,7 +4,7 @@
  * that of who was cancelled. What was deleted without having completed never will: who waited for
  * it stays as it is. So does a task whose unique key another one has by now; then that one does its
  * work, and who waits for the old one, or comes back to wait for it, waits for the new one from
- * then on. */
+ * then on; no more, when the new one has completed and has the key as long as it is stored. */
 #include "engine/engine_state.h"
 
 #include <stdlib.h>
@@ -69,21 +69,36 @@ static void wait_again(struct coming_back *c, int64_t id)
 
 /* --- who has its unique key --- */
 
-/* Another task that has it, 0: nobody. */
-static int64_t holder_of(struct engine *e, const struct task_row *row, struct unique_key *key)
+/* Another task that has it, 0: nobody. One that has ended may have it as long as it is stored. */
+static bool find_holder(struct coming_back *c, const struct task_row *row, struct unique_key *key,
+                        int64_t *holder)
 {
+    struct tasks *tasks = c->e->tasks;
+    *holder = 0;
     if (!row->unique.ptr || (row->unique_while == UNIQUE_PENDING && row->fence > 0))
-        return 0;
-    *key = unique_key_of(row->unique, e->tasks->seed);
-    int64_t other = unique_map_get(e->tasks->unique, *key);
-    return other != row->id ? other : 0;
+        return true;
+    *key = unique_key_of(row->unique, tasks->seed);
+    int64_t other = unique_map_get(tasks->unique, *key);
+    if (!other && !task_store_by_unique(c->tx, row->unique, &other, c->err))
+        return false;
+    bool deleted = attempts_get(tasks->ended, other) == 1 + JOB_STATE_COUNT;
+    if (other != row->id && !deleted)
+        *holder = other;
+    return true;
 }
 
+/* In the store the two are one when it waits for the other one already; so they are here. */
 static void move_edge(struct engine *e, int64_t from, int64_t to, int64_t child,
                       enum after_when when)
 {
     struct task_group *g = &e->building.tasks;
-    task_graph_add(e->tasks->graph, to, child, when);
+    struct tasks *tasks = e->tasks;
+    struct task *t = dispatch_find(tasks->dispatch, child);
+    bool twice = task_graph_has_edge(tasks->graph, to, child);
+    if (!twice)
+        task_graph_add(tasks->graph, to, child, when);
+    else if (t)
+        dispatch_parent_done(tasks->dispatch, t, e->now);
     if (g->move_count == g->move_cap) {
         g->move_cap = g->move_cap ? 2 * g->move_cap : 16;
         g->moves = xrealloc(g->moves, g->move_cap * sizeof *g->moves);
@@ -91,14 +106,15 @@ static void move_edge(struct engine *e, int64_t from, int64_t to, int64_t child,
     g->moves[g->move_count++] = (struct task_move){from, to, child};
 }
 
-/* The children of the one wait for the other; but none for which that one waits itself. */
-static void hand_children_over(struct engine *e, int64_t from, int64_t to)
+/* The children of the one wait for the other, which has not ended; but none for which that one
+ * waits itself. */
+static void move_children(struct engine *e, int64_t from, struct task *t)
 {
     struct task_graph *graph = e->tasks->graph;
-    struct task *t = dispatch_find(e->tasks->dispatch, to);
+    int64_t to = t->id;
     struct id_list stay = {0};
     enum after_when when = AFTER_COMPLETED;
-    if (!t || !task_graph_has_children(graph, from))
+    if (!task_graph_has_children(graph, from))
         return;
     OWNED(attempts) struct attempts *above = attempts_new();
     task_graph_ancestors(graph, to, above);
@@ -115,8 +131,23 @@ static void hand_children_over(struct engine *e, int64_t from, int64_t to)
     t->has_children = task_graph_has_children(graph, to);
 }
 
+/* Who waits for the one waits for what has its key. When that has ended without completing, they
+ * stay: it may be retried, and this be asked for again. */
+static bool hand_children_over(struct coming_back *c, int64_t from, int64_t to)
+{
+    struct task *t = dispatch_find(c->e->tasks->dispatch, to);
+    enum job_state state = JOB_STATE_COUNT;
+    if (t)
+        move_children(c->e, from, t);
+    else if (!state_of(c, to, &state))
+        return false;
+    else if (state == JOB_COMPLETED)
+        task_free_children(c->e, from);
+    return true;
+}
+
 struct key_look {
-    struct engine *e;
+    struct coming_back *c;
     int64_t holder;
 };
 
@@ -125,8 +156,7 @@ static bool look_who_has_its_key(void *context, const struct task_row *row, stru
     struct key_look *look = context;
     struct unique_key key = {0, 0};
     (void)err;
-    look->holder = holder_of(look->e, row, &key);
-    return true;
+    return find_holder(look->c, row, &key, &look->holder);
 }
 
 static bool is_among_parents(const struct coming_back *c, int64_t id)
@@ -137,17 +167,24 @@ static bool is_among_parents(const struct coming_back *c, int64_t id)
     return false;
 }
 
-/* One that has ended is not waited for but who has its key; unless that one waits for `id`. */
+/* One that has ended is not waited for but who has its key; unless that one waits for `id`. Its id
+ * is 0 then when there is nothing more to wait for. */
 static bool wait_for_holder(struct coming_back *c, int64_t id, struct parent *parent)
 {
-    struct dispatch *dispatch = c->e->tasks->dispatch;
-    struct key_look look = {.e = c->e};
+    struct key_look look = {.c = c};
+    enum job_state state = JOB_STATE_COUNT;
     bool found = false;
-    if (dispatch_find(dispatch, parent->id))
+    if (dispatch_find(c->e->tasks->dispatch, parent->id))
         return true;
     if (!task_store_read(c->tx, parent->id, &found, look_who_has_its_key, &look, c->err))
         return false;
-    if (!look.holder || !dispatch_find(dispatch, look.holder) || is_among_parents(c, look.holder))
+    if (!look.holder || !state_of(c, look.holder, &state))
+        return !look.holder;
+    if (state == JOB_COMPLETED || is_among_parents(c, look.holder)) {
+        parent->id = 0;
+        return true;
+    }
+    if (job_state_is_final(state) || state == JOB_STATE_COUNT)
         return true;
     OWNED(attempts) struct attempts *above = attempts_new();
     task_graph_ancestors(c->e->tasks->graph, look.holder, above);
@@ -160,9 +197,14 @@ static bool find_parents(struct coming_back *c, int64_t id)
 {
     if (!task_edge_store_parents(c->tx, id, look_at_parent, c, c->err) || c->err->code != ERR_NONE)
         return false;
+    size_t left = 0;
     for (size_t i = 0; i < c->count; i++)
         if (!wait_for_holder(c, id, &c->parents[i]))
             return false;
+    for (size_t i = 0; i < c->count; i++)
+        if (c->parents[i].id)
+            c->parents[left++] = c->parents[i];
+    c->count = left;
     return true;
 }
 
@@ -212,14 +254,14 @@ static bool bring_back(void *context, const struct task_row *row, struct err *er
 {
     struct coming_back *c = context;
     struct unique_key key = {0, 0};
+    int64_t holder = 0;
     (void)err;
     if (!may_be_retried(c->e, row))
         return true;
-    int64_t holder = holder_of(c->e, row, &key);
-    if (holder) {
-        hand_children_over(c->e, row->id, holder);
-        return true;
-    }
+    if (!find_holder(c, row, &key, &holder))
+        return false;
+    if (holder)
+        return hand_children_over(c, row->id, holder);
     if (!c->never)
         enter(c, row, key);
     return true;

@@ -10,9 +10,24 @@
 #define LEASE_LEAST_US INT64_C(1000000)
 #define LEASE_MOST_US INT64_C(86400000000)
 
+/* The place of that session, or where it belongs: they stand in the order of their numbers. */
+static size_t place_of(const struct tasks *tasks, int64_t number)
+{
+    size_t low = 0, high = tasks->session_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (tasks->sessions[middle]->number < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 struct task_session *task_session_add(struct engine *e, int64_t number)
 {
     struct tasks *tasks = e->tasks;
+    assert(place_of(tasks, number) == tasks->session_count);
     if (tasks->session_count == tasks->session_cap) {
         tasks->session_cap = tasks->session_cap ? tasks->session_cap * 2 : 16;
         tasks->sessions = xrealloc(tasks->sessions, tasks->session_cap * sizeof(void *));
@@ -25,11 +40,10 @@ struct task_session *task_session_add(struct engine *e, int64_t number)
 struct task_session *task_session_of(struct engine *e, const struct lease *lease)
 {
     const struct tasks *tasks = e->tasks;
-    for (size_t i = 0; i < tasks->session_count; i++)
-        if (tasks->sessions[i]->number == lease_number(lease))
-            return tasks->sessions[i];
+    size_t place = place_of(tasks, lease_number(lease));
     /* Every lease has its session. */
-    abort();
+    assert(place < tasks->session_count && tasks->sessions[place]->number == lease_number(lease));
+    return tasks->sessions[place];
 }
 
 static void session_free(struct task_session *session)
@@ -204,12 +218,10 @@ static void end_with(struct engine *e, struct lease *lease, const char *lost)
 void task_session_end(struct engine *e, struct lease *lease)
 {
     struct tasks *tasks = e->tasks;
-    for (size_t i = 0; i < tasks->session_count; i++)
-        if (tasks->sessions[i]->number == lease_number(lease)) {
-            session_free(tasks->sessions[i]);
-            tasks->sessions[i] = tasks->sessions[--tasks->session_count];
-            break;
-        }
+    size_t place = place_of(tasks, lease_number(lease));
+    session_free(task_session_of(e, lease));
+    memmove(tasks->sessions + place, tasks->sessions + place + 1,
+            (--tasks->session_count - place) * sizeof *tasks->sessions);
     id_list_add(&e->building.tasks.session_deletes, lease_number(lease));
     leases_end(tasks->leases, lease);
 }

@@ -143,7 +143,7 @@ struct tasks {
     int64_t last_gate;
     uint32_t *by_number; /* place of each gate that was loaded, by its number; up to loaded_gates */
     int64_t loaded_gates;
-    struct task_session **sessions;
+    struct task_session **sessions; /* by number */
     size_t session_count, session_cap;
     struct key_rule *rules;
     size_t rule_count;
@@ -290,6 +290,8 @@ void task_abort(struct engine *e, struct task_note *note, enum task_abort why);
 void task_timeouts_tick(struct engine *e);
 /* Who waits for a parent that will never end as it should is cancelled. */
 void task_cancel_children(struct engine *e, int64_t parent);
+/* Another has done what they wait for: as if the parent had completed. */
+void task_free_children(struct engine *e, int64_t parent);
 /* What a failure by time-out says. */
 #define TIMEOUT_ERROR "{\"message\":\"its time was over\",\"type\":\"TimeoutError\"}"
 /* A run begins: its time-out is watched. */

@@ -84,7 +84,7 @@ static enum err_code code_of(int result, int system_errno)
         break;
     }
     int kind = result & 0xff;
-    bool full = system_errno == ENOSPC || system_errno == EDQUOT;
+    bool full = system_errno == ENOSPC || system_errno == EDQUOT || system_errno == EFBIG;
     if (kind == SQLITE_FULL || ((kind == SQLITE_IOERR || kind == SQLITE_CANTOPEN) && full))
         return ERR_NO_SPACE;
     return kind == SQLITE_BUSY || kind == SQLITE_LOCKED ? ERR_BUSY : ERR_STORE;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import http.client
+import resource
 import socket
 import struct
 import time
@@ -70,6 +71,16 @@ def test_bytes_go_up_and_come_back(server: ServerProcess, native: Native) -> Non
         head = native.call("HEAD", f"/blobs/{name}")
         assert head.status == 200 and head.body == b""
         assert head.headers["content-length"] == str(len(data))
+
+
+def test_a_file_that_may_not_grow_is_a_full_disk(server: ServerProcess, native: Native) -> None:
+    data = b"x" * (2 * MIB)
+    soft, hard = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (MIB, hard))
+    problem(native.call("POST", "/blobs", data), 507, "no-space")
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (soft, hard))
+    native.ok("POST", "/blobs", data, status=201)
+    holds(server, data)
 
 
 def test_the_same_bytes_are_there_once(server: ServerProcess, native: Native) -> None:

@@ -39,6 +39,7 @@ static void a_system_error_gets_its_code_and_words(void **state)
         enum err_code code;
     } rows[] = {{ENOSPC, ERR_NO_SPACE},
                 {EDQUOT, ERR_NO_SPACE},
+                {EFBIG, ERR_NO_SPACE},
                 {ENOENT, ERR_NOT_FOUND},
                 {EIO, ERR_IO},
                 {EACCES, ERR_IO}};

@@ -80,6 +80,37 @@ static void the_first_to_end_is_always_first(void **state)
     }
 }
 
+/* By token and by number, while others come and go: what has ended is found no more, and what is
+ * left always is. */
+static void of_many_leases_each_is_found(void **state)
+{
+    (void)state;
+    enum { COUNT = 3000 };
+    OWNED(leases) struct leases *all = leases_new();
+    int64_t numbers[COUNT];
+    struct rng rng;
+    rng_init(&rng, 9);
+    for (int i = 0; i < COUNT; i++) {
+        struct lease *l = leases_add(all, token_of(i), (int64_t)rng_below(&rng, 50));
+        numbers[i] = lease_number(l);
+        if (i % 7 == 0)
+            lease_keep(l, STR(""), 1);
+        else if (i % 3 == 0)
+            lease_add(l, i);
+    }
+    leases_end(all, leases_find(all, token_of(0)));
+    leases_sweep(all);
+    for (int i = 0; i < COUNT; i++) {
+        const struct lease *l = leases_find(all, token_of(i));
+        assert_true((l != NULL) == (i > 0 && (i % 7 == 0 || i % 3 == 0)));
+        assert_ptr_equal(leases_by_number(all, numbers[i]), l);
+        assert_true(!l || lease_number(l) == numbers[i]);
+    }
+    leases_clear(all);
+    assert_null(leases_find(all, token_of(7)));
+    assert_null(leases_by_number(all, numbers[7]));
+}
+
 static void leases_that_hold_nothing_are_swept_away(void **state)
 {
     (void)state;
@@ -197,6 +228,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_lease_is_found_by_its_token_and_by_what_it_holds),
         cmocka_unit_test(the_first_to_end_is_always_first),
+        cmocka_unit_test(of_many_leases_each_is_found),
         cmocka_unit_test(leases_that_hold_nothing_are_swept_away),
         cmocka_unit_test(a_kept_lease_stays_and_knows_its_worker),
         cmocka_unit_test(a_recall_takes_out_what_its_worker_does_not_know_of),

@@ -46,7 +46,11 @@ static void who_is_forgotten_is_not_let_go(void **state)
     assert_int_equal(task_graph_parents(g, 10, parents, 2), 3);
     assert_int_equal(parents[0], 1);
     assert_int_equal(parents[1], 2);
+    assert_true(task_graph_has_edge(g, 3, 10));
+    assert_false(task_graph_has_edge(g, 10, 3));
+    assert_false(task_graph_has_edge(g, 3, 99));
     task_graph_forget(g, 10);
+    assert_false(task_graph_has_edge(g, 3, 10));
     task_graph_forget(g, 99);
     assert_int_equal(task_graph_parents(g, 10, parents, 2), 0);
     assert_int_equal(task_graph_take(g, 1, true, false, NULL), 11);

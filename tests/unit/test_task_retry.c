@@ -79,6 +79,34 @@ static void who_was_cancelled_with_its_parent_waits_for_it_again(void **state)
     assert_sound(b);
 }
 
+/* A parent that is cancelled by the settlement with which the child comes. */
+static void who_came_with_its_parents_end_waits_for_it_again(void **state)
+{
+    struct bench *b = *state;
+    struct hand hand = {0};
+    struct outcomes o;
+    int64_t parent = enqueue(b, new_task("p"));
+    struct task_new child = new_task("c");
+    child.after = &parent;
+    child.after_count = 1;
+    take(b, &hand, 1);
+    outcomes_begin(&o, &hand);
+    outcome(&o, parent, TASK_ABORTED, NULL);
+    o.op.task_settle.enqueue.tasks = &child;
+    o.op.task_settle.enqueue.count = 1;
+    ask(b, &o.op);
+    assert_went_well(&o.op);
+    op_release(&o.op);
+    ASSERT_STATE(b, child.id, JOB_CANCELLED);
+    reopen_engine(b);
+    retry(b, child.id, 1);
+    ASSERT_STATE(b, child.id, JOB_BLOCKED);
+    retry(b, parent, 1);
+    work_off(b, &hand, parent);
+    work_off(b, &hand, child.id);
+    assert_sound(b);
+}
+
 static void what_has_completed_meanwhile_is_not_waited_for(void **state)
 {
     struct bench *b = *state;
@@ -178,6 +206,75 @@ static void children_go_with_the_unique_key(void **state)
     work_off(b, &hand, other);
     work_off(b, &hand, waits);
     assert_sound(b);
+}
+
+/* Who waits for both waits for the new one once. */
+static void a_child_of_both_waits_once(void **state)
+{
+    struct bench *b = *state;
+    struct hand hand = {0};
+    struct op op;
+    int64_t old = enqueue(b, with_key("p"));
+    take(b, &hand, 1);
+    fail_task(b, &hand, old, true);
+    int64_t other = enqueue(b, with_key("p"));
+    int64_t both[] = {old, other};
+    struct task_new child = new_task("c");
+    child.after = both;
+    child.after_count = 2;
+    int64_t waits = enqueue(b, child);
+    retry(b, old, 0);
+    const struct task_view *view = shown(b, &op, waits);
+    assert_int_equal(view->parents_open, 1);
+    assert_int_equal(view->parents[0], other);
+    op_release(&op);
+    assert_sound(b);
+    work_off(b, &hand, other);
+    work_off(b, &hand, waits);
+    assert_sound(b);
+}
+
+/* What has the key for good has done the work: nobody runs it again, and nobody waits for it. */
+static void who_waits_for_work_that_another_has_done_waits_no_more(void **state)
+{
+    struct bench *b = *state;
+    struct hand hand = {0};
+    for (int restarts = 0; restarts < 2; restarts++) {
+        int64_t old = enqueue(b, with_key("p"));
+        struct task_new child = new_task("c");
+        child.after = &old;
+        child.after_count = 1;
+        int64_t waits = enqueue(b, child), cancelled = enqueue(b, child);
+        take(b, &hand, 1);
+        fail_task(b, &hand, old, true);
+        cancel_task(b, cancelled);
+        struct task_new stored = with_key("p");
+        stored.unique_while = UNIQUE_STORED;
+        int64_t other = enqueue(b, stored);
+        /* While the other one has failed too it may yet be retried: they stay. */
+        take(b, &hand, 1);
+        fail_task(b, &hand, other, true);
+        retry(b, old, 0);
+        ASSERT_STATE(b, waits, JOB_BLOCKED);
+        retry(b, other, 1);
+        work_off(b, &hand, other);
+        if (restarts)
+            reopen_engine(b);
+        retry(b, cancelled, 1);
+        work_off(b, &hand, cancelled);
+        retry(b, old, 0);
+        ASSERT_STATE(b, old, JOB_FAILED);
+        ASSERT_STATE(b, waits, JOB_PENDING);
+        if (restarts)
+            reopen_engine(b);
+        work_off(b, &hand, waits);
+        assert_sound(b);
+        /* With that one the key is gone, also in the group that deletes it. */
+        delete_task(b, other);
+        retry(b, old, 1);
+        work_off(b, &hand, old);
+        assert_sound(b);
+    }
 }
 
 static void who_comes_back_waits_for_who_has_its_parents_key(void **state)
@@ -393,12 +490,15 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ENGINE_TEST(who_was_cancelled_waits_again_when_retried),
         ENGINE_TEST(who_was_cancelled_with_its_parent_waits_for_it_again),
+        ENGINE_TEST(who_came_with_its_parents_end_waits_for_it_again),
         ENGINE_TEST(what_has_completed_meanwhile_is_not_waited_for),
         ENGINE_TEST(an_end_of_any_kind_is_enough_for_who_wants_no_more),
         ENGINE_TEST(who_waited_for_what_was_deleted_does_not_come_back),
         ENGINE_TEST(who_waits_again_is_cancelled_when_its_parent_is_deleted),
         ENGINE_TEST(retention_cancels_who_waits_for_a_cancelled_one),
         ENGINE_TEST(children_go_with_the_unique_key),
+        ENGINE_TEST(a_child_of_both_waits_once),
+        ENGINE_TEST(who_waits_for_work_that_another_has_done_waits_no_more),
         ENGINE_TEST(who_comes_back_waits_for_who_has_its_parents_key),
         ENGINE_TEST(who_comes_back_does_not_wait_for_who_waits_for_it),
         ENGINE_TEST(nobody_is_made_to_wait_for_itself),
