@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "core/json_schema.h"
+#include "core/task.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -99,6 +100,11 @@ void step_job_free(const struct step_job *job)
     inputs_release(own);
     free(own->outputs);
     free(own);
+}
+
+int64_t step_job_attempts(const struct step_job *job)
+{
+    return job->max_attempts ? job->max_attempts : TASK_ATTEMPTS_DEFAULT;
 }
 
 /* --- what may be done --- */

@@ -47,7 +47,7 @@ struct step_job {
     char *parameters;               /* as configured: a JSON object; NULL: nothing was */
     char *arguments;                /* with which it was started: defaults filled in; NULL */
     char *options;                  /* retry, timeout_s, keep_s of its task; JSON; NULL */
-    int64_t priority, max_attempts; /* of its task; max_attempts 0: 1 */
+    int64_t priority, max_attempts; /* of its task; max_attempts 0: not said */
     bool hidden, output_deletable;
     struct step_fill *inputs;
     size_t input_count;
@@ -93,6 +93,9 @@ MUST_CHECK bool step_job_fill(struct step_job *job, const struct step *step, siz
                               const int64_t *ids, size_t count, struct err *err);
 /* Draft or ready, as what is configured says. *why (may be NULL): what is missing, for errors. */
 void step_job_settle(struct step_job *job, const struct step *step, struct err *why);
+/* How often its run may begin. A failure is final unless `retry` says otherwise, whatever this is;
+ * a run whose worker was lost begins again. */
+int64_t step_job_attempts(const struct step_job *job);
 /* Whether it is in the inputs. */
 bool step_job_uses(const struct step_job *job, int64_t artifact);
 /* Notes that an artifact is in an output slot, in place of *before (0: nothing was there). */

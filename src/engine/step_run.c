@@ -24,7 +24,7 @@ static void start_begin(struct engine *e, const struct step_job *job, struct sta
                                     .arguments = str_of(job->arguments),
                                     .options = str_of(job->options),
                                     .priority = job->priority,
-                                    .max_attempts = job->max_attempts ? job->max_attempts : 1};
+                                    .max_attempts = step_job_attempts(job)};
     start->enqueue = (struct op_enqueue){.tasks = &start->task, .count = 1, .refused = SIZE_MAX};
 }
 

@@ -158,6 +158,23 @@ def test_a_run_that_is_over_puts_nothing(steps: Steps) -> None:
     assert steps.ok("GET", "/artifacts?total=1")["total"] == 1
 
 
+def test_a_failure_is_final_and_a_lost_run_begins_again(steps: Steps) -> None:
+    steps.register(output_dataslots=[])
+    failed, lost = steps.run(), steps.run()
+    (task,) = steps.take()
+    steps.fail(task["id"])
+    assert steps.job(failed["id"])["state"] == "failed"
+    (task,) = steps.take()
+    steps.ok("POST", "/work/release", {"lease": steps.lease, "died": True}, status=204)
+    steps.lease = None
+    waits = steps.job(lost["id"])
+    assert (waits["state"], waits["max_attempts"]) == ("pending", 5)
+    (again,) = steps.take()
+    assert again["id"] == lost["id"] and again["fence"] == 2
+    steps.complete(again["id"], 1)
+    assert steps.job(lost["id"])["state"] == "completed"
+
+
 def test_jobs_are_cancelled_and_told_to_have_failed(steps: Steps) -> None:
     steps.register()
     first, second, third = steps.run(), steps.run(), steps.make()

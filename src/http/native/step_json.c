@@ -224,7 +224,7 @@ static void options(struct json_out *o, const struct step_job *job)
     struct str all = str_of(job->options), value;
     static const char *const names[] = {"retry", "timeout_s"};
     number(o, "priority", job->priority);
-    number(o, "max_attempts", job->max_attempts ? job->max_attempts : 1);
+    number(o, "max_attempts", step_job_attempts(job));
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         json_out_name(o, names[i]);
         if (all.len && json_find(all, names[i], &value))
