@@ -84,17 +84,30 @@ static void forget_wakes(struct conn *c)
     pthread_mutex_unlock(&l->lock);
 }
 
+/* What is closed then is broken to whoever is there: what was not sent is dropped. */
+static void set_reset(const struct conn *c)
+{
+    struct linger none = {.l_onoff = 1, .l_linger = 0};
+    if (c->tls)
+        tls_break(c->tls);
+    if (!c->local && setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &none, sizeof none) < 0)
+        LOG1(LOG_DEBUG, "http.no_reset", "errno", "%d", errno);
+}
+
 void conn_close(struct conn *c)
 {
     struct loop *l = c->loop;
     struct server *s = l->server;
+    bool resets = c->req && c->req->reply.resets;
+    if (resets)
+        set_reset(c);
     if (c->req)
         exchange_end(c->req, false);
     tls_free(c->tls);
     /* Closing alone does not do it, if it lingers under another number. */
     epoll_ctl(l->epoll, EPOLL_CTL_DEL, c->fd, NULL);
     forget_wakes(c);
-    bool lingers = !atomic_load(&s->stopping) &&
+    bool lingers = !resets && !atomic_load(&s->stopping) &&
                    lingers_add(&s->lingers, c->fd, c->sent_away, clock_now().mono_us);
     atomic_fetch_sub(&l->count, 1);
     /* Off the list first: the listener may want to shut its descriptor down. */
@@ -365,9 +378,10 @@ static enum go send_piece(struct conn *c)
     ssize_t got = waker_take(req, bytes, PIECE_BYTES);
     if (got == 0)
         return GO_LATER;
-    if (got < -1)
+    if (got < -1 || (got < 0 && req->reply.bare))
         return GO_CLOSE;
-    bool chunks = req->head.http_1_1 && (!req->reply.whole || req->reply.bytes < 0);
+    bool chunks =
+        req->head.http_1_1 && !req->reply.bare && (!req->reply.whole || req->reply.bytes < 0);
     conn_answer(c, (struct str){0}, NULL, 0);
     if (got < 0) {
         c->stage = CONN_SENDING;

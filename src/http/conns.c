@@ -6,9 +6,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Followers of events hear a comment at least this often, so that those who have gone are noticed.
+/* A follower is pinged up to this part of its time too early, so that many are pinged in one look.
  */
-#define PING_EVERY_US (30 * INT64_C(1000000))
+enum { PING_EARLY_PART = 8 };
 /* Whoever had the server started has so long to come before it counts as idle. */
 #define FIRST_WITHIN_US (5 * INT64_C(1000000))
 
@@ -134,9 +134,10 @@ int64_t conns_look(struct conns *all, int64_t now_us, bool pressed)
         int64_t pressed_us = atomic_load_explicit(&c->pressed_us, memory_order_relaxed);
         if (pressed && pressed_us < at_us)
             at_us = pressed_us;
-        if (c->waker && at_us <= now_us) {
+        int64_t every_us = c->waker ? waker_ping_every(c->waker) : 0;
+        if (c->waker && at_us <= now_us + every_us / PING_EARLY_PART) {
             waker_ping(c->waker);
-            at_us = now_us + PING_EVERY_US;
+            at_us = now_us + every_us;
             atomic_store_explicit(&c->deadline_us, at_us, memory_order_relaxed);
         } else if (at_us <= now_us) {
             /* Its HTTP thread sees the end of the connection and closes it. The descriptor is

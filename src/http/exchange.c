@@ -71,6 +71,8 @@ static void add_length(const struct request *req, struct buf *out)
 {
     const struct reply *r = &req->reply;
     bool told = !r->take || is_measured(r);
+    if (r->bare)
+        return;
     if (!told && req->head.http_1_1)
         buf_add_str(out, STR("Transfer-Encoding: chunked\r\n"));
     if (!told || r->status == 204)
@@ -117,7 +119,10 @@ static void start_sending(struct request *req)
         expect_bytes(req, 0, false); /* each piece has its own time */
         return;
     }
-    expect_within(req, req->server->options.header_timeout_us);
+    const struct reply *r = &req->reply;
+    if (r->ping)
+        waker_set_ping(req->waker, r->ping_every_us);
+    expect_within(req, r->ping ? r->ping_every_us : req->server->options.header_timeout_us);
     conns_set_waker(&req->server->conns, c, req->waker);
 }
 

@@ -45,6 +45,11 @@ void reply_cut(struct reply *r)
     r->cut = true;
 }
 
+void reply_abort(struct reply *r)
+{
+    r->cut = r->resets = true;
+}
+
 static void add_part(struct reply *r, struct str bytes, char *owned)
 {
     assert(r->part_count < REPLY_PARTS_MAX && !r->take);
@@ -75,6 +80,14 @@ void reply_stream(struct reply *r, reply_take *take, void (*end)(void *context),
     r->take = take;
     r->end = end;
     r->context = context;
+}
+
+void reply_stream_bare(struct reply *r, const char *ping, int64_t ping_every_us)
+{
+    assert(r->take && !r->whole && ping_every_us > 0);
+    r->bare = r->resets = r->close = true;
+    r->ping = ping;
+    r->ping_every_us = ping_every_us;
 }
 
 void reply_stream_whole(struct reply *r, int64_t bytes, reply_take *take,

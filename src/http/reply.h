@@ -25,6 +25,10 @@ void reply_close(struct reply *r);
 /* No answer at all: the connection is cut. For clients who would take a refusal for an answer. */
 void reply_cut(struct reply *r);
 
+/* The same, and the client is told that the connection is broken (a reset): for those who would
+ * take an orderly end for one that is meant. */
+void reply_abort(struct reply *r);
+
 /* The body is the parts one after the other. Static or otherwise outliving the request (its own
  * memory, its op's answer): sent without a copy. */
 void reply_add_borrowed(struct reply *r, struct str bytes);
@@ -45,9 +49,14 @@ typedef ssize_t reply_take(void *context, char *out, size_t max);
 struct waker;
 void reply_stream(struct reply *r, reply_take *take, void (*end)(void *context), void *context);
 
-/* The same for a body that has an end: whoever gets less than all of it notices. `bytes`: its
- * length, -1 where that is not known. `take` may also give -2: it cannot go on, the connection is
- * cut. */
+/* Such a stream that is the rest of its connection: neither chunks nor a length, and its end is
+ * always a reset: when `take` gives -1 or -2, and when the server stops. `ping` (static) is sent
+ * when nothing was for so long, in place of a comment each 30 s. After reply_stream. */
+void reply_stream_bare(struct reply *r, const char *ping, int64_t ping_every_us);
+
+/* The same as reply_stream for a body that has an end: whoever gets less than all of it notices.
+ * `bytes`: its length, -1 where that is not known. `take` may also give -2: it cannot go on, the
+ * connection is cut. */
 void reply_stream_whole(struct reply *r, int64_t bytes, reply_take *take,
                         void (*end)(void *context), void *context);
 

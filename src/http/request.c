@@ -393,6 +393,9 @@ void request_fail(struct request *req, const struct op *op, const struct err *er
 {
     reply_reset(&req->reply);
     req->match.surface->fail(req, op, err, status, &req->reply);
+    const char *resets = req->match.surface->resets;
+    if (resets && str_is(req->path, resets) && status == 0 && err->code == ERR_BUSY)
+        reply_abort(&req->reply);
 }
 
 /* --- what the headers decide --- */

@@ -56,6 +56,8 @@ struct surface {
     bool slash_redirects;     /* a path with a slash at its end leads, by 307, to the one without */
     bool head_allowed;        /* HEAD is answered as GET without the body; else 405 */
     bool get_changes;         /* some of its GETs do more than read */
+    const char *resets; /* a path whose client would take a 503 for the last word: it is told by
+                           a reset of the connection; NULL: none */
     /* Fills the reply for what went wrong. `status` is what the core wants said (404, 405, 413,
      * ...), 0: as the code says (err_http_status). `op` is the failed op, NULL when none was asked.
      */

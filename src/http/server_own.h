@@ -40,6 +40,10 @@ struct reply {
     char *owned[REPLY_PARTS_MAX]; /* the parts that are to be freed, else NULL */
     size_t part_count;
     bool close, cut;
+    bool resets;      /* its connection ends by a reset */
+    bool bare;        /* the stream is neither chunks nor has it a length */
+    const char *ping; /* NULL: as usual; */
+    int64_t ping_every_us;
     reply_take *take; /* NULL: not a stream */
     bool whole;       /* the stream has an end, */
     int64_t bytes;    /* and this length; -1: not known */
@@ -133,6 +137,9 @@ void request_fail(struct request *req, const struct op *op, const struct err *er
  * thread. */
 ssize_t waker_take(struct request *req, char *out, size_t max);
 void waker_ping(struct waker *w);
+/* How often it is to be pinged. */
+void waker_set_ping(struct waker *w, int64_t every_us);
+int64_t waker_ping_every(const struct waker *w);
 void waker_hold(struct waker *w);
 void waker_close(struct waker *w);
 

@@ -130,6 +130,11 @@ ssize_t tls_send(struct tls *t, const void *from, size_t len)
     return sent == 0 ? -1 : sent;
 }
 
+void tls_break(struct tls *t)
+{
+    t->broken = true;
+}
+
 void tls_free(struct tls *t)
 {
     if (!t)

@@ -26,6 +26,8 @@ struct tls *tls_new(struct tls_server *server, int fd);
  * blocked. */
 ssize_t tls_recv(struct tls *t, void *to, size_t room);
 ssize_t tls_send(struct tls *t, const void *from, size_t len);
+/* tls_free is not to say goodbye. */
+void tls_break(struct tls *t);
 /* Says goodbye, as far as that is possible at once; frees. */
 void tls_free(struct tls *t);
 

@@ -2,12 +2,16 @@
 
 #include <stdlib.h>
 
+/* Followers of events hear a comment at least this often. */
+#define PING_EVERY_US (30 * INT64_C(1000000))
+
 /* A stream is sent by its connection's thread, which asks `take` for bytes until there are none;
  * whoever makes more wakes the connection. A waker outlives the connection, and knows when it has
  * gone. */
 struct waker {
     _Atomic int holds;
     _Atomic bool ping; /* say something, so that a client that has gone is noticed */
+    _Atomic int64_t ping_every_us;
     pthread_mutex_t lock;
     struct conn *conn; /* NULL: the request has ended; guarded by lock */
 };
@@ -18,6 +22,7 @@ struct waker *waker_new(struct request *req)
         req->waker = xcalloc(1, sizeof *req->waker);
         pthread_mutex_init(&req->waker->lock, NULL);
         req->waker->conn = req->conn;
+        req->waker->ping_every_us = PING_EVERY_US;
         req->waker->holds = 1;
     }
     waker_hold(req->waker);
@@ -52,6 +57,16 @@ void waker_ping(struct waker *w)
     waker_wake(w);
 }
 
+void waker_set_ping(struct waker *w, int64_t every_us)
+{
+    atomic_store(&w->ping_every_us, every_us);
+}
+
+int64_t waker_ping_every(const struct waker *w)
+{
+    return atomic_load(&w->ping_every_us);
+}
+
 void waker_close(struct waker *w)
 {
     pthread_mutex_lock(&w->lock);
@@ -67,8 +82,10 @@ ssize_t waker_take(struct request *req, char *out, size_t max)
     ssize_t got = req->reply.take(req->reply.context, out, max);
     if (got != 0 || whole)
         return got;
-    if (!atomic_exchange(&req->waker->ping, false) || max < 3)
+    /* Usually a comment in an event stream. */
+    struct str ping = str_of(req->reply.ping ? req->reply.ping : ":\n\n");
+    if (!atomic_exchange(&req->waker->ping, false) || max < ping.len)
         return 0;
-    memcpy(out, ":\n\n", 3); /* a comment in an event stream */
-    return 3;
+    memcpy(out, ping.ptr, ping.len);
+    return (ssize_t)ping.len;
 }

@@ -7,6 +7,7 @@
 #include "http/request.h"
 #include "http/server.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -125,6 +126,13 @@ static bool follow(struct request *req, struct reply *reply, struct err *err)
     return true;
 }
 
+static bool follow_bare(struct request *req, struct reply *reply, struct err *err)
+{
+    bool good = follow(req, reply, err);
+    reply_stream_bare(reply, "ping;", 50000);
+    return good;
+}
+
 static void stream_say(const char *text, bool over)
 {
     pthread_mutex_lock(&stream.lock);
@@ -163,9 +171,17 @@ static const struct route routes[] = {
     {"GET", "/no", SCOPE_NONE, BODY_NONE, 0, say_no},
     {"GET", "/claim", SCOPE_NONE, BODY_NONE, 0, claim},
     {"GET", "/follow", SCOPE_NONE, BODY_NONE, 0, follow},
+    {"GET", "/bare", SCOPE_NONE, BODY_NONE, 0, follow_bare},
 };
 static const struct surface surface = {
-    "", routes, sizeof routes / sizeof *routes, NULL, true, true, false, fail_plainly};
+    .prefix = "",
+    .routes = routes,
+    .route_count = sizeof routes / sizeof *routes,
+    .slash_redirects = true,
+    .head_allowed = true,
+    .resets = "/bare",
+    .fail = fail_plainly,
+};
 static const struct surface *const surfaces[] = {&surface};
 
 /* --- the world --- */
@@ -677,6 +693,60 @@ static void a_stop_ends_streams(void **state)
     stream_wait_for_end();
 }
 
+/* The connection ends, and not in order. */
+static void is_reset(int fd)
+{
+    char byte = 0;
+    ssize_t n = 0;
+    do {
+        struct pollfd ready = {.fd = fd, .events = POLLIN};
+        if (poll(&ready, 1, WAIT_MS) != 1)
+            fail_msg("the connection did not end");
+        n = recv(fd, &byte, 1, 0);
+    } while (n > 0);
+    assert_int_equal(n, -1);
+    assert_int_equal(errno, ECONNRESET);
+}
+
+static int follow_barely(struct world *w)
+{
+    int fd = dial(w);
+    say(fd, "GET /bare HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    const char *got = hear(fd, "first;");
+    assert_non_null(strstr(got, "Connection: close\r\n"));
+    assert_null(strstr(got, "chunked"));
+    assert_null(strstr(got, "Content-Length"));
+    assert_non_null(strstr(got, "\r\n\r\nfirst;"));
+    return fd;
+}
+
+static void a_bare_stream_pings_and_ends_by_a_reset(void **state)
+{
+    struct world *w = *state;
+    serve(w);
+    OWNED_FD int fd = follow_barely(w);
+    hear(fd, "ping;ping;");
+    stream_say("second;", true);
+    hear(fd, "second;");
+    is_reset(fd);
+    stream_wait_for_end();
+}
+
+static void a_stop_resets_bare_streams_and_who_asks_for_one(void **state)
+{
+    struct world *w = *state;
+    serve(w);
+    OWNED_FD int fd = follow_barely(w);
+    OWNED_FD int late = dial(w);
+    say(late, "GET /scope HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    hear(late, "\r\n\r\n3");
+    server_stop(w->server);
+    is_reset(fd);
+    say(late, "GET /bare HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    is_reset(late);
+    stream_wait_for_end();
+}
+
 static void control(struct world *w, enum control_verb verb)
 {
     struct op op;
@@ -779,6 +849,8 @@ int main(void)
         TEST(a_stream_says_what_comes_and_ends),
         TEST(a_stream_whose_client_has_gone_is_let_go),
         TEST(a_stop_ends_streams),
+        TEST(a_bare_stream_pings_and_ends_by_a_reset),
+        TEST(a_stop_resets_bare_streams_and_who_asks_for_one),
         TEST(a_claim_whose_client_has_gone_is_given_back),
         TEST(a_claim_whose_client_goes_while_it_waits_gets_nothing),
         TEST(a_stop_answers_what_waits),
