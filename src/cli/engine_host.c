@@ -61,7 +61,8 @@ void engine_host_hash(const struct engine_host *h, struct str token, uint8_t out
 
 bool engine_host_serve(struct engine_host *h, const struct server_options *http, struct err *err)
 {
-    static const struct surface *const surfaces[] = {&native_surface, &planchet_surface};
+    static const struct surface *const surfaces[] = {&native_surface, &pinexq_surface,
+                                                     &planchet_surface};
     struct server_options own = *http;
     own.engine = h->engine;
     own.intake = h->intake;

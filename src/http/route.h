@@ -65,6 +65,6 @@ struct surface {
                  struct reply *reply);
 };
 
-extern const struct surface planchet_surface, native_surface;
+extern const struct surface planchet_surface, native_surface, pinexq_surface;
 
 #endif

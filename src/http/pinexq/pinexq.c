@@ -1,0 +1,109 @@
+/* pinexq.c: the table of routes of the pinexq surface, and what its handlers share. */
+#include "http/pinexq/pinexq.h"
+
+#include "http/problems.h"
+
+#include <inttypes.h>
+
+static const struct route routes[] = {
+    {"GET", "/api/EntryPoint", SCOPE_READ, BODY_NONE, 0, pinexq_entry_point},
+    {"GET", "/api/Info", SCOPE_READ, BODY_NONE, 0, pinexq_info},
+    {"GET", "/api/User", SCOPE_READ, BODY_NONE, 0, pinexq_user},
+    {"GET", "/api/JobsRoot", SCOPE_READ, BODY_NONE, 0, pinexq_jobs_root},
+    {"GET", "/api/ProcessingStepsRoot", SCOPE_READ, BODY_NONE, 0, pinexq_steps_root},
+};
+
+/* --- answers --- */
+
+bool pinexq_root(struct request *req, struct str *out, struct err *err)
+{
+    OWNED_BUF struct buf origin, root;
+    buf_init(&origin, BUF_NO_CAP);
+    buf_init(&root, BUF_NO_CAP);
+    request_origin(req, &origin);
+    if (!pinexq_root_make(buf_str(&origin), &root, err))
+        return false;
+    char *kept = origin.full || root.full ? NULL : request_strdup(req, buf_str(&root));
+    *out = (struct str){kept, root.len};
+    return kept || err_set(err, ERR_BUSY, "memory is out");
+}
+
+bool pinexq_begin(struct request *req, struct siren *s, struct buf *b, struct err *err)
+{
+    struct str root;
+    /* As long as the texts of what it shows are, and as many as a page holds. */
+    buf_init(b, BUF_NO_CAP);
+    if (!pinexq_root(req, &root, err))
+        return false;
+    siren_begin(s, b, root);
+    return true;
+}
+
+bool pinexq_reply(struct reply *reply, struct buf *b, struct err *err)
+{
+    if (b->full)
+        return err_set(err, ERR_BUSY, "memory is out");
+    /* Exactly this: with a charset behind it the client takes the document for a file. */
+    reply_content_type(reply, SIREN_MEDIA_TYPE);
+    reply_header(reply, "Cache-Control", "no-store");
+    reply_add_buf(reply, b);
+    return true;
+}
+
+bool pinexq_created(struct request *req, struct reply *reply, const struct pinexq_href *href,
+                    struct err *err)
+{
+    struct str root;
+    OWNED_BUF struct buf place;
+    buf_init(&place, BUF_NO_CAP);
+    if (!pinexq_root(req, &root, err))
+        return false;
+    pinexq_href_write(&place, root, href);
+    buf_add_char(&place, '\0');
+    if (place.full)
+        return err_set(err, ERR_BUSY, "memory is out");
+    reply_status(reply, 201);
+    reply_header(reply, "Location", place.data);
+    reply_header(reply, "Cache-Control", "no-store");
+    return true;
+}
+
+bool pinexq_done(struct request *req, struct op *op, struct reply *reply, struct err *err)
+{
+    (void)req, (void)op, (void)err;
+    /* Never 204: that is an error to the client. */
+    reply_header(reply, "Cache-Control", "no-store");
+    return true;
+}
+
+bool pinexq_path_id(const struct request *req, int64_t *out, struct err *err)
+{
+    struct str text = request_path_param(req, "id");
+    return pinexq_uuid_read(text, out) ||
+           err_set(err, ERR_NOT_FOUND, "there is nothing of the id %.*s",
+                   text.len > 60 ? 60 : (int)text.len, text.ptr);
+}
+
+bool pinexq_may_work(const struct request *req)
+{
+    return request_scope(req) >= SCOPE_WORK;
+}
+
+static void fail(struct request *req, const struct op *op, const struct err *err, int status,
+                 struct reply *reply)
+{
+    (void)req, (void)op;
+    problem_reply(err, status, reply);
+    reply_header(reply, "Cache-Control", "no-store");
+}
+
+static const char *const owned[] = {"/api/", NULL};
+
+const struct surface pinexq_surface = {
+    .prefix = "/api",
+    .routes = routes,
+    .route_count = sizeof routes / sizeof *routes,
+    .owned = owned,
+    .head_allowed = true,
+    .fail = fail,
+};

@@ -1,0 +1,41 @@
+/* pinexq.h: the pinexq surface: what pinexq's own client speaks, Siren documents below /api, on the
+ * ops of engine/step_op.h.
+ *
+ * One file a noun; pinexq.c holds the table of routes. docs/pinexq.md tells users what is there.
+ * Threads: handlers and finishes run on HTTP threads (route.h). */
+#ifndef PENSTOCK_HTTP_PINEXQ_PINEXQ_H
+#define PENSTOCK_HTTP_PINEXQ_PINEXQ_H
+
+#include "http/pinexq/siren.h"
+#include "http/reply.h"
+#include "http/request.h"
+
+/* --- answers --- */
+
+/* The root of all addresses in this request's answers, in its memory: as the client called us.
+ * ERR_INVALID when the Host header is no host. */
+MUST_CHECK bool pinexq_root(struct request *req, struct str *out, struct err *err);
+/* Starts a document in `b`, which is initialised here. */
+MUST_CHECK bool pinexq_begin(struct request *req, struct siren *s, struct buf *b, struct err *err);
+/* It is the answer; `b` is empty afterwards. ERR_BUSY when memory is out. */
+MUST_CHECK bool pinexq_reply(struct reply *reply, struct buf *b, struct err *err);
+/* 201, and where it is. */
+MUST_CHECK bool pinexq_created(struct request *req, struct reply *reply,
+                               const struct pinexq_href *href, struct err *err);
+/* 200 without a body: an action went well and has no result. A finish. */
+bool pinexq_done(struct request *req, struct op *op, struct reply *reply, struct err *err);
+/* The id in the path's {id}. ERR_NOT_FOUND: there is no such thing. */
+MUST_CHECK bool pinexq_path_id(const struct request *req, int64_t *out, struct err *err);
+/* Whether the asker's key allows to work: then actions are offered. */
+bool pinexq_may_work(const struct request *req);
+
+/* --- handlers --- */
+
+/* pinexq_roots.c */
+bool pinexq_entry_point(struct request *req, struct reply *reply, struct err *err);
+bool pinexq_info(struct request *req, struct reply *reply, struct err *err);
+bool pinexq_user(struct request *req, struct reply *reply, struct err *err);
+bool pinexq_jobs_root(struct request *req, struct reply *reply, struct err *err);
+bool pinexq_steps_root(struct request *req, struct reply *reply, struct err *err);
+
+#endif
