@@ -63,6 +63,81 @@ def test_what_is_no_json_is_refused_with_its_byte(tasks: Tasks, body: bytes) -> 
     assert "byte " in told["detail"] or "is required" in told["detail"]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body", "detail"),
+    [
+        ("POST", "/tasks", '{"tasks":[],"tasks":[{"function":"f"}]}', "tasks: is given twice"),
+        (
+            "POST",
+            "/tasks",
+            '{"tasks":[{"function":"f","priority":1,"pri\\u006frity":2}]}',
+            "tasks[0].pri\\u006frity: is given twice",
+        ),
+        (
+            "POST",
+            "/tasks",
+            '{"tasks":[{"function":"f","after":[1],"after":[]}]}',
+            "tasks[0].after: is given twice",
+        ),
+        (
+            "POST",
+            "/tasks",
+            '{"tasks":[{"function":"f","unique":{"key":"a","key":"b"}}]}',
+            "tasks[0].unique.key: is given twice",
+        ),
+        (
+            "POST",
+            "/tasks",
+            '{"tasks":[{"function":"f","retry":{"kind":"fixed","kind":"linear"}}]}',
+            "tasks[0].retry.kind: is given twice",
+        ),
+        ("POST", "/work/claim", '{"max":1,"max":2}', "max: is given twice"),
+        (
+            "POST",
+            "/work/settle",
+            '{"lease":"0","claim":{"max":1,"max":1}}',
+            "claim.max: is given twice",
+        ),
+        ("POST", "/work/settle", '{"aborted":[],"aborted":[1]}', "aborted: is given twice"),
+        (
+            "POST",
+            "/work/settle",
+            '{"failures":[[1,{"final":true,"final":false}]]}',
+            "failures[0].final: is given twice",
+        ),
+        ("POST", "/tasks/cancel", '{"queue":"a","queue":"b"}', "queue: is given twice"),
+        ("PATCH", "/queues/q", '{"paused":true,"paused":false}', "paused: is given twice"),
+        (
+            "PUT",
+            "/schedules/s",
+            '{"every_s":5,"function":"f","every_s":6}',
+            "every_s: is given twice",
+        ),
+        ("POST", "/jobs", '{"name":"a","name":"b"}', "name: is given twice"),
+        ("POST", "/flows", '{"nodes":[],"nodes":[]}', "nodes: is given twice"),
+        (
+            "POST",
+            "/flows",
+            '{"nodes":[{"id":1,"name":"a","name":"b","command":"true"}]}',
+            "nodes[0].name: is given twice (node 1)",
+        ),
+    ],
+)
+def test_a_member_that_is_given_twice_is_named(
+    tasks: Tasks, method: str, path: str, body: str, detail: str
+) -> None:
+    told = problem(tasks.call(method, path, body.encode()), 400, "invalid")
+    assert told["detail"] == detail
+    assert tasks.list() == []
+
+
+def test_arguments_may_say_a_name_twice(tasks: Tasks) -> None:
+    """They are the user's, and stay as they came."""
+    body = b'{"tasks":[{"function":"f","arguments":{"a":1,"a":2}}]}'
+    assert tasks.call("POST", "/tasks", body).status == 201
+    assert tasks.work().got[0]["arguments"] == {"a": 2}
+
+
 def test_an_argument_may_hold_a_nul_character(tasks: Tasks) -> None:
     (task,) = tasks.enqueue(arguments={"a\0": "\0"})
     assert tasks.work().got[0]["arguments"] == {"a\0": "\0"}

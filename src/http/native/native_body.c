@@ -73,6 +73,7 @@ bool native_body_read(struct request *req, const struct member *members, size_t 
     body.ptr = request_body(req, &body.len);
     if (str_trim(body).len == 0)
         body = STR("{}");
+    struct json_names seen = {0};
     struct json j;
     json_open(&j, body);
     if (json_enter(&j, '{'))
@@ -80,7 +81,8 @@ bool native_body_read(struct request *req, const struct member *members, size_t 
             bool known = false;
             if (!json_value(&j, &raw))
                 break;
-            if (!native_member_read(req, name, raw, members, count, &known, err))
+            if (!value_once(&seen, name, err) ||
+                !native_member_read(req, name, raw, members, count, &known, err))
                 return false;
             if (!known)
                 return value_unknown(err, name);

@@ -4,6 +4,7 @@
 #include "base/rng.h"
 #include "http/native/native.h"
 #include "http/native/native_body.h"
+#include "http/native/native_value.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,6 +77,7 @@ static bool read_new_job(struct request *req, struct new_job *job, struct err *e
     buf_add_char(&spec, '{');
     struct str body = {NULL, 0}, name, raw;
     body.ptr = request_body(req, &body.len);
+    struct json_names seen = {0};
     struct json j;
     json_open(&j, body);
     if (json_enter(&j, '{'))
@@ -83,7 +85,8 @@ static bool read_new_job(struct request *req, struct new_job *job, struct err *e
             bool known = false;
             if (!json_value(&j, &raw))
                 break;
-            if (!native_member_read(req, name, raw, members, sizeof members / sizeof *members,
+            if (!value_once(&seen, name, err) ||
+                !native_member_read(req, name, raw, members, sizeof members / sizeof *members,
                                     &known, err))
                 return false;
             if (known)

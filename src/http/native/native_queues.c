@@ -142,13 +142,14 @@ static bool read_gate_member(struct op_gates *g, struct str name, struct str raw
 
 static bool read_gate(struct request *req, struct op_gates *g, struct err *err)
 {
+    struct json_names seen = {0};
     struct json j;
     struct str body = {NULL, 0}, name, raw;
     body.ptr = request_body(req, &body.len);
     json_open(&j, body);
     if (json_enter(&j, '{'))
         while (json_member(&j, &name) && json_value(&j, &raw))
-            if (!read_gate_member(g, name, raw, err))
+            if (!value_once(&seen, name, err) || !read_gate_member(g, name, raw, err))
                 return false;
     return json_end(&j) || value_fault(err, &j);
 }

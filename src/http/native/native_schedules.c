@@ -113,6 +113,7 @@ static bool read_task(struct schedule_body *b, struct err *err)
 
 static bool read_body(struct request *req, struct schedule_body *b, struct err *err)
 {
+    struct json_names seen = {0};
     struct json j;
     struct str name, raw;
     size_t len = 0;
@@ -121,7 +122,7 @@ static bool read_body(struct request *req, struct schedule_body *b, struct err *
     json_open(&j, (struct str){body, len});
     if (json_enter(&j, '{'))
         while (json_member(&j, &name) && json_value(&j, &raw))
-            if (!read_member(b, name, raw, err))
+            if (!value_once(&seen, name, err) || !read_member(b, name, raw, err))
                 return false;
     if (!json_end(&j))
         return value_fault(err, &j);

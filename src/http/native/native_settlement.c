@@ -1,5 +1,6 @@
 /* native_settlement.c: see native_settlement.h. */
 #include "http/native/native_settlement.h"
+#include "http/native/native_value.h"
 
 #include "base/json.h"
 #include "core/ledger.h"
@@ -69,12 +70,15 @@ static bool read_wait(struct str raw, int64_t *out_us)
 /* The members of a reason that is an object; `message` and `type` stay where they are. */
 static bool read_reason(struct str raw, struct settle_entry *entry, const char **wrong)
 {
+    struct json_names seen = {0};
     struct json j;
     struct str name, value;
     json_open(&j, raw);
     json_enter(&j, '{');
     while (json_member(&j, &name) && json_value(&j, &value)) {
-        if (json_name_is(name, "message")) {
+        if (!json_names_add(&seen, name)) {
+            *wrong = "a reason has each of its members once";
+        } else if (json_name_is(name, "message")) {
             if (!is_text_or_null(value))
                 *wrong = "message: expected a text or null";
         } else if (json_name_is(name, "type")) {
@@ -193,6 +197,7 @@ static bool read_member(struct json *j, struct str name, struct settlement *s, s
 
 bool settlement_read(struct settlement *s, char *body, size_t len, struct err *err)
 {
+    struct json_names seen = {0};
     struct json j;
     struct str name;
     if (len > UINT32_MAX)
@@ -201,7 +206,7 @@ bool settlement_read(struct settlement *s, char *body, size_t len, struct err *e
     json_open(&j, (struct str){body, len});
     if (json_enter(&j, '{'))
         while (json_member(&j, &name))
-            if (!read_member(&j, name, s, err))
+            if (!value_once(&seen, name, err) || !read_member(&j, name, s, err))
                 return false;
     if (!json_end(&j))
         return err_set(err, ERR_INVALID, "body: byte %zu: %s", json_fault_at(&j), j.fault);

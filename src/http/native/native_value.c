@@ -26,6 +26,26 @@ bool value_unknown(struct err *err, struct str raw_name)
     return err_set(err, ERR_INVALID, "unknown member %.*s", value_shown(raw_name), raw_name.ptr);
 }
 
+bool value_once(struct json_names *seen, struct str raw_name, struct err *err)
+{
+    struct str name = {raw_name.ptr + 1, raw_name.len - 2};
+    return json_names_add(seen, raw_name) ||
+           err_set(err, ERR_INVALID, "%.*s: is given twice", value_shown(name), name.ptr);
+}
+
+bool value_all_once(struct str raw_object, struct err *err)
+{
+    struct json_names seen = {0};
+    struct json j;
+    struct str name, raw;
+    json_open(&j, raw_object);
+    if (json_enter(&j, '{'))
+        while (json_member(&j, &name) && json_value(&j, &raw))
+            if (!value_once(&seen, name, err))
+                return false;
+    return true;
+}
+
 bool value_within(struct err *err, const char *place)
 {
     struct err inner = *err;

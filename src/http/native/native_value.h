@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "base/json_names.h"
 
 /* How much of a text from outside an error shows. */
 int value_shown(struct str text);
@@ -17,6 +18,10 @@ int value_shown(struct str text);
 bool value_wrong(struct err *err, const char *name, const char *expected, struct str raw);
 /* "unknown member \"x\"". Always false. */
 bool value_unknown(struct err *err, struct str raw_name);
+/* Whether the object has that member for the first time; else "priority: is given twice". */
+MUST_CHECK bool value_once(struct json_names *seen, struct str raw_name, struct err *err);
+/* The same for all members of an object that is valid. */
+MUST_CHECK bool value_all_once(struct str raw_object, struct err *err);
 /* Turns the "max: ..." of an error into "claim.max: ...". Always false. */
 bool value_within(struct err *err, const char *place);
 /* Turns the "priority: ..." of an error into "tasks[3].priority: ...". Always false. */

@@ -112,9 +112,6 @@ static bool read_id(struct node_reading *r, const char *name, struct str raw, st
 static bool read_after(struct node_reading *r, const char *name, struct str raw, struct err *err)
 {
     struct new_flow *f = r->f;
-    f->after_count -= r->web->after_count; /* said twice: the last holds */
-    r->web->after_count = 0;
-    r->node->after = (struct str){NULL, 0};
     if (json_type_of(raw) == JSON_NULL)
         return true;
     size_t before = f->after_count;
@@ -288,6 +285,7 @@ static bool name_node(const struct new_flow *f, struct err *err)
 
 static bool read_node(struct new_flow *f, struct str raw, struct err *err)
 {
+    struct json_names seen = {0};
     struct json j;
     struct str name, value;
     struct node_reading r = add_node(f);
@@ -300,7 +298,7 @@ static bool read_node(struct new_flow *f, struct str raw, struct err *err)
     json_open(&j, raw);
     json_enter(&j, '{');
     while (json_member(&j, &name) && json_value(&j, &value))
-        if (!read_node_value(&r, name, value, err))
+        if (!value_once(&seen, name, err) || !read_node_value(&r, name, value, err))
             return name_node(f, err);
     return check_node(&r, err) || name_node(f, err);
 }
@@ -311,8 +309,6 @@ static bool read_nodes(struct new_flow *f, struct str raw, struct err *err)
     struct str item;
     if (json_type_of(raw) != JSON_ARRAY)
         return value_wrong(err, "nodes", "a list of nodes", raw);
-    f->ask.node_count = f->after_count = 0; /* said twice: the last holds */
-    f->any_module = f->any_command = false;
     json_open(&j, raw);
     json_enter(&j, '[');
     while (json_item(&j) && json_value(&j, &item)) {
@@ -502,12 +498,13 @@ static bool check(const struct new_flow *f, struct err *err)
 
 bool new_flow_read(struct new_flow *f, struct str body, struct err *err)
 {
+    struct json_names seen = {0};
     struct json j;
     struct str name, raw;
     json_open(&j, body);
     if (json_enter(&j, '{'))
         while (json_member(&j, &name) && json_value(&j, &raw))
-            if (!read_member(f, name, raw, err))
+            if (!value_once(&seen, name, err) || !read_member(f, name, raw, err))
                 return false;
     if (!json_end(&j))
         return value_fault(err, &j);

@@ -121,6 +121,7 @@ static bool read_unique_member(struct task_new *t, struct str name, struct str r
 
 static bool read_unique(struct reading *r, const char *name, struct str raw, struct err *err)
 {
+    struct json_names seen = {0};
     struct json j;
     struct str member, value;
     if (json_type_of(raw) == JSON_NULL)
@@ -130,7 +131,9 @@ static bool read_unique(struct reading *r, const char *name, struct str raw, str
     json_open(&j, raw);
     json_enter(&j, '{');
     while (json_member(&j, &member) && json_value(&j, &value))
-        if (!read_unique_member(r->task, member, value, err))
+        if (!value_once(&seen, member, err))
+            return value_within(err, name);
+        else if (!read_unique_member(r->task, member, value, err))
             return false;
     return r->task->unique.len > 0 || err_set(err, ERR_INVALID, "unique.key: is required");
 }
@@ -138,7 +141,6 @@ static bool read_unique(struct reading *r, const char *name, struct str raw, str
 static bool read_after(struct reading *r, const char *name, struct str raw, struct err *err)
 {
     struct new_tasks *l = r->list;
-    l->after_count -= r->task->after_count; /* said twice: the last holds */
     size_t before = l->after_count;
     if (!value_ids(name, raw, INT64_MIN, &l->after, &l->after_count, &l->after_cap, err))
         return false;
@@ -167,6 +169,8 @@ static bool read_retry(struct reading *r, const char *name, struct str raw, stru
         return true;
     if (json_type_of(raw) != JSON_OBJECT)
         return value_wrong(err, name, "an object or null", raw);
+    if (!value_all_once(raw, err))
+        return value_within(err, name);
     struct retry_policy policy;
     retry_policy_init(&policy);
     bool good = retry_policy_read(raw, &policy, err);
@@ -272,10 +276,11 @@ static struct task_new *add_task(struct new_tasks *l)
 static bool read_members(struct new_tasks *l, struct json *j, bool settled, struct err *err)
 {
     struct reading r = {.list = l, .settled = settled, .task = add_task(l)};
+    struct json_names seen = {0};
     struct str name, raw;
     json_enter(j, '{');
     while (json_member(j, &name) && json_value(j, &raw))
-        if (!read_member(&r, name, raw, err))
+        if (!value_once(&seen, name, err) || !read_member(&r, name, raw, err))
             return false;
     if (j->fault)
         return true;
@@ -325,7 +330,6 @@ bool new_tasks_read_list(struct new_tasks *l, struct json *j, const char *name, 
                          struct err *err)
 {
     struct str raw;
-    new_tasks_release(l); /* said twice: the last holds */
     if (json_peek(j) != JSON_ARRAY)
         return !json_value(j, &raw) || json_type_of(raw) == JSON_NULL ||
                value_wrong(err, name, "a list of tasks", raw);
@@ -349,6 +353,8 @@ bool new_tasks_read(struct new_tasks *l, char *body, size_t len, struct err *err
         while (json_member(&j, &name)) {
             if (!json_name_is(name, "tasks"))
                 return value_unknown(err, name);
+            if (given)
+                return err_set(err, ERR_INVALID, "tasks: is given twice");
             given = json_peek(&j) != JSON_NULL;
             if (!new_tasks_read_list(l, &j, "tasks", false, err))
                 return false;

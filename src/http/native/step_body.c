@@ -83,13 +83,15 @@ static bool read_member(struct request *req, void *ask, const struct reader *rea
 static bool read_body(struct request *req, void *ask, const struct reader *readers, size_t count,
                       struct err *err)
 {
+    struct json_names seen = {0};
     struct json j;
     struct str name, raw, body = {NULL, 0};
     body.ptr = request_body(req, &body.len);
     json_open(&j, str_trim(body).len ? body : STR("{}"));
     if (json_enter(&j, '{'))
         while (json_member(&j, &name) && json_value(&j, &raw))
-            if (!read_member(req, ask, readers, count, name, raw, err))
+            if (!value_once(&seen, name, err) ||
+                !read_member(req, ask, readers, count, name, raw, err))
                 return false;
     return json_end(&j) || value_fault(err, &j);
 }

@@ -102,12 +102,13 @@ static bool read_member(struct task_claim_body *c, struct str name, struct str r
 
 bool task_claim_body_read(struct task_claim_body *c, struct json *j, bool inner, struct err *err)
 {
+    struct json_names seen = {0};
     struct str name, raw;
     task_claim_body_release(c);
     c->max = 1;
     if (json_enter(j, '{'))
         while (json_member(j, &name) && json_value(j, &raw))
-            if (!read_member(c, name, raw, inner, err))
+            if (!value_once(&seen, name, err) || !read_member(c, name, raw, inner, err))
                 return false;
     if (c->has_holds && !inner && !c->lease.len)
         return j->fault || err_set(err, ERR_INVALID, "holds: goes with lease");

@@ -143,6 +143,7 @@ static bool read_reason(struct task_settlement *s, struct task_settle_entry *ent
                         const char *list, size_t index, struct err *err)
 {
     struct reason r = {.message = {NULL, 0}};
+    struct json_names seen = {0};
     struct json j;
     struct str name, value;
     switch (json_type_of(raw)) {
@@ -155,7 +156,7 @@ static bool read_reason(struct task_settlement *s, struct task_settle_entry *ent
         json_open(&j, raw);
         json_enter(&j, '{');
         while (json_member(&j, &name) && json_value(&j, &value))
-            if (!read_reason_member(&r, entry, name, value, err))
+            if (!value_once(&seen, name, err) || !read_reason_member(&r, entry, name, value, err))
                 return value_place(err, list, index);
         break;
     default:
@@ -305,12 +306,13 @@ static void point_into(struct task_settlement *s)
 
 bool task_settlement_read(struct task_settlement *s, char *body, size_t len, struct err *err)
 {
+    struct json_names seen = {0};
     struct json j;
     struct str name;
     json_open(&j, (struct str){body, len});
     if (json_enter(&j, '{'))
         while (json_member(&j, &name))
-            if (!read_member(s, &j, name, err))
+            if (!value_once(&seen, name, err) || !read_member(s, &j, name, err))
                 return false;
     if (!json_end(&j))
         return value_fault(err, &j);
