@@ -135,10 +135,6 @@ bool native_artifact_lineage(struct request *req, struct reply *reply, struct er
 bool native_artifact_upload(struct request *req, struct reply *reply, struct err *err);
 bool native_step_output_put(struct request *req, struct reply *reply, struct err *err);
 bool native_artifact_content(struct request *req, struct reply *reply, struct err *err);
-/* The answer is the artifact's bytes, or the part of them that the request's Range names; of the
- * artifact's media type. */
-MUST_CHECK bool native_artifact_send(struct request *req, const struct artifact *a,
-                                     struct reply *reply, struct err *err);
 /* native_events.c */
 bool native_events(struct request *req, struct reply *reply, struct err *err);
 bool native_job_events(struct request *req, struct reply *reply, struct err *err);
