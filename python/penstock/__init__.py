@@ -41,6 +41,11 @@ if TYPE_CHECKING:
     from .lease import Lease, Settled
     from .outcome import Aborted, Fail, Retry, RetryAfter, Skip, retry
     from .queue_calls import Blob, Changed, Fragment
+    from .step_client import Artifact, Artifacts, StepJob, StepJobFailed, StepJobs, Steps
+    from .steps.context import StepContext, current_step
+    from .steps.dataslot import MediaTypes, SlotType, dataslot
+    from .steps.declare import step
+    from .steps.slot_file import DataSlot, Slot
     from .task_call import RetryPolicy, TaskCall, TaskSettings, Unique
     from .worker import work
 
@@ -48,6 +53,8 @@ __all__ = [
     "Aborted",
     "App",
     "ArgumentsError",
+    "Artifact",
+    "Artifacts",
     "AsyncClient",
     "AsyncJob",
     "AsyncLease",
@@ -58,6 +65,7 @@ __all__ = [
     "ConflictError",
     "ConnectionLostError",
     "Counts",
+    "DataSlot",
     "Event",
     "Fail",
     "FatalError",
@@ -73,6 +81,7 @@ __all__ = [
     "Lease",
     "LeaseEndedError",
     "LimitError",
+    "MediaTypes",
     "MethodNotAllowedError",
     "NameTakenError",
     "NoServerError",
@@ -89,6 +98,13 @@ __all__ = [
     "Settled",
     "ShellWorker",
     "Skip",
+    "Slot",
+    "SlotType",
+    "StepContext",
+    "StepJob",
+    "StepJobFailed",
+    "StepJobs",
+    "Steps",
     "StoreError",
     "Task",
     "TaskCall",
@@ -104,7 +120,10 @@ __all__ = [
     "Unique",
     "Worker",
     "current_context",
+    "current_step",
+    "dataslot",
     "retry",
+    "step",
     "work",
 ]
 
@@ -129,6 +148,11 @@ _MODULES = {
     "lease": "Lease Settled",
     "outcome": "Aborted Fail Retry RetryAfter Skip retry",
     "queue_calls": "Blob Changed Fragment",
+    "step_client": "Artifact Artifacts StepJob StepJobFailed StepJobs Steps",
+    "steps.context": "StepContext current_step",
+    "steps.dataslot": "MediaTypes SlotType dataslot",
+    "steps.declare": "step",
+    "steps.slot_file": "DataSlot Slot",
     "task_call": "RetryPolicy TaskCall TaskSettings Unique",
     "worker": "work",
 }

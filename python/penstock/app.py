@@ -52,6 +52,9 @@ class App:
     An app may be used from any thread, from any event loop, and after a fork.
     """
 
+    #: Whether a worker that is told its queues fails what it does not know there.
+    owns_queues = True
+
     def __init__(
         self,
         server: str | None = None,
@@ -75,6 +78,7 @@ class App:
         #: See `record`.
         self.record_function: Callable[..., Any] | None = None
         self._patience_s = patience_s
+        self._ca: str | None = None
         self._server = ServerBackend(url, key, patience_s)
         #: Where calls go; another one while testing.
         self.backend: Backend = self._server
@@ -219,10 +223,15 @@ class App:
     def move(self, server: str, key: str | None, ca: str | None = None) -> None:
         """To another server, from now on: a worker was told to work for that one."""
         tls = ssl.create_default_context(cafile=ca) if ca else None
+        self._ca = ca
         before = self._server
         self._server = ServerBackend(server, key or before.key, self._patience_s, tls)
         if self.backend is before:
             self.backend = self._server
+
+    def moved(self) -> tuple[str, str | None, str | None]:
+        """What `move` of the same app in another process is to be told."""
+        return self.url, self.key, self._ca
 
     @property
     def client(self) -> Client:
@@ -248,6 +257,11 @@ class App:
             yield queue
         finally:
             self.backend = before
+
+    async def begin_work(self) -> list[str] | None:
+        """What a worker does before it takes tasks; the queues that it takes them from, when it is
+        not told any. None: all. PenstockError. For apps of other kinds."""
+        return None
 
     def close(self) -> None:
         """Closes this thread's connection. The next call opens it again."""

@@ -56,7 +56,7 @@ class Signature:
     def __init__(self, name: str, function: Callable[..., Any], leave_out: int = 0) -> None:
         self.name = name
         parameters = list(inspect.signature(function).parameters.values())[leave_out:]
-        hints = _hints(function)
+        hints = hints_of(function)
         self._readers: dict[str, Reader | None] = {}
         self._rest: Reader | None = None
         self._takes_rest = False
@@ -89,7 +89,7 @@ class Signature:
     def unpack(self, tree: Any) -> dict[str, Any]:
         """What the function is to be called with."""
         if not isinstance(tree, dict):
-            raise ArgumentsError(f"{self.name}: arguments are an object, not {_shown(tree)}")
+            raise ArgumentsError(f"{self.name}: arguments are an object, not {shown(tree)}")
         readers = self._readers
         if not (tree.keys() <= readers.keys() or self._takes_rest):
             odd = ", ".join(repr(name) for name in tree if name not in readers)
@@ -107,11 +107,11 @@ class Signature:
             except Misfit as misfit:
                 raise ArgumentsError(
                     f"{self.name}: argument {name}{misfit.where} must be {misfit.wanted},"
-                    f" not {_shown(misfit.value)}"
+                    f" not {shown(misfit.value)}"
                 ) from None
             except Exception as error:
                 raise ArgumentsError(
-                    f"{self.name}: argument {name} = {_shown(value)}:"
+                    f"{self.name}: argument {name} = {shown(value)}:"
                     f" {type(error).__name__}: {error}"
                 ) from error
         return made
@@ -163,7 +163,7 @@ def _tree(name: str, value: Any, where: str) -> Any:
         return _tree(name, _plain(value), where)
     except TypeError:
         kind = type(value).__name__
-        text = f"{name}: argument {where} = {_shown(value)} is a {kind}, which is no JSON"
+        text = f"{name}: argument {where} = {shown(value)} is a {kind}, which is no JSON"
         raise ArgumentsError(text) from None
 
 
@@ -193,7 +193,7 @@ def _plain(value: Any) -> Any:
     raise TypeError(type(value).__name__)
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     try:
         text = repr(value)
     except Exception:
@@ -201,7 +201,7 @@ def _shown(value: Any) -> str:
     return text if len(text) <= SHOWN_MAX else text[:SHOWN_MAX] + "\u2026"
 
 
-def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
     """The annotations, as far as they can be evaluated."""
     while hasattr(function, "func"):
         function = function.func  # functools.partial

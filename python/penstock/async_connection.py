@@ -108,7 +108,7 @@ class AsyncConnection:
     def __init__(self, reach: Reach) -> None:
         self.address = Address.of(reach.url)
         self._reach = reach
-        self._writer = RequestWriter(self.address, reach.key, reach.token)
+        self._writer = RequestWriter(self.address, reach.key, reach.token, reach.step_token)
         self._peer: _Peer | None = None
         self._reached = False
 

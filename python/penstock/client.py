@@ -18,6 +18,7 @@ from .event import Event, follow, instant
 from .job import Job, job_path
 from .queue_client import Blobs, Fragments, Limits, Named, Schedules, Tasks
 from .runtime.codec import loads
+from .step_client import Artifacts, StepJobs, Steps
 from .wire import Answer, Reach
 
 if TYPE_CHECKING:
@@ -100,9 +101,10 @@ class Keys:
 class Client:
     """A server, by http://, https:// or unix:// address. For one thread.
 
-    key is an API key; token, that of a job that has one, is for those without a key. timeout_s is
-    how long one answer may take (a claim's wait comes on top); patience_s how long calls that can
-    be repeated without harm go on while the server is away or busy.
+    key is an API key; token, that of a job that has one, is for those without a key; step_token is
+    that of a step's run. timeout_s is how long one answer may take (a claim's wait comes on top);
+    patience_s how long calls that can be repeated without harm go on while the server is away or
+    busy.
     """
 
     def __init__(
@@ -111,11 +113,12 @@ class Client:
         key: str | None = None,
         *,
         token: str | None = None,
+        step_token: str | None = None,
         timeout_s: float = 60.0,
         patience_s: float = 30.0,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._reach = Reach(url, key, token, timeout_s, patience_s, tls)
+        self._reach = Reach(url, key, token, timeout_s, patience_s, tls, step_token)
         self._connection = self.new_connection()
         self.jobs = Jobs(self)
         self.keys = Keys(self)
@@ -126,6 +129,9 @@ class Client:
         self.schedules = Schedules(self)
         self.fragments = Fragments(self)
         self.blobs = Blobs(self)
+        self.steps = Steps(self)
+        self.step_jobs = StepJobs(self)
+        self.artifacts = Artifacts(self)
 
     @property
     def url(self) -> str:
@@ -164,9 +170,19 @@ class Client:
             content_type=call.content_type,
         )
 
-    def upload(self, path: str, pieces: Iterator[bytes]) -> Any:
+    def upload(
+        self, path: str, pieces: Iterator[bytes], content_type: str = "application/octet-stream"
+    ) -> Any:
         """A POST whose body is sent as it comes: once. The answer's JSON."""
-        return orjson.loads(self._connection.upload(path, pieces).body)
+        sent = self._connection.upload(path, pieces, content_type=content_type)
+        return orjson.loads(sent.body)
+
+    def put_stream(self, path: str, pieces: Iterator[bytes], size: int, content_type: str) -> Any:
+        """A PUT of so many bytes, sent as they come: once. The answer's JSON."""
+        sent = self._connection.upload(
+            path, pieces, method="PUT", content_type=content_type, size=size
+        )
+        return orjson.loads(sent.body)
 
     def download(self, path: str) -> Iterator[bytes]:
         """A GET whose answer is given as it comes."""

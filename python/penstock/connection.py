@@ -22,7 +22,7 @@ class Connection:
     def __init__(self, reach: Reach) -> None:
         self.address = Address.of(reach.url)
         self._reach = reach
-        self._writer = RequestWriter(self.address, reach.key, reach.token)
+        self._writer = RequestWriter(self.address, reach.key, reach.token, reach.step_token)
         self._socket: socket.socket | None = None
         self._reached = False
 
@@ -108,20 +108,28 @@ class Connection:
         finally:
             self.close()
 
-    def upload(self, path: str, pieces: Iterator[bytes]) -> Answer:
-        """A POST whose body is sent piece by piece. Sent once; raises as call does."""
+    def upload(
+        self,
+        path: str,
+        pieces: Iterator[bytes],
+        *,
+        method: str = "POST",
+        content_type: str = "application/octet-stream",
+        size: int | None = None,
+    ) -> Answer:
+        """A request whose body is sent piece by piece. Sent once; raises as call does.
+
+        With a `size` the pieces must make up so many bytes.
+        """
         try:
             self._ensure()
             assert self._socket is not None
             self._socket.settimeout(self._reach.timeout_s)
             # A server that refuses a body answers before it has read all of it, then closes.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                self._socket.sendall(self._writer.write_head(path))
-                for piece in pieces:
-                    if piece:
-                        self._socket.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
-                self._socket.sendall(b"0\r\n\r\n")
-            answer = self._exchange("POST", b"", self._reach.timeout_s)
+                self._socket.sendall(self._writer.write_head(path, method, content_type, size))
+                self._send_pieces(pieces, size is None)
+            answer = self._exchange(method, b"", self._reach.timeout_s)
         except OSError as lost:
             self.close()
             raise self.address.lost(lost, self._reached) from lost
@@ -131,6 +139,16 @@ class Connection:
         if answer.status >= 400:
             raise error_of(answer.status, answer.body)
         return answer
+
+    def _send_pieces(self, pieces: Iterator[bytes], chunked: bool) -> None:
+        assert self._socket is not None
+        for piece in pieces:
+            if not chunked:
+                self._socket.sendall(piece)
+            elif piece:
+                self._socket.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
+        if chunked:
+            self._socket.sendall(b"0\r\n\r\n")
 
     def _ensure(self) -> None:
         """Opens the connection unless there is one that the server has not closed meanwhile."""

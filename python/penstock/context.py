@@ -82,6 +82,11 @@ class TaskContext:
         self.reported: tuple[float, str | None] | None = None
 
     @property
+    def told(self) -> dict[str, Any]:
+        """The task as the server told it. For the runtime."""
+        return self._told
+
+    @property
     def task(self) -> RunningTask:
         """The task that runs."""
         if self._task is None:

@@ -110,3 +110,22 @@ def folder() -> Iterator[Path]:
         yield made
     finally:
         shutil.rmtree(made, ignore_errors=True)
+
+
+_swept_by = 0
+
+
+@contextlib.contextmanager
+def held_folder() -> Iterator[Path]:
+    """The same, and nothing of the process's is left beside it while it holds no such folder."""
+    global _swept_by
+    base = base_folder()
+    with _mutex:
+        if _swept_by != os.getpid():
+            _swept_by = os.getpid()
+            sweep(base)
+    held = HeldFolder(base)
+    try:
+        yield held.path
+    finally:
+        held.remove()

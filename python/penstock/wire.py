@@ -32,6 +32,8 @@ class Reach(NamedTuple):
     #: How long a call is repeated while the server is away or busy.
     patience_s: float = 30.0
     tls: ssl.SSLContext | None = None
+    #: Of a step job that runs: it acts for the job's owner, as long as the run goes on.
+    step_token: str | None = None
 
     @property
     def connect_s(self) -> float:
@@ -94,11 +96,21 @@ class Address(NamedTuple):
 class RequestWriter:
     """Writes requests to one server, with the key or token that they carry."""
 
-    def __init__(self, address: Address, key: str | None, token: str | None) -> None:
+    def __init__(
+        self,
+        address: Address,
+        key: str | None,
+        token: str | None,
+        step_token: str | None = None,
+    ) -> None:
         host = f"[{address.host}]" if ":" in address.host else address.host
         host = f"{host}:{address.port}" if address.port else host
         fixed = f"Host: {host}\r\nUser-Agent: penstock-python\r\n"
-        for name, secret in (("Authorization: Bearer", key), ("Penstock-Token:", token)):
+        for name, secret in (
+            ("Authorization: Bearer", key),
+            ("Penstock-Token:", token),
+            ("Penstock-Step-Token:", step_token),
+        ):
             if secret is None:
                 continue
             if not secret.isascii() or not secret.isprintable():
@@ -126,10 +138,17 @@ class RequestWriter:
             lines.append(b"Content-Length: 0\r\n")
         return b"".join([*lines, b"\r\n", *(body if isinstance(body, list) else [body or b""])])
 
-    def write_head(self, path: str) -> bytes:
-        """The head of a POST of bytes whose length is not known: chunks follow."""
-        line = f"POST {self._prefix}{path} HTTP/1.1\r\n".encode("ascii")
-        rest = b"Content-Type: application/octet-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    def write_head(
+        self,
+        path: str,
+        method: str = "POST",
+        content_type: str = "application/octet-stream",
+        size: int | None = None,
+    ) -> bytes:
+        """The head of a request whose body follows: so many bytes, or chunks."""
+        line = f"{method} {self._prefix}{path} HTTP/1.1\r\n".encode("ascii")
+        length = "Transfer-Encoding: chunked" if size is None else f"Content-Length: {size}"
+        rest = f"Content-Type: {content_type}\r\n{length}\r\n\r\n".encode("latin-1")
         return line + self._fixed + rest
 
 

@@ -5,6 +5,8 @@ task.py:function   another function of that file
 folder             its task.py and config.py, as a JsonlBatch folder has them
 module:function    anything that can be imported from here
 module:app         an App, whose tasks are to be run; task.py:app likewise
+module:step        a processing step, a class or a list of them, several with commas between;
+                   module:* and steps.py: all that are there
 """
 
 from __future__ import annotations
@@ -20,10 +22,15 @@ from types import ModuleType
 from typing import Any
 
 from ..app import App
+from ..errors import InvalidError
 from ..outcome import RetryPlan, retry_plan_of
 from . import jsonlbatch
 
 DEFAULT_FUNCTION = "process_record"
+#: All steps of a module.
+ALL = "*"
+#: Where the module `pinexq.procon` is, for steps that were written for it.
+INSIDE = str(Path(__file__).parent.parent / "steps" / "inside")
 
 
 class TargetError(Exception):
@@ -124,6 +131,8 @@ class AppTarget:
 def load(target: str, config: str | None, batch_size: int) -> Target | AppTarget:
     """Imports what TARGET names. TargetError, or whatever the import raises."""
     path, name = _split(target)
+    # Before what is installed: this one's steps run here.
+    sys.path.insert(0, INSIDE)
     if path is None:
         module, _, function = name.rpartition(":")
         return _load_module(module, function, config, batch_size)
@@ -142,9 +151,8 @@ def load(target: str, config: str | None, batch_size: int) -> Target | AppTarget
         os.chdir(folder)
     settings = jsonlbatch.install(folder, config_path)
     loaded = _import_file(file)
-    return _app(loaded, name, file.name) or Target(
-        loaded, name, file.name, folder, settings, batch_size
-    )
+    found = _app(loaded, name, file.name) or _steps(loaded, name, file.name)
+    return found or Target(loaded, name, file.name, folder, settings, batch_size)
 
 
 def is_coroutine(function: Any) -> bool:
@@ -177,12 +185,39 @@ def _config_of(config: str | None, folder: Path | None) -> Path | None:
 
 def _app(module: ModuleType, name: str, where: str) -> AppTarget | None:
     """The app that is meant, if it is one: a file's own is called app."""
-    found: Any = module
-    for part in name.split("."):
-        found = getattr(found, part, None)
+    found = _found(module, name)
     if found is None and name == DEFAULT_FUNCTION:
         name, found = "app", getattr(module, "app", None)
     return AppTarget(found, f"{where}:{name}") if isinstance(found, App) else None
+
+
+def _steps(module: ModuleType, names: str, where: str) -> AppTarget | None:
+    """An app of the steps that are meant, if they are steps."""
+    declare = sys.modules.get("penstock.steps.declare")
+    if declare is None:
+        return None  # nobody has declared any
+    things: list[Any] = []
+    if names == DEFAULT_FUNCTION and hasattr(module, names):
+        return None
+    if names in (ALL, DEFAULT_FUNCTION):
+        things = declare.own_steps(module)
+    else:
+        things = [_found(module, name) for name in names.split(",")]
+    if not things or not all(map(declare.has_steps, things)):
+        return None
+    from ..steps.app import StepApp
+
+    try:
+        return AppTarget(StepApp(declare.steps_of(things, where)), where)
+    except InvalidError as error:
+        raise TargetError(str(error)) from error
+
+
+def _found(module: ModuleType, name: str) -> Any:
+    found: Any = module
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found
 
 
 def _load_module(module: str, name: str, config: str | None, batch_size: int) -> Target | AppTarget:
@@ -195,7 +230,8 @@ def _load_module(module: str, name: str, config: str | None, batch_size: int) ->
         if error.name and (module == error.name or module.startswith(error.name + ".")):
             raise TargetError(f"no module {error.name!r} can be found from {here}") from error
         raise
-    return _app(loaded, name, module) or Target(loaded, name, module, here, settings, batch_size)
+    found = _app(loaded, name, module) or _steps(loaded, name, module)
+    return found or Target(loaded, name, module, here, settings, batch_size)
 
 
 def _import_file(file: Path) -> ModuleType:
@@ -220,9 +256,7 @@ def _import_file(file: Path) -> ModuleType:
 
 
 def _function(module: ModuleType, name: str, where: str) -> Callable[..., Any]:
-    found: Any = module
-    for part in name.split("."):
-        found = getattr(found, part, None)
+    found = _found(module, name)
     if found is None:
         raise TargetError(f"{where} has no {name}")
     if not callable(found):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import signal
 import sys
@@ -28,6 +29,9 @@ def main() -> None:
     worker = parent_of(int(sys.argv[1]))
     target = load(sys.argv[2], None, 0)
     assert isinstance(target, AppTarget)
+    # What tasks defer goes where they came from.
+    with contextlib.suppress(EOFError, OSError):
+        target.app.move(*loads(worker.recv_bytes()))
     while True:
         try:
             told = loads(worker.recv_bytes())

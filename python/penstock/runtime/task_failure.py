@@ -34,4 +34,5 @@ def task_failure(error: BaseException, took_s: float) -> Failure:
     return failure
 
 
-_OWN = __file__.rpartition("/")[0]
+_PACKAGE = __file__.rpartition("/runtime/")[0]
+_OWN = (f"{_PACKAGE}/runtime/", f"{_PACKAGE}/steps/")

@@ -14,12 +14,15 @@ import sys
 import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from .codec import dumps, loads
 from .task_run import TaskRun
+
+if TYPE_CHECKING:
+    from ..app import App
 
 #: What becomes of a call that it yielded.
 Take = Callable[[TaskRun, dict[str, Any]], None]
@@ -40,7 +43,7 @@ class ProcessDied(Exception):  # noqa: N818
 class Child:
     """One process."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, app: App) -> None:
         ours, theirs = socket.socketpair()
         fd = str(theirs.fileno())
         command = [sys.executable, "-m", "penstock.runtime.task_child", fd, target]
@@ -54,6 +57,7 @@ class Child:
         finally:
             theirs.close()
         self.connection = Connection(ours.detach())
+        self.connection.send_bytes(orjson.dumps(app.moved()))
 
     def kill(self) -> None:
         self.process.kill()
@@ -71,8 +75,9 @@ class Child:
 class Processes:
     """The processes of one worker. From any thread."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, app: App) -> None:
         self._target = target
+        self._app = app
         self._lock = threading.Lock()
         self._idle: list[Child] = []
         # By run: a task that was lost may run here anew beside its earlier run.
@@ -105,7 +110,7 @@ class Processes:
             if self._closed or run.context.should_abort():
                 run.context.check()
                 raise ProcessDied("the worker ends")
-            child = self._idle.pop() if self._idle else Child(self._target)
+            child = self._idle.pop() if self._idle else Child(self._target, self._app)
             self._busy[run] = child
         usable = False
         try:

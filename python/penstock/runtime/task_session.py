@@ -73,6 +73,10 @@ class TaskSession:
         #: The last claim got nothing, but a rate holds something back for so long; else None.
         self.again_s: float | None = None
 
+    def take_from(self, queues: list[str]) -> None:
+        """From these queues, from now on."""
+        self._first["queues"] = queues
+
     async def claim(self, most: int, wait_s: float, holds: Callable[[], list[int]]) -> list[Told]:
         """Takes up to `most` tasks, waiting for the first. LeaseEndedError."""
         pause_s = 0.05

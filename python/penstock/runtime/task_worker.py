@@ -42,7 +42,9 @@ class TaskWorker(WorkerLife):
         server, key, tls = self._app.url, self._app.key, self._app.tls
         queues = go.get("queues") or None
         # Who is told its queues answers for all that is in them.
-        functions = None if queues else sorted(self._app.tasks)
+        all_of_them = queues is not None and self._app.owns_queues
+        functions = None if all_of_them else sorted(self._app.tasks)
+        self._queues_told = queues is not None
         worker = go.get("worker") or "python"
         self._session = TaskSession(server, key, tls, worker, queues, functions)
         loop = asyncio.get_running_loop()
@@ -82,6 +84,7 @@ class TaskWorker(WorkerLife):
         keeper = asyncio.get_running_loop().create_task(self._keep_house())
         scheduler = asyncio.get_running_loop().create_task(self._make_schedules())
         try:
+            await self._begin()
             await self._work()
             await self._drain()
         except PenstockError as error:
@@ -99,6 +102,20 @@ class TaskWorker(WorkerLife):
             self._channel.say(bye={"ran": self._desk.settled, "reason": self._reason})
         await self._channel.close()
         return 1 if self._failed else 0
+
+    async def _begin(self) -> None:
+        """What the app does first; it ends with the worker that is told to stop meanwhile."""
+        opening = asyncio.get_running_loop().create_task(self._app.begin_work())
+        stopping = asyncio.get_running_loop().create_task(self._stopping.wait())
+        try:
+            await asyncio.wait([opening, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if opening.done():
+                queues = opening.result()
+                if queues is not None and not self._queues_told:
+                    self._session.take_from(queues)
+        finally:
+            opening.cancel()
+            stopping.cancel()
 
     # ---- claiming
 

@@ -1,0 +1,88 @@
+"""The app whose tasks are jobs of steps: what `penstock worker module:steps` runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import orjson
+
+from ..app import App, Task
+from ..calls import Call
+from ..context import TaskContext
+from ..errors import BusyError, ConflictError, ConnectionLostError, PenstockError
+from .declare import Step, by_key
+from .job_run import run_coroutine, run_plain
+
+RETRY_MAX_S = 2.0
+QUEUE = "steps"
+
+
+class StepApp(App):
+    """Steps, each as the task NAME:VERSION. Arguments as of App."""
+
+    owns_queues = False
+
+    def __init__(self, steps: Iterable[Step], server: str | None = None, **arguments: Any) -> None:
+        super().__init__(server, **arguments)
+        self.steps = by_key(steps)
+        for key, step in self.steps.items():
+            self.tasks[key] = _task(self, key, step)
+
+    async def begin_work(self) -> list[str] | None:
+        """Registers the steps; the queue in which their jobs wait. PenstockError."""
+        owner = ""
+        for step in self.steps.values():
+            owner = await self._register(step)
+        return [f"{QUEUE}/{owner}" if owner else QUEUE]
+
+    async def _register(self, step: Step) -> str:
+        """Whose step it is now."""
+        call = Call("POST", "/v1/steps", orjson.dumps(step.manifest()))
+        try:
+            told = await self._ask(call)
+        except ConflictError as error:
+            text = f"{step.key} is registered with another manifest: give it another version"
+            raise ConflictError(text, error.status, error.problem) from None
+        shown = await self._ask(Call("GET", f"/v1/steps/{told['id']}"))
+        return str(shown.get("owner") or "")
+
+    async def _ask(self, call: Call) -> Any:
+        """Asks until the server answers: one that is away comes back, or the supervisor ends us."""
+        pause_s = 0.05
+        while True:
+            try:
+                return await self.async_client.ask(call)
+            except (BusyError, ConnectionLostError):
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, RETRY_MAX_S)
+
+
+def register(steps: Iterable[Step], app: App) -> list[tuple[Step, int, bool]]:
+    """Registers steps from a program; each with its id, and whether it was there before."""
+    made = []
+    for step in steps:
+        try:
+            told = app.client.send("POST", "/v1/steps", orjson.dumps(step.manifest()))
+        except PenstockError as error:
+            raise type(error)(f"{step.key}: {error}", error.status, error.problem) from None
+        made.append((step, int(told["id"]), bool(told.get("existing"))))
+    return made
+
+
+def _task(app: App, key: str, step: Step) -> Task[Any, Any]:
+    function: Callable[[TaskContext, Any], Any]
+    if step.is_coroutine:
+
+        async def run_waiting(context: TaskContext, _: Any) -> Any:
+            return await run_coroutine(step, context)
+
+        function = run_waiting
+    else:
+
+        def run(context: TaskContext, _: Any) -> Any:
+            return run_plain(step, context)
+
+        function = run
+    return Task(app, function, name=key, pass_context=True, executor=step.executor, model=dict)
