@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import signal
 import sys
@@ -29,14 +28,14 @@ def main() -> None:
     worker = parent_of(int(sys.argv[1]))
     target = load(sys.argv[2], None, 0)
     assert isinstance(target, AppTarget)
-    # What tasks defer goes where they came from.
-    with contextlib.suppress(EOFError, OSError):
-        target.app.move(*loads(worker.recv_bytes()))
     while True:
         try:
-            told = loads(worker.recv_bytes())
+            moved, told = loads(worker.recv_bytes())
         except (EOFError, OSError):
             return
+        # What tasks defer goes where they came from.
+        if tuple(moved) != target.app.moved():
+            target.app.move(*moved)
         _run(worker, target.app, told)
 
 

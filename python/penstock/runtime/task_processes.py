@@ -14,15 +14,13 @@ import sys
 import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
+from ..scratch import sweep_all
 from .codec import dumps, loads
 from .task_run import TaskRun
-
-if TYPE_CHECKING:
-    from ..app import App
 
 #: What becomes of a call that it yielded.
 Take = Callable[[TaskRun, dict[str, Any]], None]
@@ -43,7 +41,7 @@ class ProcessDied(Exception):  # noqa: N818
 class Child:
     """One process."""
 
-    def __init__(self, target: str, app: App) -> None:
+    def __init__(self, target: str) -> None:
         ours, theirs = socket.socketpair()
         fd = str(theirs.fileno())
         command = [sys.executable, "-m", "penstock.runtime.task_child", fd, target]
@@ -57,7 +55,6 @@ class Child:
         finally:
             theirs.close()
         self.connection = Connection(ours.detach())
-        self.connection.send_bytes(orjson.dumps(app.moved()))
 
     def kill(self) -> None:
         self.process.kill()
@@ -75,9 +72,8 @@ class Child:
 class Processes:
     """The processes of one worker. From any thread."""
 
-    def __init__(self, target: str, app: App) -> None:
+    def __init__(self, target: str) -> None:
         self._target = target
-        self._app = app
         self._lock = threading.Lock()
         self._idle: list[Child] = []
         # By run: a task that was lost may run here anew beside its earlier run.
@@ -110,11 +106,11 @@ class Processes:
             if self._closed or run.context.should_abort():
                 run.context.check()
                 raise ProcessDied("the worker ends")
-            child = self._idle.pop() if self._idle else Child(self._target, self._app)
+            child = self._idle.pop() if self._idle else Child(self._target)
             self._busy[run] = child
         usable = False
         try:
-            child.connection.send_bytes(dumps(run.told))
+            child.connection.send_bytes(dumps([run.context.app.moved(), run.told]))
             result = self._listen(child, run, take)
             usable = True
             return result
@@ -131,6 +127,8 @@ class Processes:
                 else:
                     child.kill()
                     child.close()
+            if not usable:
+                _clean_up(child)
 
     def _listen(self, child: Child, run: TaskRun, take: Take) -> Any:
         while True:
@@ -146,6 +144,13 @@ class Processes:
                 take(run, message["call"])
                 # It waits until there is room for more.
                 child.connection.send_bytes(b"{}")
+
+
+def _clean_up(child: Child) -> None:
+    """Removes what a process that was killed has left; what cannot be removed stays."""
+    child.ended()
+    with contextlib.suppress(OSError):
+        sweep_all()
 
 
 def parent_of(descriptor: int) -> Connection:

@@ -53,7 +53,7 @@ class TaskRunner(Runner):
         self._runs: dict[int, tuple[TaskRun, Hand]] = {}
         self._loop = asyncio.get_running_loop()
         self._threads = Threads(self._loop)
-        self._processes = Processes(target, app)
+        self._processes = Processes(target)
 
     # ---- what the worker asks for
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -12,6 +13,7 @@ from ..app import App, Task
 from ..calls import Call
 from ..context import TaskContext
 from ..errors import BusyError, ConflictError, ConnectionLostError, PenstockError
+from ..scratch import sweep_all
 from .declare import Step, by_key
 from .job_run import run_coroutine, run_plain
 
@@ -32,6 +34,8 @@ class StepApp(App):
 
     async def begin_work(self) -> list[str] | None:
         """Registers the steps; the queue in which their jobs wait. PenstockError."""
+        with contextlib.suppress(OSError):
+            sweep_all()  # what a killed worker has left
         owner = ""
         for step in self.steps.values():
             owner = await self._register(step)

@@ -57,7 +57,8 @@ def step(*declared: Any, **options: Any) -> Any:
     """Makes a processing step of a function, or of all public methods of a class.
 
     `version` is up to three numbers and `-postfix` ("0.0.0" unless said). `name`: the function's
-    own unless given. `title`: for users. `executor`: where a plain function runs, "thread" or "process"
+    own unless given. `title`: for users. `executor`: where a plain function runs, "thread" or
+    "process"
     (one of its own, which is killed when the job is aborted).
 
     The function stays what it is. Its parameters are the step's, as annotated; files are what

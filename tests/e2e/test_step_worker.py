@@ -1,0 +1,209 @@
+"""Steps in Python: declared, registered, run by `penstock worker`, and asked for by a client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import penstock
+import pytest
+from harness.server_process import ServerProcess
+from harness.step_worker import StepWorker, wait_until
+
+
+@pytest.fixture
+def worker(server: ServerProcess, tmp_path: Path) -> Iterator[StepWorker]:
+    made = StepWorker(tmp_path / "work", server)
+    yield made
+    made.close()
+
+
+def test_files_and_parameters_go_in_and_out(worker: StepWorker) -> None:
+    worker.serve(
+        """
+        @penstock.step(version="1.0.0")
+        @dataslot.input("table", media_type=MediaTypes.CSV)
+        @dataslot.output("plot", media_type=MediaTypes.PNG)
+        def fit(table: Path, plot: Path, degree: int = 1, way: Literal["up", "down"] = "up"):
+            plot.write_bytes(b"PNG" + table.read_bytes())
+            return {"degree": degree, "way": way, "name": table.name}
+        """
+    )
+    client = worker.client
+    table = client.artifacts.upload(b"a,b\n1,2\n", name="mine.csv", tags=["raw"])
+    job = worker.run("fit", parameters={"degree": 3}, inputs={"table": table}, tags=["try"])
+    assert job.state == "completed", job.error
+    assert job.result == {"degree": 3, "way": "up", "name": "mine.csv"}
+    (plot,) = job.outputs["plot"]
+    assert (plot.name, plot.media_type, plot.job_id) == ("plot.png", "image/png", job.id)
+    assert client.artifacts.read(plot) == b"PNGa,b\n1,2\n"
+    assert client.artifacts.lineage(plot)["jobs"][0]["id"] == job.id
+    assert worker.files() == []
+    with pytest.raises(penstock.InvalidError, match="way"):
+        client.step_jobs.run("fit", parameters={"way": "left"}, inputs={"table": table})
+
+
+def test_every_kind_of_function_runs(worker: StepWorker) -> None:
+    worker.serve(
+        """
+        @penstock.step(version="2.0.0")
+        async def waits(x: int, context: StepContext) -> int:
+            await asyncio.sleep(0)
+            context.progress(0.5, "half")
+            return x + context.attempt
+
+        @penstock.step(executor="process")
+        def alone(x: int) -> list[int]:
+            return [x, os.getpid(), os.getppid()]
+
+        @penstock.step(version="1.1")
+        class Sums:
+            def __init__(self):
+                self.made = os.getpid()
+
+            def add(self, x: int, y: int = 2) -> int:
+                "Adds."
+                return x + y
+
+            @penstock.step(version="3.0-beta", name="times")
+            def multiply(self, x: int, y: int) -> int:
+                return x * y
+
+            def _hidden(self) -> None:
+                raise AssertionError
+        """,
+        steps=4,
+    )
+    names = {f"{one['name']}:{one['version']}" for one in worker.client.steps.list()}
+    assert names == {"waits:2.0.0", "alone:0.0.0", "add:1.1", "times:3.0-beta"}
+    assert worker.result("waits", parameters={"x": 1}) == 2
+    first, pid, parent = worker.result("alone", parameters={"x": 7})
+    assert first == 7 and pid != parent
+    assert worker.result("add", parameters={"x": 3}) == 5
+    assert worker.result("times:3.0-beta", parameters={"x": 3, "y": 4}) == 12
+
+
+def test_a_worker_takes_its_own_steps_alone(worker: StepWorker) -> None:
+    other = {"function_name": "other", "version": "1.0.0"}
+    worker.client.steps.register(other)
+    theirs = worker.client.step_jobs.run("other")
+    worker.serve(
+        """
+        @penstock.step(version="1.0.0")
+        def mine() -> str:
+            return "mine"
+        """,
+        "--queues",
+        "steps",
+        steps=2,
+    )
+    assert worker.result("mine") == "mine"
+    assert theirs.refresh().state == "pending"
+
+
+def test_failures_name_what_is_the_matter(worker: StepWorker) -> None:
+    worker.serve(
+        """
+        @penstock.step
+        def wrong(how: str) -> int:
+            if how == "raise":
+                raise ValueError("too wet")
+            if how == "fail":
+                raise penstock.Fail("for good")
+            return how
+
+        @penstock.step
+        @dataslot.input("table", media_type="application/json")
+        @dataslot.output("plot")
+        def picky(table: list[int], plot: Path) -> None:
+            pass
+        """,
+        steps=2,
+    )
+    raised = worker.run("wrong", parameters={"how": "raise"})
+    assert raised.error and raised.error["message"] == "too wet"
+    assert raised.error["type"] == "ValueError" and "steps.py" in raised.error["traceback"]
+    assert "job_run.py" not in raised.error["traceback"]
+    tries = {"max_attempts": 3, "retry": {"kind": "fixed", "delay_s": 0}}
+    final = worker.run("wrong", parameters={"how": "fail"}, **tries)
+    assert final.error and final.error["attempt"] == 1
+    again = worker.run("wrong", parameters={"how": "raise"}, **tries)
+    assert again.error and again.error["attempt"] == 3
+    odd = worker.run("wrong", parameters={"how": "text"})
+    assert odd.error and "the result must be a whole number, not 'text'" in odd.error["message"]
+    with pytest.raises(penstock.StepJobFailed, match="too wet") as failed:
+        worker.client.step_jobs.run("wrong", parameters={"how": "raise"}).get_result(60)
+    assert failed.value.job.state == "failed"
+    artifact = worker.client.artifacts.upload(b'[1,"a"]', name="a.json")
+    read = worker.run("picky", inputs={"table": artifact})
+    assert read.error and "input 'table' cannot be read" in read.error["message"]
+    assert "[1] must be a whole number" in read.error["message"]
+    artifact = worker.client.artifacts.upload(b"[1]", name="a.json")
+    missing = worker.run("picky", inputs={"table": artifact})
+    assert missing.error and "output 'plot' has 0 files, it needs 1" in missing.error["message"]
+    assert worker.files() == []
+
+
+def test_another_manifest_of_the_same_version_ends_the_worker(worker: StepWorker) -> None:
+    worker.client.steps.register({"function_name": "mine", "version": "1.0.0"})
+    worker.write(
+        """
+        @penstock.step(version="1.0.0")
+        def mine(x: int) -> int:
+            return x
+        """
+    )
+    process = worker.start()
+    assert process.wait(60) != 0
+    assert "mine:1.0.0 is registered with another manifest" in worker.log()
+
+
+def test_what_is_no_step_is_refused(worker: StepWorker) -> None:
+    for source, said in (
+        ("@penstock.step\ndef f(x: object(), *rest): pass\n", "cannot be given by name"),
+        ("@penstock.step\n@dataslot.input('y')\ndef f(x: int): pass\n", "no parameter y"),
+        ("@penstock.step\ndef f():\n    yield 1\n", "yields"),
+        ("@penstock.step\ndef f(): pass\ng = f\nclass C:\n  f = f\nsteps = [f, f]\n", "two steps"),
+        ("@penstock.step(version='x')\ndef f(): pass\n", "a version is like 1.2.3"),
+    ):
+        worker.write(source)
+        target = "steps.py:steps" if "steps = " in source else "steps.py"
+        process = worker.start(target)
+        assert process.wait(60) != 0
+        assert said in worker.log(), worker.log()
+
+
+def test_a_cancelled_job_ends_and_leaves_nothing(worker: StepWorker) -> None:
+    worker.serve(
+        """
+        @penstock.step
+        @dataslot.output("out")
+        def waits(out: Path, context: StepContext) -> None:
+            out.write_bytes(b"x")
+            context.progress(0.1, "waiting")
+            while not context.wait_for_abort(30):
+                pass
+            context.check()
+
+        @penstock.step(executor="process")
+        @dataslot.output("out")
+        def hangs(out: Path) -> None:
+            out.write_bytes(b"x")
+            time.sleep(600)
+
+        @penstock.step
+        @dataslot.output("out")
+        async def sleeps(out: Path) -> None:
+            out.write_bytes(b"x")
+            await asyncio.sleep(600)
+        """,
+        steps=3,
+    )
+    for name in ("waits", "hangs", "sleeps"):
+        job = worker.client.step_jobs.run(name)
+        wait_until(lambda: any(f.is_file() for f in worker.files()), f"{name} never ran")
+        job.cancel()
+        ended = job.wait(60)
+        assert ended.state == "cancelled" and ended.outputs == {"out": []}, ended
+        wait_until(lambda: not any(f.is_file() for f in worker.files()), "files are left")
+    assert worker.client.step_jobs.run("waits", timeout_s=0.2).wait(60).state == "failed"
