@@ -36,17 +36,19 @@ static int64_t *copy_ids(const int64_t *ids, size_t count)
 
 static void copy_lists(const struct step_job *from, struct step_job *to)
 {
+    size_t inputs = from->input_count;
     step_tags_copy(&from->tags, &to->tags);
-    to->inputs = from->input_count ? xcalloc(from->input_count, sizeof *to->inputs) : NULL;
-    for (to->input_count = 0; to->input_count < from->input_count; to->input_count++) {
-        const struct step_fill *fill = &from->inputs[to->input_count];
-        to->inputs[to->input_count] =
-            (struct step_fill){copy_ids(fill->ids, fill->count), fill->count};
+    to->inputs = inputs ? xcalloc(inputs, sizeof *to->inputs) : NULL;
+    for (size_t i = 0; i < inputs; i++) {
+        const struct step_fill *fill = &from->inputs[i];
+        to->inputs[i] = (struct step_fill){copy_ids(fill->ids, fill->count), fill->count};
     }
-    to->outputs = from->output_count ? xcalloc(from->output_count, sizeof *to->outputs) : NULL;
-    to->output_count = from->output_count;
-    if (from->output_count)
-        memcpy(to->outputs, from->outputs, from->output_count * sizeof *to->outputs);
+    to->input_count = inputs;
+    size_t outputs = from->output_count;
+    to->outputs = outputs ? xcalloc(outputs, sizeof *to->outputs) : NULL;
+    for (size_t i = 0; i < outputs; i++)
+        to->outputs[i] = from->outputs[i];
+    to->output_count = outputs;
 }
 
 struct step_job *step_job_copy(const struct step_job *job)

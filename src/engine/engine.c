@@ -122,6 +122,8 @@ static void apply(struct engine *e, struct op *op)
         [OP_LINEAGE] = op_lineage,
         [OP_STEP_TAGS] = op_step_tags,
         [OP_STEP_USAGE] = op_step_usage,
+        [OP_STEP_REPORT] = op_step_report,
+        [OP_STEP_REPORT_SHOW] = op_step_report_show,
     };
     e->stats.ops++;
     enum op_fate fate = verbs[op->kind](e, op);
@@ -236,6 +238,7 @@ bool engine_begin(struct engine *e, struct op *ops, struct instant now, bool *pe
     schedules_due(e);
     look_at_deadlines(e);
     steps_begin(e);
+    steps_walk_step(e);
     tasks_begin(e);
     watch_drain(e);
     /* What went on may have flushed, as an op may on its way, and that may be the end. */

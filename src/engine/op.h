@@ -87,6 +87,8 @@ enum op_kind {
     OP_LINEAGE,
     OP_STEP_TAGS,
     OP_STEP_USAGE,
+    OP_STEP_REPORT,      /* what a run has logged and measured is put */
+    OP_STEP_REPORT_SHOW, /* and read */
     OP_KIND_COUNT
 };
 
@@ -396,6 +398,8 @@ struct op {
         struct op_lineage lineage;
         struct op_step_tags step_tags;
         struct op_step_usage step_usage;
+        struct op_step_report step_report;
+        struct op_step_report_show step_report_show;
     };
 };
 

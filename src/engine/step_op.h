@@ -14,6 +14,7 @@
 #include "core/artifact.h"
 #include "core/step.h"
 #include "core/step_job.h"
+#include "store/step_log_store.h"
 #include "store/step_query.h"
 
 #include <stdatomic.h>
@@ -84,11 +85,13 @@ struct op_steps {
         } sort; /* by name: and the highest version first */
         bool descending;
         int64_t offset, limit;
+        bool wants_tags;
     } list;
     struct step_view *views; /* out: owned, held. One, but of LIST */
     size_t count;
-    int64_t total; /* out of LIST */
-    bool existing; /* out of REGISTER */
+    int64_t total;          /* out of LIST */
+    struct step_tags found; /* out of LIST with wants_tags, owned: as `tags` of jobs, below */
+    bool existing;          /* out of REGISTER */
 };
 
 /* --- OP_STEP_JOB_EDIT: makes or changes a job, all or nothing; a rapid set-up is one of these ---
@@ -163,16 +166,23 @@ struct op_step_job_show {
     struct step_job_view view; /* out */
 };
 
+/* What a list says of all that its filter finds, besides the page: `total` and `tags`. It is gone
+ * through in slices, so that others are answered meanwhile. Tags: those that they have, but for
+ * those that the filter says all must have; in order, the first of them. */
+enum { STEP_SUM_TAGS_MAX = 1000 };
+
 struct op_step_jobs { /* a page; filter.owner is `by`'s */
     struct step_asker by;
     struct step_filter filter;
     struct step_page page;
-    bool wants_total;
+    bool wants_total, wants_tags;
     struct step_job_view *views; /* out, owned */
     size_t count;
     bool more;               /* there are some behind it */
     struct step_place *last; /* owned: the place of the last, when there is one */
     int64_t total;           /* with wants_total, else -1 */
+    struct step_tags tags;   /* owned: with wants_tags */
+    int64_t reached;         /* the engine's */
 };
 
 /* --- OP_ARTIFACT_ADD: a blob that was put (io/blob.h) becomes an artifact --- */
@@ -228,12 +238,14 @@ struct op_artifacts {
     struct step_asker by;
     struct step_filter filter;
     struct step_page page;
-    bool wants_total;
+    bool wants_total, wants_tags;
     const struct artifact **artifacts; /* out, owned, held */
     size_t count;
     bool more;
     struct step_place *last;
     int64_t total;
+    struct step_tags tags;
+    int64_t reached;
 };
 
 /* --- OP_LINEAGE: what made an artifact, and what was made from it --- */
@@ -260,6 +272,27 @@ struct op_step_tags {
 struct op_step_usage {
     struct step_asker by;
     int64_t artifact_bytes; /* out: of all artifacts of the owner */
+};
+
+/* --- OP_STEP_REPORT, OP_STEP_REPORT_SHOW: what the runs of a job log and measure --- */
+
+/* Durable when it is answered. ERR_CONFLICT when another run than `fence` is the job's last by now;
+ * a run may still tell after its end. */
+struct op_step_report {
+    struct step_asker by;
+    int64_t job, fence;
+    const struct step_log_line *lines; /* their numbers and fences are given here */
+    size_t count;
+    struct str metrics;        /* a JSON object, replaces those before; no pointer: they stay */
+    const struct step_job *of; /* the engine's: held */
+};
+struct op_step_report_show {
+    struct step_asker by;
+    int64_t job;
+    struct step_log_page page;   /* limit 0: only how many there are */
+    struct step_log_line *lines; /* out, owned, with their messages */
+    size_t count;
+    struct step_metrics metrics; /* out, owned */
 };
 
 #endif

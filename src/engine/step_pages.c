@@ -9,15 +9,12 @@ enum { PAGE_MAX = 1000 };
 typedef bool find_page(struct tx *tx, const struct step_filter *filter,
                        const struct step_page *page, struct step_place *places, size_t *count,
                        struct err *err);
-typedef bool find_total(struct tx *tx, const struct step_filter *filter, int64_t *out,
-                        struct err *err);
 
 /* A page of ids and one more, which tells whether there are any behind it. */
 struct found {
     struct step_place *places;
     size_t count;
     bool more;
-    int64_t total;
 };
 
 static void found_release(struct found *f)
@@ -27,20 +24,20 @@ static void found_release(struct found *f)
     free(f->places);
 }
 
-static bool find(struct engine *e, find_page *pages, find_total *totals,
-                 const struct step_filter *filter, const struct step_page *asked, bool wants_total,
-                 struct found *out, struct err *err)
+static bool find(struct engine *e, find_page *pages, const struct step_filter *filter,
+                 const struct step_page *asked, int64_t total, struct found *out, struct err *err)
 {
     struct step_page page = *asked;
     size_t count = 0;
-    out->total = -1;
+    /* It is known already that there is nothing on it. */
+    if (total >= 0 && !page.goes_on && total <= page.offset)
+        return true;
     if (page.limit < 0 || page.limit > PAGE_MAX)
         page.limit = PAGE_MAX;
     int64_t limit = page.limit++;
     out->places = xcalloc((size_t)page.limit, sizeof *out->places);
     OWNED(tx) struct tx *tx = NULL;
-    if (!tx_begin(e->store, &tx, err) || !pages(tx, filter, &page, out->places, &count, err) ||
-        (wants_total && !totals(tx, filter, &out->total, err)))
+    if (!tx_begin(e->store, &tx, err) || !pages(tx, filter, &page, out->places, &count, err))
         return false;
     out->more = (int64_t)count > limit;
     if (out->more) {
@@ -73,52 +70,71 @@ static void fill_jobs(struct engine *e, const struct found *f, struct op_step_jo
     }
 }
 
-enum op_fate op_step_jobs(struct engine *e, struct op *op)
+static bool list_jobs(struct engine *e, struct op *op)
 {
     struct op_step_jobs *ask = &op->step_jobs;
     struct found f = {0};
-    ask->filter.owner = ask->by.owner;
-    if (!steps_are_ready(e, op, &ask->by, false))
-        return FATE_NOW;
-    const struct step_filter *filter = &ask->filter;
-    bool known = step_filter_is_plain(filter);
-    bool good = find(e, step_job_store_list, step_job_store_count, filter, &ask->page,
-                     ask->wants_total && !known, &f, &op->err);
-    if (ask->wants_total && known)
-        f.total = steps_tally(e, filter->owner, filter->by_state ? filter->state : JOB_STATE_COUNT);
+    bool good = find(e, step_job_store_list, &ask->filter, &ask->page, ask->total, &f, &op->err);
     if (good) {
         fill_jobs(e, &f, ask);
         ask->more = f.more;
-        ask->total = f.total;
         ask->last = take_last(&f);
     }
     found_release(&f);
-    return good ? steps_fate(e) : FATE_NOW;
+    return good;
+}
+
+static void fill_artifacts(struct engine *e, const struct found *f, struct op_artifacts *ask)
+{
+    struct err ignored;
+    ask->artifacts = xcalloc(f->count + 1, sizeof(void *));
+    for (size_t i = 0; i < f->count; i++) {
+        const struct artifact *a = steps_artifact(e, f->places[i].id, &ignored);
+        if (a)
+            ask->artifacts[ask->count++] = artifact_hold(a);
+    }
+}
+
+static bool list_artifacts(struct engine *e, struct op *op)
+{
+    struct op_artifacts *ask = &op->artifacts;
+    struct found f = {0};
+    bool good = find(e, artifact_store_list, &ask->filter, &ask->page, ask->total, &f, &op->err);
+    if (good) {
+        fill_artifacts(e, &f, ask);
+        ask->more = f.more;
+        ask->last = take_last(&f);
+    }
+    found_release(&f);
+    return good;
+}
+
+enum op_fate steps_list_page(struct engine *e, struct op *op)
+{
+    bool jobs = op->kind == OP_STEP_JOBS;
+    const struct step_asker *by = jobs ? &op->step_jobs.by : &op->artifacts.by;
+    if (op->err.code != ERR_NONE || !steps_are_ready(e, op, by, false) ||
+        !(jobs ? list_jobs(e, op) : list_artifacts(e, op)))
+        return FATE_NOW;
+    return steps_fate(e);
+}
+
+enum op_fate op_step_jobs(struct engine *e, struct op *op)
+{
+    struct op_step_jobs *ask = &op->step_jobs;
+    ask->filter.owner = ask->by.owner;
+    if (!steps_are_ready(e, op, &ask->by, false))
+        return FATE_NOW;
+    return steps_sum_up(e, op) ? steps_list_page(e, op) : FATE_WAITS;
 }
 
 enum op_fate op_artifacts(struct engine *e, struct op *op)
 {
     struct op_artifacts *ask = &op->artifacts;
-    struct found f = {0};
-    struct err ignored;
     ask->filter.owner = ask->by.owner;
     if (!steps_are_ready(e, op, &ask->by, false))
         return FATE_NOW;
-    bool good = find(e, artifact_store_list, artifact_store_count, &ask->filter, &ask->page,
-                     ask->wants_total, &f, &op->err);
-    if (good) {
-        ask->artifacts = xcalloc(f.count + 1, sizeof(void *));
-        for (size_t i = 0; i < f.count; i++) {
-            const struct artifact *a = steps_artifact(e, f.places[i].id, &ignored);
-            if (a)
-                ask->artifacts[ask->count++] = artifact_hold(a);
-        }
-        ask->more = f.more;
-        ask->total = f.total;
-        ask->last = take_last(&f);
-    }
-    found_release(&f);
-    return good ? steps_fate(e) : FATE_NOW;
+    return steps_sum_up(e, op) ? steps_list_page(e, op) : FATE_WAITS;
 }
 
 /* --- tags, usage --- */

@@ -312,6 +312,20 @@ static int compare(const void *x, const void *y, void *context)
     return by ? by : by_number(a->id, b->id);
 }
 
+/* The tags of those that were found, but for those that were asked for. */
+static void sum_tags(struct op_steps *ask, struct step_entry *const *found, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < found[i]->now->tags.count; k++) {
+            struct str tag = str_of(found[i]->now->tags.items[k]);
+            bool asked = false;
+            for (size_t n = 0; n < ask->list.all_count; n++)
+                asked = asked || str_eq(tag, ask->list.tags_all[n]);
+            if (!asked)
+                steps_sum_tag(&ask->found, tag);
+        }
+}
+
 static bool list(struct engine *e, struct op *op)
 {
     struct op_steps *ask = &op->steps;
@@ -324,6 +338,8 @@ static bool list(struct engine *e, struct op *op)
             found[count++] = e->steps->entries[i];
     qsort_r(found, count, sizeof *found, compare, ask);
     ask->total = (int64_t)count;
+    if (ask->list.wants_tags)
+        sum_tags(ask, found, count);
     for (size_t i = (size_t)ask->list.offset; i < count && (int64_t)ask->count < ask->list.limit;
          i++)
         show(ask, found[i]);

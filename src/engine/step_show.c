@@ -52,6 +52,8 @@ void steps_shows_look(struct engine *e)
 int64_t steps_next_us(const struct engine *e)
 {
     int64_t next = NEVER_US;
+    if (e->steps->walks)
+        return 0;
     for (const struct op *op = e->steps->shows; op; op = op->next)
         if (atomic_load(&op->step_job_show.given_up))
             return 0;
@@ -60,15 +62,20 @@ int64_t steps_next_us(const struct engine *e)
     return next;
 }
 
-void steps_end_waits(struct engine *e, const struct err *why)
+static void end_all(struct op **list, const struct err *why)
 {
-    struct op *ops = e->steps ? e->steps->shows : NULL;
-    if (e->steps)
-        e->steps->shows = NULL;
-    while (ops) {
-        struct op *op = ops;
-        ops = op->next;
+    while (*list) {
+        struct op *op = *list;
+        *list = op->next;
         op->err = *why;
         op->done(op);
     }
+}
+
+void steps_end_waits(struct engine *e, const struct err *why)
+{
+    if (!e->steps)
+        return;
+    end_all(&e->steps->shows, why);
+    end_all(&e->steps->walks, why);
 }

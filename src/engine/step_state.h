@@ -70,6 +70,7 @@ struct steps {
     int64_t text_bytes;  /* about what the things take */
     int64_t last_job_us; /* the latest created_at_us of a job: times of jobs grow */
     struct op *shows;    /* that wait for a job's end */
+    struct op *walks;    /* lists that sum up, a slice a step */
     bool unreadable;     /* memory is not what the store holds */
 };
 
@@ -147,6 +148,23 @@ void steps_task_back(struct engine *e, int64_t id);
 /* An artifact goes: out of its job's outputs, too. The caller has checked that it may. */
 void steps_drop_artifact(struct engine *e, const struct artifact *a);
 
+/* --- step_report.c --- */
+/* store_op.c: puts it into the store, on the committer's thread. */
+MUST_CHECK bool step_report_store(struct tx *tx, struct op *op, int64_t now_us, struct err *err);
+
+/* --- step_walk.c --- */
+/* Sums up what the list of an OP_STEP_JOBS or OP_ARTIFACTS asks for: a slice at once; false: the op
+ * waits for the next. When it is over, op->err tells whether it went well. */
+MUST_CHECK bool steps_sum_up(struct engine *e, struct op *op);
+/* The next slice of the list that has waited longest. */
+void steps_walk_step(struct engine *e);
+/* Keeps a tag that is not there, in order, in a list of the first STEP_SUM_TAGS_MAX. */
+void steps_sum_tag(struct step_tags *tags, struct str tag);
+
+/* --- step_pages.c --- */
+/* The page of a list that has summed up, unless that has failed. */
+enum op_fate steps_list_page(struct engine *e, struct op *op);
+
 /* --- step_show.c --- */
 /* Answers shows whose job has ended, or whose wait is over. */
 void steps_shows_look(struct engine *e);
@@ -174,5 +192,7 @@ enum op_fate op_artifacts(struct engine *e, struct op *op);
 enum op_fate op_lineage(struct engine *e, struct op *op);
 enum op_fate op_step_tags(struct engine *e, struct op *op);
 enum op_fate op_step_usage(struct engine *e, struct op *op);
+enum op_fate op_step_report(struct engine *e, struct op *op);
+enum op_fate op_step_report_show(struct engine *e, struct op *op);
 
 #endif

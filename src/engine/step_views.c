@@ -87,6 +87,15 @@ static void release_steps(struct op_steps *steps)
     for (size_t i = 0; i < steps->count; i++)
         step_free(steps->views[i].step);
     free(steps->views);
+    step_tags_release(&steps->found);
+}
+
+static void release_report(struct op_step_report_show *report)
+{
+    for (size_t i = 0; i < report->count; i++)
+        free((char *)(uintptr_t)report->lines[i].message.ptr);
+    free(report->lines);
+    step_metrics_release(&report->metrics);
 }
 
 void step_op_release(struct op *op)
@@ -104,6 +113,7 @@ void step_op_release(struct op *op)
     case OP_STEP_JOBS:
         release_views(op->step_jobs.views, op->step_jobs.count);
         release_place(op->step_jobs.last);
+        step_tags_release(&op->step_jobs.tags);
         break;
     case OP_ARTIFACT_ADD:
         artifact_free(op->artifact_add.artifact);
@@ -117,10 +127,17 @@ void step_op_release(struct op *op)
     case OP_ARTIFACTS:
         release_artifacts(op->artifacts.artifacts, op->artifacts.count);
         release_place(op->artifacts.last);
+        step_tags_release(&op->artifacts.tags);
         break;
     case OP_LINEAGE:
         release_views(op->lineage.jobs, op->lineage.count);
         artifact_free(op->lineage.of);
+        break;
+    case OP_STEP_REPORT:
+        step_job_free(op->step_report.of);
+        break;
+    case OP_STEP_REPORT_SHOW:
+        release_report(&op->step_report_show);
         break;
     case OP_STEP_TAGS:
         step_tags_release(&op->step_tags.tags);

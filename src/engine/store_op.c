@@ -1,4 +1,5 @@
-/* store_op.c: ops that do nothing but change rows of the store: fragments, blobs, ticks.
+/* store_op.c: ops that do nothing but change rows of the store: fragments, blobs, ticks,
+ * logs.
  *
  * They wait in a queue. Each group takes the next portions of some of them along in its
  * transaction, up to a size that is written in a few milliseconds, and what is left of an op goes
@@ -50,6 +51,15 @@ static size_t row_portion(struct op *op)
 static size_t value_portion(struct op *op)
 {
     return ROW_BYTES + op->flow_put.value.len;
+}
+
+static size_t report_portion(struct op *op)
+{
+    const struct op_step_report *report = &op->step_report;
+    size_t bytes = ROW_BYTES + report->metrics.len;
+    for (size_t i = 0; i < report->count; i++)
+        bytes += ROW_BYTES + report->lines[i].message.len;
+    return bytes;
 }
 
 /* --- storing it: the committer's thread. What an op alone has done wrong goes into its err. --- */
@@ -138,6 +148,7 @@ static const struct store_verb {
     {OP_BLOB_NOTE, row_portion, store_note, row_goes_on},
     {OP_SCHEDULE_TICK, row_portion, store_tick, row_goes_on},
     {OP_FLOW_PUT, value_portion, flow_put_store, row_goes_on},
+    {OP_STEP_REPORT, report_portion, step_report_store, row_goes_on},
 };
 
 static const struct store_verb *verb_of(const struct op *op)

@@ -219,11 +219,29 @@ static const char *const sql_list[WAY_COUNT][STEP_SORT_COUNT][2] = {
     [WAY_TAGS] = ALL_ORDERS(BY_CREATED(TAGGED), TAGGED, TAGGED),
     [WAY_JOB] = ALL_ORDERS(BY_CREATED(OF_JOB), OF_JOB, OF_JOB),
 };
+/* What a filter finds in a range, by each way in. What a job made is few: one range. */
+#define FOUND_ALL OWNED_BY("artifact_owner") ARTIFACTS_THAT STEP_RANGE("a")
+#define FOUND_TAG WITH_TAG ARTIFACTS_THAT STEP_RANGE("g")
+#define FOUND_TAGS STEP_RANGE_TAGGED("artifact", "a", "2") ARTIFACTS_THAT
+#define FOUND_JOB OF_JOB ARTIFACTS_THAT STEP_RANGE("a")
+
 static const char *const sql_count[WAY_COUNT] = {
-    [WAY_ALL] = "SELECT count(*)" OWNED_BY("artifact_owner") ARTIFACTS_THAT,
-    [WAY_TAG] = "SELECT count(*)" WITH_TAG ARTIFACTS_THAT,
-    [WAY_TAGS] = "SELECT count(*)" TAGGED ARTIFACTS_THAT,
-    [WAY_JOB] = "SELECT count(*)" OF_JOB ARTIFACTS_THAT,
+    [WAY_ALL] = STEP_RANGE_COUNT(FOUND_ALL),
+    [WAY_TAG] = STEP_RANGE_COUNT(FOUND_TAG),
+    [WAY_TAGS] = STEP_RANGE_COUNT(FOUND_TAGS),
+    [WAY_JOB] = STEP_RANGE_COUNT(FOUND_JOB),
+};
+static const char *const sql_tags[WAY_COUNT] = {
+    [WAY_ALL] = STEP_RANGE_TAGS("a", FOUND_ALL),
+    [WAY_TAG] = STEP_RANGE_TAGS("a", FOUND_TAG),
+    [WAY_TAGS] = STEP_RANGE_TAGS("a", FOUND_TAGS),
+    [WAY_JOB] = STEP_RANGE_TAGS("a", FOUND_JOB),
+};
+static const char *const sql_range_end[WAY_COUNT] = {
+    [WAY_ALL] = STEP_RANGE_END("a", " FROM artifact a INDEXED BY artifact_owner"
+                                    " WHERE a.owner = :owner"),
+    [WAY_TAG] = STEP_RANGE_END_WITH_TAG("2"),
+    [WAY_TAGS] = STEP_RANGE_END_TAGGED("2"),
 };
 
 static enum way way_of(const struct step_filter *filter, bool has_tag)
@@ -277,15 +295,58 @@ bool artifact_store_list(struct tx *tx, const struct step_filter *filter,
     return step_list_rows(q, keys[page->sort], page->limit, places, count, err);
 }
 
-bool artifact_store_count(struct tx *tx, const struct step_filter *filter, int64_t *out,
+/* A statement about a range, its filter bound; NULL with err. */
+static struct stmt *in_range(struct tx *tx, const char *const sql[WAY_COUNT],
+                             const struct step_filter *filter, const struct step_range *range,
+                             struct buf *tag, struct err *err)
+{
+    enum way way = way_of(filter, step_list_tag(filter, tag));
+    struct stmt *q = tx_query(tx, sql[way], err);
+    if (!q)
+        return NULL;
+    bind(q, filter, way, tag);
+    step_list_bind_range(q, range);
+    return q;
+}
+
+bool artifact_store_count(struct tx *tx, const struct step_filter *filter,
+                          const struct step_range *range, int64_t *out, struct err *err)
+{
+    OWNED_BUF struct buf tag;
+    buf_init(&tag, BUF_NO_CAP);
+    OWNED(stmt) struct stmt *q = in_range(tx, sql_count, filter, range, &tag, err);
+    return q && stmt_only_i64(q, out, err) == ROW_HERE;
+}
+
+bool artifact_store_tags(struct tx *tx, const struct step_filter *filter,
+                         const struct step_range *range,
+                         void (*each)(void *context, struct str tag), void *context,
+                         struct err *err)
+{
+    OWNED_BUF struct buf tag;
+    buf_init(&tag, BUF_NO_CAP);
+    OWNED(stmt) struct stmt *q = in_range(tx, sql_tags, filter, range, &tag, err);
+    return q && step_list_texts(q, each, context, err);
+}
+
+bool artifact_store_range(struct tx *tx, const struct step_filter *filter,
+                          const struct step_range *range, int64_t rows, int64_t *to,
                           struct err *err)
 {
     OWNED_BUF struct buf tag;
     buf_init(&tag, BUF_NO_CAP);
     enum way way = way_of(filter, step_list_tag(filter, &tag));
-    OWNED(stmt) struct stmt *q = tx_query(tx, sql_count[way], err);
+    if (way == WAY_JOB) {
+        *to = INT64_MAX;
+        return true;
+    }
+    OWNED(stmt) struct stmt *q = tx_query(tx, sql_range_end[way], err);
     if (!q)
         return false;
-    bind(q, filter, way, &tag);
-    return stmt_only_i64(q, out, err) == ROW_HERE;
+    stmt_bind_str(q, ":owner", step_list_owner(filter));
+    if (way == WAY_TAG)
+        stmt_bind_str(q, ":with_tag", buf_str(&tag));
+    if (way == WAY_TAGS)
+        stmt_bind_str(q, ":tags", filter->tags_any);
+    return step_list_range_end(q, range, rows, to, err);
 }

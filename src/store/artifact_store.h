@@ -17,7 +17,18 @@ MUST_CHECK bool artifact_store_read(struct tx *tx, int64_t id, struct artifact *
 MUST_CHECK bool artifact_store_list(struct tx *tx, const struct step_filter *filter,
                                     const struct step_page *page, struct step_place *places,
                                     size_t *count, struct err *err);
-MUST_CHECK bool artifact_store_count(struct tx *tx, const struct step_filter *filter, int64_t *out,
+/* How many the filter finds in a range. */
+MUST_CHECK bool artifact_store_count(struct tx *tx, const struct step_filter *filter,
+                                     const struct step_range *range, int64_t *out, struct err *err);
+/* The tags of those; some more than once. */
+MUST_CHECK bool artifact_store_tags(struct tx *tx, const struct step_filter *filter,
+                                    const struct step_range *range,
+                                    void (*each)(void *context, struct str tag), void *context,
+                                    struct err *err);
+/* Where the range behind `range->after` ends for which about `rows` rows are looked at; INT64_MAX
+ * when that are all. */
+MUST_CHECK bool artifact_store_range(struct tx *tx, const struct step_filter *filter,
+                                     const struct step_range *range, int64_t rows, int64_t *to,
                                      struct err *err);
 /* The bytes of all artifacts of an owner. */
 MUST_CHECK bool artifact_store_bytes(struct tx *tx, struct str owner, int64_t *out,

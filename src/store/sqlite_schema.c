@@ -385,6 +385,25 @@ static const char step_12[] =
     " id INTEGER NOT NULL,"
     " PRIMARY KEY (owner, thing, tag, id)) WITHOUT ROWID;";
 
-const char *const sqlite_migrations[SQLITE_SCHEMA_VERSION] = {step_1, step_2,  step_3,  step_4,
-                                                              step_5, step_6,  step_7,  step_8,
-                                                              step_9, step_10, step_11, step_12};
+/* What step jobs log and measure. */
+static const char step_13[] = "CREATE TABLE step_report ("
+                              " job INTEGER PRIMARY KEY,"
+                              " first INTEGER NOT NULL,"
+                              " next INTEGER NOT NULL,"
+                              " bytes INTEGER NOT NULL,"
+                              " metrics TEXT,"
+                              " worker TEXT,"
+                              " metrics_at_us INTEGER NOT NULL);"
+                              "CREATE TABLE step_log ("
+                              " job INTEGER NOT NULL,"
+                              " number INTEGER NOT NULL,"
+                              " at_us INTEGER NOT NULL,"
+                              " fence INTEGER NOT NULL,"
+                              " level INTEGER NOT NULL,"
+                              " source INTEGER NOT NULL,"
+                              " message TEXT NOT NULL,"
+                              " PRIMARY KEY (job, number)) WITHOUT ROWID;";
+
+const char *const sqlite_migrations[SQLITE_SCHEMA_VERSION] = {
+    step_1, step_2, step_3,  step_4,  step_5,  step_6, step_7,
+    step_8, step_9, step_10, step_11, step_12, step_13};

@@ -2,6 +2,7 @@
 #include "store/step_job_store.h"
 
 #include "store/step_list.h"
+#include "store/step_log_store.h"
 #include "store/step_store.h"
 
 #include <inttypes.h>
@@ -174,14 +175,20 @@ static bool change_inputs(struct tx *tx, const struct step_job *before,
            (!has_inputs(after) || add_inputs(tx, after, err));
 }
 
+/* A job that was never started has logged nothing. */
+static bool forget(struct tx *tx, const struct step_job *job, struct err *err)
+{
+    return run_with_job(tx, sql_delete, ":id", job->id, err) &&
+           (!job->scheduled_at_us || step_log_store_forget(tx, job->id, err));
+}
+
 bool step_job_store_change(struct tx *tx, const struct step_job *before,
                            const struct step_job *after, struct err *err)
 {
     const struct step_job *any = after ? after : before;
     if (!any)
         return true;
-    if ((after ? put_row(tx, before, after, err)
-               : run_with_job(tx, sql_delete, ":id", before->id, err)) &&
+    if ((after ? put_row(tx, before, after, err) : forget(tx, before, err)) &&
         change_inputs(tx, before, after, err) &&
         step_tag_store_change(tx, STEP_THING_JOB, any->id, str_of(any->owner),
                               before ? &before->tags : NULL, after ? &after->tags : NULL, err))
@@ -354,20 +361,48 @@ static const char *const sql_list[WAY_COUNT][SORTS][2] = {
     [WAY_STEP] = ALL_ORDERS(OF_STEP),
     [WAY_INPUT] = ALL_ORDERS(WITH_INPUT),
 };
+#define INPUT_IN_RANGE                                                                             \
+    " FROM (SELECT DISTINCT i.job AS id FROM step_input i WHERE i.artifact = :artifact"            \
+    "  AND i.job > :range_after AND i.job <= :range_to) g"                                         \
+    " CROSS JOIN step_job j ON j.id = g.id WHERE j.owner = :owner AND"
+/* What a filter finds in a range, by each way in. */
+#define FOUND_ALL OWNED_BY("step_job_owner") JOBS_THAT STEP_RANGE("j")
+#define FOUND_STATE IN_STATE JOBS_THAT STEP_RANGE("j")
+#define FOUND_TAG WITH_TAG JOBS_THAT STEP_RANGE("g")
+#define FOUND_TAGS STEP_RANGE_TAGGED("step_job", "j", "1") JOBS_THAT
+#define FOUND_PARENT UNDER_PARENT JOBS_THAT STEP_RANGE("j")
+#define FOUND_STEP OF_STEP JOBS_THAT STEP_RANGE("j")
+#define FOUND_INPUT INPUT_IN_RANGE JOBS_THAT
+
 static const char *const sql_count[WAY_COUNT] = {
-    [WAY_ALL] = "SELECT count(*)" OWNED_BY("step_job_owner") JOBS_THAT,
-    [WAY_STATE] = "SELECT count(*)" IN_STATE JOBS_THAT,
-    [WAY_TAG] = "SELECT count(*)" WITH_TAG JOBS_THAT,
-    [WAY_TAGS] = "SELECT count(*)" TAGGED JOBS_THAT,
-    [WAY_PARENT] = "SELECT count(*)" UNDER_PARENT JOBS_THAT,
-    [WAY_STEP] = "SELECT count(*)" OF_STEP JOBS_THAT,
-    [WAY_INPUT] = "SELECT count(*)" WITH_INPUT JOBS_THAT,
+    [WAY_ALL] = STEP_RANGE_COUNT(FOUND_ALL),       [WAY_STATE] = STEP_RANGE_COUNT(FOUND_STATE),
+    [WAY_TAG] = STEP_RANGE_COUNT(FOUND_TAG),       [WAY_TAGS] = STEP_RANGE_COUNT(FOUND_TAGS),
+    [WAY_PARENT] = STEP_RANGE_COUNT(FOUND_PARENT), [WAY_STEP] = STEP_RANGE_COUNT(FOUND_STEP),
+    [WAY_INPUT] = STEP_RANGE_COUNT(FOUND_INPUT),
 };
-/* Those that an index alone can answer. */
-static const char sql_count_all[] =
-    "SELECT count(*) FROM step_job INDEXED BY step_job_owner WHERE owner = :owner";
-static const char sql_count_state[] = "SELECT count(*) FROM step_job INDEXED BY step_job_state"
-                                      " WHERE owner = :owner AND state = :state";
+static const char *const sql_tags[WAY_COUNT] = {
+    [WAY_ALL] = STEP_RANGE_TAGS("j", FOUND_ALL),
+    [WAY_STATE] = STEP_RANGE_TAGS("j", FOUND_STATE),
+    [WAY_TAG] = STEP_RANGE_TAGS("j", FOUND_TAG),
+    [WAY_TAGS] = STEP_RANGE_TAGS("j", FOUND_TAGS),
+    [WAY_PARENT] = STEP_RANGE_TAGS("j", FOUND_PARENT),
+    [WAY_STEP] = STEP_RANGE_TAGS("j", FOUND_STEP),
+    [WAY_INPUT] = STEP_RANGE_TAGS("j", FOUND_INPUT),
+};
+static const char *const sql_range_end[WAY_COUNT] = {
+    [WAY_ALL] = STEP_RANGE_END("j", " FROM step_job j INDEXED BY step_job_owner"
+                                    " WHERE j.owner = :owner"),
+    [WAY_STATE] = STEP_RANGE_END("j", " FROM step_job j INDEXED BY step_job_state"
+                                      " WHERE j.owner = :owner AND j.state = :state"),
+    [WAY_TAG] = STEP_RANGE_END_WITH_TAG("1"),
+    [WAY_TAGS] = STEP_RANGE_END_TAGGED("1"),
+    [WAY_PARENT] = STEP_RANGE_END("j", " FROM step_job j INDEXED BY step_job_parent"
+                                       " WHERE j.parent = :parent AND j.parent > 0"),
+    [WAY_STEP] = STEP_RANGE_END("j", " FROM step_job j INDEXED BY step_job_step"
+                                     " WHERE j.step_id = :step AND j.step_id > 0"),
+    [WAY_INPUT] = ("SELECT i.job FROM step_input i WHERE i.artifact = :artifact"
+                   " AND i.job > :range_after ORDER BY i.job LIMIT 1 OFFSET :rows"),
+};
 static const char sql_tally[] = "SELECT owner, state, count(*) FROM step_job"
                                 " INDEXED BY step_job_state GROUP BY owner, state";
 
@@ -384,6 +419,26 @@ static enum way way_of(const struct step_filter *filter, bool has_tag)
     if (filter->by_state)
         return WAY_STATE;
     return filter->step ? WAY_STEP : WAY_ALL;
+}
+
+/* Only what leads into the list. */
+static void bind_way(struct stmt *q, const struct step_filter *filter, enum way way,
+                     const struct buf *tag)
+{
+    if (way == WAY_ALL || way == WAY_STATE || way == WAY_TAG || way == WAY_TAGS)
+        stmt_bind_str(q, ":owner", step_list_owner(filter));
+    if (way == WAY_STATE)
+        stmt_bind_i64(q, ":state", filter->state);
+    if (way == WAY_PARENT)
+        stmt_bind_i64(q, ":parent", filter->parent);
+    if (way == WAY_STEP)
+        stmt_bind_i64(q, ":step", filter->step);
+    if (way == WAY_INPUT)
+        stmt_bind_i64(q, ":artifact", filter->artifact);
+    if (way == WAY_TAG)
+        stmt_bind_str(q, ":with_tag", buf_str(tag));
+    if (way == WAY_TAGS)
+        stmt_bind_str(q, ":tags", filter->tags_any);
 }
 
 static void bind(struct stmt *q, const struct step_filter *filter, enum way way,
@@ -428,33 +483,52 @@ bool step_filter_is_plain(const struct step_filter *f)
            !f->artifact && !f->parent && f->sub_job == STEP_BOTH;
 }
 
-static bool count_plain(struct tx *tx, const struct step_filter *filter, int64_t *out,
-                        struct err *err)
+/* A statement about a range, its filter bound; NULL with err. */
+static struct stmt *in_range(struct tx *tx, const char *const sql[WAY_COUNT],
+                             const struct step_filter *filter, const struct step_range *range,
+                             struct buf *tag, struct err *err)
 {
-    OWNED(stmt)
-    struct stmt *q = tx_query(tx, filter->by_state ? sql_count_state : sql_count_all, err);
+    enum way way = way_of(filter, step_list_tag(filter, tag));
+    struct stmt *q = tx_query(tx, sql[way], err);
     if (!q)
-        return false;
-    stmt_bind_str(q, ":owner",
-                  (struct str){filter->owner.len ? filter->owner.ptr : "", filter->owner.len});
-    if (filter->by_state)
-        stmt_bind_i64(q, ":state", filter->state);
-    return stmt_only_i64(q, out, err) == ROW_HERE;
+        return NULL;
+    bind(q, filter, way, tag);
+    step_list_bind_range(q, range);
+    return q;
 }
 
-bool step_job_store_count(struct tx *tx, const struct step_filter *filter, int64_t *out,
+bool step_job_store_count(struct tx *tx, const struct step_filter *filter,
+                          const struct step_range *range, int64_t *out, struct err *err)
+{
+    OWNED_BUF struct buf tag;
+    buf_init(&tag, BUF_NO_CAP);
+    OWNED(stmt) struct stmt *q = in_range(tx, sql_count, filter, range, &tag, err);
+    return q && stmt_only_i64(q, out, err) == ROW_HERE;
+}
+
+bool step_job_store_tags(struct tx *tx, const struct step_filter *filter,
+                         const struct step_range *range,
+                         void (*each)(void *context, struct str tag), void *context,
+                         struct err *err)
+{
+    OWNED_BUF struct buf tag;
+    buf_init(&tag, BUF_NO_CAP);
+    OWNED(stmt) struct stmt *q = in_range(tx, sql_tags, filter, range, &tag, err);
+    return q && step_list_texts(q, each, context, err);
+}
+
+bool step_job_store_range(struct tx *tx, const struct step_filter *filter,
+                          const struct step_range *range, int64_t rows, int64_t *to,
                           struct err *err)
 {
-    if (step_filter_is_plain(filter))
-        return count_plain(tx, filter, out, err);
     OWNED_BUF struct buf tag;
     buf_init(&tag, BUF_NO_CAP);
     enum way way = way_of(filter, step_list_tag(filter, &tag));
-    OWNED(stmt) struct stmt *q = tx_query(tx, sql_count[way], err);
+    OWNED(stmt) struct stmt *q = tx_query(tx, sql_range_end[way], err);
     if (!q)
         return false;
-    bind(q, filter, way, &tag);
-    return stmt_only_i64(q, out, err) == ROW_HERE;
+    bind_way(q, filter, way, &tag);
+    return step_list_range_end(q, range, rows, to, err);
 }
 
 bool step_job_store_tally(struct tx *tx,
@@ -494,6 +568,8 @@ static const char sql_check[] =
     "   AND s.parent > 0)"
     " UNION ALL SELECT 'step job ' || id || ' has a step that is not there' FROM step_job"
     "  WHERE step_id > 0 AND step_id NOT IN (SELECT id FROM step)"
+    " UNION ALL SELECT 'step job ' || job || ' has a log and is not there' FROM step_report"
+    "  WHERE job NOT IN (SELECT id FROM step_job)"
     " LIMIT 100";
 
 bool step_job_store_check(struct tx *tx, void (*say)(void *context, const char *fault),

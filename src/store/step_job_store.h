@@ -17,8 +17,18 @@ MUST_CHECK bool step_job_store_read(struct tx *tx, int64_t id, struct step_job *
 MUST_CHECK bool step_job_store_list(struct tx *tx, const struct step_filter *filter,
                                     const struct step_page *page, struct step_place *places,
                                     size_t *count, struct err *err);
-/* How many the filter finds. */
-MUST_CHECK bool step_job_store_count(struct tx *tx, const struct step_filter *filter, int64_t *out,
+/* How many the filter finds in a range. */
+MUST_CHECK bool step_job_store_count(struct tx *tx, const struct step_filter *filter,
+                                     const struct step_range *range, int64_t *out, struct err *err);
+/* The tags of those; some more than once. */
+MUST_CHECK bool step_job_store_tags(struct tx *tx, const struct step_filter *filter,
+                                    const struct step_range *range,
+                                    void (*each)(void *context, struct str tag), void *context,
+                                    struct err *err);
+/* Where the range behind `range->after` ends for which about `rows` rows are looked at; INT64_MAX
+ * when that are all. */
+MUST_CHECK bool step_job_store_range(struct tx *tx, const struct step_filter *filter,
+                                     const struct step_range *range, int64_t rows, int64_t *to,
                                      struct err *err);
 /* Whether the filter asks for nothing but an owner, and perhaps a state. */
 bool step_filter_is_plain(const struct step_filter *filter);

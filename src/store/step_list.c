@@ -13,15 +13,14 @@ void step_list_bind_only(struct stmt *q, const char *name, enum step_only only)
         stmt_bind_i64(q, name, only == STEP_ONLY);
 }
 
-/* No pointer is no owner's name. */
-static struct str owner_of(const struct step_filter *filter)
+struct str step_list_owner(const struct step_filter *filter)
 {
     return (struct str){filter->owner.len ? filter->owner.ptr : "", filter->owner.len};
 }
 
 void step_list_bind(struct stmt *q, const struct step_filter *filter)
 {
-    stmt_bind_str(q, ":owner", owner_of(filter));
+    stmt_bind_str(q, ":owner", step_list_owner(filter));
     stmt_bind_str(q, ":name", filter->name);
     step_list_bind_only(q, ":hidden", filter->hidden);
     stmt_bind_i64(q, ":from_us", filter->created_from_us);
@@ -46,6 +45,33 @@ void step_list_bind_page(struct stmt *q, const struct step_page *page, enum step
         stmt_bind_str(q, ":after_text", on && page->after_text.ptr ? page->after_text : STR(""));
     if (key == STEP_KEY_NUMBER)
         stmt_bind_i64(q, ":after_number", on ? page->after_number : -1);
+}
+
+void step_list_bind_range(struct stmt *q, const struct step_range *range)
+{
+    stmt_bind_i64(q, ":range_after", range->after);
+    stmt_bind_i64(q, ":range_to", range->to);
+}
+
+bool step_list_range_end(struct stmt *q, const struct step_range *range, int64_t rows, int64_t *to,
+                         struct err *err)
+{
+    stmt_bind_i64(q, ":range_after", range->after);
+    stmt_bind_i64(q, ":rows", rows);
+    int64_t id = 0;
+    if (stmt_only_i64(q, &id, err) == ROW_FAILED)
+        return err_add(err, "list");
+    *to = id > 0 ? id : INT64_MAX; /* min() of nothing is a row of NULL: 0 */
+    return true;
+}
+
+bool step_list_texts(struct stmt *q, void (*each)(void *context, struct str text), void *context,
+                     struct err *err)
+{
+    enum row got = ROW_FAILED;
+    while ((got = stmt_step(q, err)) == ROW_HERE)
+        each(context, stmt_text(q, 0));
+    return got == ROW_NONE || err_add(err, "list");
 }
 
 bool step_list_tag(const struct step_filter *filter, struct buf *out)

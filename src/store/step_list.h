@@ -33,6 +33,31 @@
     "  ON t.owner = :owner AND t.thing = " thing " AND t.tag = e.value) g"                         \
     " CROSS JOIN " table " " x " ON " x ".id = g.id WHERE " x ".owner = :owner AND"
 
+/* A range of ids (struct step_range) in each way in, and where the range that begins there ends
+ * when it is to have so many rows of the way: the first of them beyond. */
+#define STEP_RANGE(x) " AND " x ".id > :range_after AND " x ".id <= :range_to"
+#define STEP_RANGE_TAGGED(table, x, thing)                                                         \
+    " FROM (SELECT DISTINCT t.id FROM json_each(:tags) e CROSS JOIN step_tag t"                    \
+    "  ON t.owner = :owner AND t.thing = " thing                                                   \
+    " AND t.tag = e.value" STEP_RANGE("t") ") g"                                                   \
+                                           " CROSS JOIN " table " " x " ON " x                     \
+                                           ".id = g.id WHERE " x ".owner = :owner AND"
+#define STEP_RANGE_END(x, from)                                                                    \
+    "SELECT " x ".id" from " AND " x ".id > :range_after ORDER BY " x ".id LIMIT 1 OFFSET :rows"
+#define STEP_RANGE_END_WITH_TAG(thing)                                                             \
+    STEP_RANGE_END("g", " FROM step_tag g WHERE g.owner = :owner AND g.thing = " thing             \
+                        " AND g.tag = :with_tag")
+/* Of several tags: the first end of all. */
+#define STEP_RANGE_END_TAGGED(thing)                                                               \
+    "SELECT min((SELECT t.id FROM step_tag t WHERE t.owner = :owner AND t.thing = " thing          \
+    "  AND t.tag = e.value AND t.id > :range_after ORDER BY t.id LIMIT 1 OFFSET :rows))"           \
+    " FROM json_each(:tags) e"
+/* How many of those found there are, and their tags: each once. */
+#define STEP_RANGE_COUNT(found) "SELECT count(*)" found
+#define STEP_RANGE_TAGS(x, found)                                                                  \
+    "SELECT DISTINCT e.value FROM (SELECT " x ".tags AS tags" found " AND " x ".tags <> '[]') f"   \
+    " CROSS JOIN json_each(f.tags) e"
+
 /* The orders by a column: equal ones in the order of creation. */
 #define STEP_ORDER_UP(x, column, after)                                                            \
     " AND (" x "." column ", " x ".id) > (" after ", :after_id)"                                   \
@@ -48,10 +73,20 @@
 
 enum step_key { STEP_KEY_ID, STEP_KEY_TEXT, STEP_KEY_NUMBER };
 
+/* The owner's name: no pointer is the empty one. */
+struct str step_list_owner(const struct step_filter *filter);
 /* Binds what STEP_LIST_WHERE names. */
 void step_list_bind(struct stmt *q, const struct step_filter *filter);
 /* Binds what an order names; its key is of that kind. */
 void step_list_bind_page(struct stmt *q, const struct step_page *page, enum step_key key);
+/* Binds what STEP_RANGE names. */
+void step_list_bind_range(struct stmt *q, const struct step_range *range);
+/* Runs a statement that ends a range: `*to`, INT64_MAX when there are no more rows. */
+MUST_CHECK bool step_list_range_end(struct stmt *q, const struct step_range *range, int64_t rows,
+                                    int64_t *to, struct err *err);
+/* Gives the texts of a statement's only column to `each`. */
+MUST_CHECK bool step_list_texts(struct stmt *q, void (*each)(void *context, struct str text),
+                                void *context, struct err *err);
 /* Binds a property that selects. */
 void step_list_bind_only(struct stmt *q, const char *name, enum step_only only);
 /* The tag by which a way in leads, decoded into `out`: the first of those that must all be there,

@@ -54,6 +54,12 @@ struct step_page {
     int64_t after_number, after_id;
 };
 
+/* A part of what a filter finds: the ids above `after`, up to `to`. What is long is gone through a
+ * range at a time. */
+struct step_range {
+    int64_t after, to;
+};
+
 /* Where something stands in such a list: behind it the next page goes on. */
 struct step_place {
     int64_t id, number; /* the key, where it is a number */

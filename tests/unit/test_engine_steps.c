@@ -576,6 +576,141 @@ static void filters_find_what_fits(void **state)
     assert_int_equal(got[1], ids[1]);
 }
 
+/* A list of the jobs with a tag, with all that it sums up. */
+static void prepare_sum(struct op *op, const char *tag)
+{
+    prepare(op, OP_STEP_JOBS, "");
+    op->step_jobs.by = nobody;
+    op->step_jobs.filter.tags_all = str_of(tag);
+    op->step_jobs.page = (struct step_page){.limit = 2, .descending = true};
+    op->step_jobs.wants_total = op->step_jobs.wants_tags = true;
+}
+
+static void add_tagged_jobs(struct bench *b, int count)
+{
+    struct op op;
+    for (int i = 0; i < count; i++) {
+        char own[8];
+        snprintf(own, sizeof own, "n%d", i % 3);
+        struct str tags[] = {STR("all"), str_of(own)};
+        prepare_edit(&op, 0, STEP_JOB_SETS_NAME | STEP_JOB_SETS_TAGS);
+        op.step_job_edit.tags = tags;
+        op.step_job_edit.tag_count = 2;
+        edited(b, &op);
+    }
+}
+
+static void a_list_sums_up_in_slices_and_others_go_on(void **state)
+{
+    struct bench *b = *state;
+    struct op sum, other, late;
+    b->options.slice_rows = 2;
+    reopen_engine(b);
+    add_tagged_jobs(b, 9);
+    prepare_sum(&sum, "[\"all\"]");
+    prepare_sum(&other, "[\"n1\"]");
+    assert_true(STEP(b, &sum, &other));
+    assert_false(is_answered(&sum));
+    assert_int_equal(engine_next_us(b->engine), 0);
+    job_shown(b, &late, sum.step_jobs.reached);
+    op_release(&late);
+    assert_false(is_answered(&sum));
+    while (!is_answered(&sum) || !is_answered(&other))
+        pass_time(b, 0);
+    assert_went_well(&sum);
+    assert_int_equal(sum.step_jobs.total, 9);
+    assert_int_equal(sum.step_jobs.count, 2);
+    assert_true(sum.step_jobs.more);
+    assert_int_equal(sum.step_jobs.tags.count, 3);
+    assert_string_equal(sum.step_jobs.tags.items[0], "n0");
+    assert_string_equal(sum.step_jobs.tags.items[2], "n2");
+    assert_int_equal(other.step_jobs.total, 3);
+    assert_int_equal(other.step_jobs.tags.count, 1);
+    assert_string_equal(other.step_jobs.tags.items[0], "all");
+    op_release(&sum);
+    op_release(&other);
+}
+
+static void sums_that_are_known_need_no_slices(void **state)
+{
+    struct bench *b = *state;
+    struct op op;
+    b->options.slice_rows = 1;
+    reopen_engine(b);
+    add_tagged_jobs(b, 4);
+    prepare_sum(&op, NULL);
+    assert_true(STEP(b, &op));
+    assert_went_well(&op);
+    assert_int_equal(op.step_jobs.total, 4);
+    assert_int_equal(op.step_jobs.tags.count, 4);
+    op_release(&op);
+    prepare_sum(&op, "[\"none\"]");
+    assert_true(STEP(b, &op));
+    assert_went_well(&op);
+    assert_int_equal(op.step_jobs.total, 0);
+    assert_int_equal(op.step_jobs.count, 0);
+    op_release(&op);
+}
+
+static void sums_are_ended_with_the_engine(void **state)
+{
+    struct bench *b = *state;
+    struct op sum;
+    b->options.slice_rows = 1;
+    reopen_engine(b);
+    add_tagged_jobs(b, 3);
+    prepare_sum(&sum, "[\"all\"]");
+    assert_true(STEP(b, &sum));
+    assert_false(is_answered(&sum));
+    reopen_engine(b);
+    assert_refused(&sum, REFUSED_OTHERWISE, ERR_BUSY, "");
+    op_release(&sum);
+}
+
+static void tags_of_artifacts_and_steps_are_summed_up(void **state)
+{
+    struct bench *b = *state;
+    struct op op;
+    struct str tags[] = {STR("a"), STR("b")};
+    int64_t step = register_step(b, STEP_MANIFEST("add", "1.0.0"), nobody);
+    prepare_artifact_edit(&op, add_artifact(b, "a.csv", "1"), ARTIFACT_SETS_TAGS);
+    op.artifact_edit.by = nobody;
+    op.artifact_edit.tags = tags;
+    op.artifact_edit.tag_count = 2;
+    ask(b, &op);
+    assert_went_well(&op);
+    op_release(&op);
+    prepare(&op, OP_ARTIFACTS, "");
+    op.artifacts.by = nobody;
+    op.artifacts.page.limit = 10;
+    op.artifacts.wants_tags = true;
+    ask(b, &op);
+    assert_went_well(&op);
+    assert_int_equal(op.artifacts.total, -1);
+    assert_int_equal(op.artifacts.tags.count, 2);
+    op_release(&op);
+    prepare(&op, OP_STEPS, "");
+    op.steps.verb = STEPS_EDIT;
+    op.steps.id = step;
+    op.steps.sets = STEP_SETS_TAGS;
+    op.steps.tags = tags;
+    op.steps.tag_count = 2;
+    ask(b, &op);
+    assert_went_well(&op);
+    op_release(&op);
+    prepare(&op, OP_STEPS, "");
+    op.steps.verb = STEPS_LIST;
+    op.steps.list.limit = 10;
+    op.steps.list.tags_all = tags;
+    op.steps.list.all_count = 1;
+    op.steps.list.wants_tags = true;
+    ask(b, &op);
+    assert_went_well(&op);
+    assert_int_equal(op.steps.found.count, 1);
+    assert_string_equal(op.steps.found.items[0], "b");
+    op_release(&op);
+}
+
 /* --- what fails --- */
 
 static void a_commit_that_fails_leaves_nothing(void **state)
@@ -638,6 +773,10 @@ int main(void)
         ENGINE_TEST(nobody_sees_what_is_another_owners),
         ENGINE_TEST(pages_do_not_shift_while_jobs_go),
         ENGINE_TEST(filters_find_what_fits),
+        ENGINE_TEST(a_list_sums_up_in_slices_and_others_go_on),
+        ENGINE_TEST(sums_that_are_known_need_no_slices),
+        ENGINE_TEST(sums_are_ended_with_the_engine),
+        ENGINE_TEST(tags_of_artifacts_and_steps_are_summed_up),
         ENGINE_TEST(a_commit_that_fails_leaves_nothing),
         ENGINE_TEST(a_wait_ends_with_the_job),
     };

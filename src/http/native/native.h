@@ -125,6 +125,11 @@ bool native_step_job_change(struct request *req, struct reply *reply, struct err
 bool native_step_job_delete(struct request *req, struct reply *reply, struct err *err);
 bool native_step_job_cancel(struct request *req, struct reply *reply, struct err *err);
 bool native_step_job_fail(struct request *req, struct reply *reply, struct err *err);
+/* native_step_logs.c */
+bool native_step_logs_show(struct request *req, struct reply *reply, struct err *err);
+bool native_step_logs_add(struct request *req, struct reply *reply, struct err *err);
+bool native_step_metrics_show(struct request *req, struct reply *reply, struct err *err);
+bool native_step_metrics_put(struct request *req, struct reply *reply, struct err *err);
 /* native_artifacts.c */
 bool native_artifacts_list(struct request *req, struct reply *reply, struct err *err);
 bool native_artifact_show(struct request *req, struct reply *reply, struct err *err);

@@ -99,11 +99,7 @@ static bool finish_listed(struct request *req, struct op *op, struct reply *repl
         step_job_json_write(&o, &ask->views[i]);
     json_out_close(&o, ']');
     step_next_write(&o, ask->more ? ask->last : NULL, ask->page.sort);
-    json_out_name(&o, "total");
-    if (ask->total >= 0)
-        json_out_i64(&o, ask->total);
-    else
-        json_out_null(&o);
+    step_sum_write(&o, ask->total, ask->wants_tags ? &ask->tags : NULL);
     json_out_close(&o, '}');
     return native_reply_end(reply, &b, err);
 }
@@ -119,6 +115,7 @@ bool native_step_jobs_list(struct request *req, struct reply *reply, struct err 
     op->step_jobs.filter = query.filter;
     op->step_jobs.page = query.page;
     op->step_jobs.wants_total = query.wants_total;
+    op->step_jobs.wants_tags = query.wants_tags;
     return request_call(req, finish_listed);
 }
 

@@ -107,6 +107,8 @@ static bool finish_listed(struct request *req, struct op *op, struct reply *repl
     json_out_close(&o, ']');
     json_out_name(&o, "total");
     json_out_i64(&o, op->steps.total);
+    if (op->steps.list.wants_tags)
+        step_tags_json_write(&o, &op->steps.found);
     json_out_close(&o, '}');
     return native_reply_end(reply, &b, err);
 }

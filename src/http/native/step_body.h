@@ -23,7 +23,7 @@ MUST_CHECK bool step_path_id(const struct request *req, const char *param, int64
 struct step_list_query {
     struct step_filter filter;
     struct step_page page;
-    bool wants_total;
+    bool wants_total, wants_tags;
 };
 MUST_CHECK bool step_jobs_query_read(struct request *req, struct step_list_query *out,
                                      struct err *err);
@@ -40,6 +40,8 @@ struct step_upload_query {
 };
 MUST_CHECK bool step_upload_query_read(struct request *req, struct step_upload_query *out,
                                        struct err *err);
+/* {"total":...} (-1: null), and {"tags":[...]} unless it is NULL. */
+void step_sum_write(struct json_out *o, int64_t total, const struct step_tags *tags);
 /* {"next":...}: where the next page goes on; NULL: there is none. */
 void step_next_write(struct json_out *o, const struct step_place *last, enum step_sort sort);
 

@@ -47,7 +47,7 @@ static void moment(struct json_out *o, const char *name, int64_t at_us)
     native_time_write(o, at_us);
 }
 
-static void tags(struct json_out *o, const struct step_tags *list)
+void step_tags_json_write(struct json_out *o, const struct step_tags *list)
 {
     json_out_name(o, "tags");
     json_out_open(o, '[');
@@ -110,7 +110,7 @@ void step_json_write(struct json_out *o, const struct step_view *view)
     raw(o, "defaults", s->defaults);
     slots(o, "inputs", m->inputs, m->input_count);
     slots(o, "outputs", m->outputs, m->output_count);
-    tags(o, &s->tags);
+    step_tags_json_write(o, &s->tags);
     flag(o, "hidden", s->hidden);
     flag(o, "public", s->is_public);
     deprecation(o, s);
@@ -140,7 +140,7 @@ void artifact_json_write(struct json_out *o, const struct artifact *a)
     number(o, "bytes", a->bytes);
     text(o, "sha256", name);
     text(o, "kind", artifact_kind_names[a->kind]);
-    tags(o, &a->tags);
+    step_tags_json_write(o, &a->tags);
     text(o, "comment", a->comment);
     flag(o, "hidden", a->hidden);
     flag(o, "secret", a->secret);
@@ -246,7 +246,7 @@ void step_job_json_write(struct json_out *o, const struct step_job_view *view)
     arguments(o, job);
     inputs(o, view);
     outputs(o, view);
-    tags(o, &job->tags);
+    step_tags_json_write(o, &job->tags);
     reference(o, "parent", job->parent);
     number(o, "sub_jobs", job->sub_jobs);
     flag(o, "hidden", job->hidden);

@@ -5,6 +5,8 @@
 #include "base/json.h"
 #include "engine/step_op.h"
 
+/* {"tags":[...]} */
+void step_tags_json_write(struct json_out *o, const struct step_tags *list);
 void step_json_write(struct json_out *o, const struct step_view *view);
 void step_job_json_write(struct json_out *o, const struct step_job_view *view);
 void artifact_json_write(struct json_out *o, const struct artifact *a);

@@ -2,6 +2,7 @@
 #include "base/parse.h"
 #include "http/native/native_value.h"
 #include "http/native/step_body.h"
+#include "http/native/step_json.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -147,6 +148,17 @@ void step_next_write(struct json_out *o, const struct step_place *last, enum ste
     json_out_text(o, text);
 }
 
+void step_sum_write(struct json_out *o, int64_t total, const struct step_tags *tags)
+{
+    json_out_name(o, "total");
+    if (total >= 0)
+        json_out_i64(o, total);
+    else
+        json_out_null(o);
+    if (tags)
+        step_tags_json_write(o, tags);
+}
+
 struct list_params {
     struct texts all, any;
     struct str sort, after;
@@ -183,8 +195,9 @@ static bool finish_list(struct request *req, struct step_list_query *q, struct l
         {"descending", PARAM_FLAG, &(q)->page.descending, 0, 0},                                   \
         {"offset", PARAM_NUMBER, &(q)->page.offset, 0, INT32_MAX},                                 \
         {"limit", PARAM_NUMBER, &(q)->page.limit, 1, PAGE_MAX},                                    \
+        {"total", PARAM_FLAG, &(q)->wants_total, 0, 0},                                            \
     {                                                                                              \
-        "total", PARAM_FLAG, &(q)->wants_total, 0, 0                                               \
+        "tags", PARAM_FLAG, &(q)->wants_tags, 0, 0                                                 \
     }
 
 static bool has_param(struct request *req, const char *name)
@@ -256,6 +269,7 @@ bool steps_query_read(struct request *req, struct op_steps *ask, struct err *err
         {"below", PARAM_FLAG, &ask->list.below, 0, 0},
         {"offset", PARAM_NUMBER, &ask->list.offset, 0, INT32_MAX},
         {"limit", PARAM_NUMBER, &ask->list.limit, 1, PAGE_MAX},
+        {"tags", PARAM_FLAG, &ask->list.wants_tags, 0, 0},
     };
     ask->list.limit = PAGE_DEFAULT;
     if (!read_params(req, params, sizeof params / sizeof *params, err))
