@@ -1,5 +1,6 @@
 /* cmd_flow.c: `penstock flow check` and `penstock flow graph`: what a task list says, without
  * running anything. */
+#include "base/json.h"
 #include "base/spawn.h"
 #include "cli/answer_member.h"
 #include "cli/command.h"
@@ -22,21 +23,88 @@ static const struct option graph_options[] = {
      .help = "text, dot, svg (drawn by Graphviz) or mermaid; text on a terminal, else dot"},
     {0},
 };
-static const struct option *const check_tables[] = {flow_place_options, NULL};
+static const struct option check_options[] = {
+    {.name = "serde", .value = "FORMAT", .help = "of the task list: list or json"},
+    {.name = "json", .help = "print what was found, all problems too, as JSON"},
+    {0},
+};
+static const struct option *const check_tables[] = {check_options, flow_place_options, NULL};
 static const struct option *const graph_tables[] = {graph_options, flow_place_options,
                                                     run_server_options, NULL};
 
+static size_t roots_of(const struct flow *flow)
+{
+    size_t roots = 0;
+    for (size_t i = 0; i < flow->node_count; i++)
+        roots += flow->nodes[i].parent_count == 0;
+    return roots;
+}
+
+static void add_count(struct json_out *o, const char *name, size_t count)
+{
+    json_out_name(o, name);
+    json_out_i64(o, (int64_t)count);
+}
+
+static void add_problem(struct json_out *o, const struct flow_problem *problem)
+{
+    json_out_open(o, '{');
+    add_count(o, "line", problem->line);
+    add_count(o, "column", problem->column);
+    json_out_name(o, "kind");
+    json_out_text(o, problem->warning ? "warning" : "error");
+    json_out_name(o, "field");
+    json_out_text(o, problem->field);
+    json_out_name(o, "text");
+    json_out_text(o, problem->text);
+    json_out_close(o, '}');
+}
+
+/* All problems, however many there are: a program reads them. */
+static bool check_as_json(struct flow_place *place, bool json_list, struct err *err)
+{
+    struct flow_problems problems = {0};
+    struct flow flow;
+    OWNED_BUF struct buf text;
+    struct json_out o;
+    bool good = flow_place_check(place, json_list, &flow, &problems, err);
+    buf_init(&text, BUF_NO_CAP);
+    json_out_init(&o, &text);
+    json_out_open(&o, '{');
+    json_out_name(&o, "list");
+    json_out_text(&o, place->list);
+    json_out_name(&o, "good");
+    json_out_bool(&o, good);
+    add_count(&o, "nodes", flow.node_count);
+    add_count(&o, "roots", roots_of(&flow));
+    add_count(&o, "dependencies", flow.parent_count);
+    json_out_name(&o, "problems");
+    json_out_open(&o, '[');
+    for (size_t i = 0; i < problems.count; i++)
+        add_problem(&o, &problems.items[i]);
+    json_out_close(&o, ']');
+    json_out_close(&o, '}');
+    printf("%.*s\n", (int)text.len, text.data);
+    flow_problems_release(&problems);
+    flow_release(&flow);
+    return good;
+}
+
 static bool check_run(const struct options *options, struct err *err)
 {
+    static const char *const formats[] = {"list", "json", NULL};
     __attribute__((cleanup(flow_place_release))) struct flow_place place = {0};
     struct flow flow;
-    if (!flow_place_read(&place, options, err) || !flow_place_load(&place, &flow, err))
+    int format = 0;
+    if (!options_word(options, "serde", formats, 0, &format, err) ||
+        !flow_place_read(&place, options, err))
         return false;
-    size_t roots = 0;
-    for (size_t i = 0; i < flow.node_count; i++)
-        roots += flow.nodes[i].parent_count == 0;
+    if (options_has(options, "json"))
+        return check_as_json(&place, format == 1, err);
+    if (!flow_place_load_as(&place, format == 1, &flow, err))
+        return false;
     printf("%s: %zu nodes, %zu of them without parents, %zu dependencies; all is well\n",
-           place.list, flow.node_count, roots, flow.parent_count);
+           place.list, flow.node_count, roots_of(&flow), flow.parent_count);
     flow_release(&flow);
     return true;
 }
@@ -161,6 +229,7 @@ const struct command cmd_flow_check = {
             "Status 2 when there is an error.\n",
     .options = check_tables,
     .examples = "penstock flow check config/nightly.lst\n"
+                "penstock flow check config/nightly.lst --json | jq '.problems[]'\n"
                 "penstock flow check -c config/app_profile -l config/nightly.lst\n",
     .run = check_run,
 };

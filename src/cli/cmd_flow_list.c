@@ -128,6 +128,7 @@ const struct command cmd_flow_list = {
             "--state APP_TEMP_DIR/APP_NAME.penstock; flow status LIST finds that by itself.\n",
     .options = list_tables,
     .examples = "penstock flow list --server http://host:5005\n"
-                "penstock flow list --only failed --json | jq -r .name\n",
+                "penstock flow list --state temp/nightly.penstock\n"
+                "penstock flow list --server http://host:5005 --only failed --json | jq -r .name\n",
     .run = list_run,
 };

@@ -14,6 +14,7 @@
 #include "cli/command.h"
 #include "cli/flow_body.h"
 #include "cli/flow_finish.h"
+#include "cli/flow_seen.h"
 #include "cli/flow_session.h"
 #include "cli/python_program.h"
 #include "cli/run_place.h"
@@ -84,7 +85,10 @@ static bool name_paths(struct flow_run *r, struct err *err)
     OWNED_BUF struct buf path;
     buf_init(&path, BUF_NO_CAP);
     const char *name = variable(r, "APP_NAME");
-    if (!*name || strchr(name, '/') || name[0] == '.')
+    bool plain = *name && name[0] != '.' && !strchr(name, '/');
+    for (const char *c = name; *c; c++)
+        plain = plain && (unsigned char)*c >= ' ' && *c != 0x7f;
+    if (!plain)
         return err_set(err, ERR_INVALID, "APP_NAME: \"%s\" cannot be part of a file's name", name);
     r->state_dir = xasprintf("%s/%s.penstock", variable(r, "APP_TEMP_DIR"), name);
     r->ctllog = xasprintf("%s/%s.ctllog", variable(r, "APP_TEMP_DIR"), name);
@@ -146,6 +150,9 @@ static bool open_engine(struct flow_run *r, struct err *err)
     /* A dry run leaves no trace. */
     if (run_place_open_at(anew ? NULL : r->state_dir, &r->engine, err))
         return connect_to(r, run_place_url(r->engine), NULL, err);
+    /* Whatever is in the way of its folder, it is not what the user asked for that is wrong. */
+    if (err->code == ERR_INVALID)
+        err->code = ERR_NOT_STARTED;
     if (err->code != ERR_BUSY)
         return false;
     if (r->settings.dry_run)
@@ -230,11 +237,12 @@ static bool note_told(const struct flow_run *r, int64_t run, struct err *err)
 {
     if (!is_ours(r))
         return true;
-    OWNED_MEM char *path = told_path(r);
-    FILE *out = fopen(path, "we");
+    OWNED_MEM char *path = told_path(r), *beside = xasprintf("%s.tmp", path);
+    /* Whole or not at all: on a full disk the number of the run before stays. */
+    FILE *out = fopen(beside, "we");
     bool good = out && fprintf(out, "%lld", (long long)run) > 0;
     good = (!out || fclose(out) == 0) && good;
-    return good || err_errno(err, errno, "%s", path);
+    return (good && rename(beside, path) == 0) || err_errno(err, errno, "%s", path);
 }
 
 static int64_t run_number(struct str flow)
@@ -306,6 +314,22 @@ static bool run_context_program(struct flow_run *r, const char *verb, struct err
     if (!r->python)
         return err_set(err, ERR_NOT_FOUND, "--context needs Python, which is not here");
     return flow_finish_run(argv, environment, "the program that carries the context", err);
+}
+
+/* Before anything is touched; what is wrong with it the program has said. */
+static bool check_context(const struct flow_run *r, struct err *err)
+{
+    const char *const argv[] = {
+        r->python, "-m", "penstock.flow.context_file", "check", r->settings.context_file, NULL};
+    const char *const environment[] = {r->python_variable, NULL};
+    if (!r->settings.context_file)
+        return true;
+    if (!r->python)
+        return err_set(err, ERR_INVALID, "--context needs Python, which is not here");
+    if (flow_finish_run(argv, environment, "the program that reads the context", err))
+        return true;
+    return err_set(err, ERR_INVALID, "--context: %s is no pickled dictionary that can be read",
+                   r->settings.context_file);
 }
 
 static bool post(struct flow_run *r, struct buf *answer, struct err *err)
@@ -506,9 +530,8 @@ static bool work(struct flow_run *r, struct err *err)
 
 static bool abort_other(struct flow_run *r, struct err *err)
 {
-    OWNED_MEM char *path = xasprintf("%s/abort", r->path);
-    return connect_to(r, server_of(r), r->state_dir, err) &&
-           client_ask(r->client, "POST", path, STR("{}"), NULL, err);
+    OWNED(flow_seen) struct flow_seen *seen = NULL;
+    return flow_seen_open(r->options, &r->place, &seen, err) && flow_seen_abort(seen, err);
 }
 
 /* Of what kept it from starting: what the user got wrong is 2, all else 3. */
@@ -549,8 +572,8 @@ static bool run_run(const struct options *options, struct err *err)
     r.started = clock_now();
     if (options_has(options, "abort"))
         return flow_place_read(&r.place, options, err) && name_paths(&r, err) &&
-               run_server_secret(options, "key", &r.key, err) && abort_other(&r, err);
-    return read_all(&r, err) && run_all(&r, err);
+               abort_other(&r, err);
+    return read_all(&r, err) && check_context(&r, err) && run_all(&r, err);
 }
 
 const struct command cmd_flow_run = {

@@ -9,8 +9,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-enum { NODES_SHOWN = 100 };
+enum { NODES_SHOWN = 100, NAME_SHOWN = 48, FAILURE_SHOWN = 120 };
 
 static const struct option status_options[] = {
     {.name = "mark",
@@ -56,6 +57,21 @@ static char *seconds_of(struct str object, const char *name)
     return xstrdup(text);
 }
 
+/* Cuts a text that would push the others off the screen, between two characters. */
+static char *cut(char *text, size_t characters)
+{
+    struct str left = str_of(text);
+    for (; characters && left.len; characters--) {
+        size_t len = str_utf8_length(left);
+        left = (struct str){left.ptr + (len ? len : 1), left.len - (len ? len : 1)};
+    }
+    if (!left.len)
+        return text;
+    char *shorter = xasprintf("%.*s...", (int)(left.ptr - text), text);
+    free(text);
+    return shorter;
+}
+
 static char *failure_of(struct str node)
 {
     struct str error = answer_raw(node, "error");
@@ -63,8 +79,9 @@ static char *failure_of(struct str node)
         return xstrdup("");
     OWNED_MEM char *type = answer_text(error, "type");
     OWNED_MEM char *message = answer_text(error, "message");
-    return strcmp(type, "-") == 0 ? xasprintf("%.80s", message)
-                                  : xasprintf("%.40s: %.80s", type, message);
+    /* A message in words often begins with it. */
+    bool has_type = strcmp(type, "-") == 0 || strncmp(message, type, strlen(type)) == 0;
+    return cut(has_type ? xstrdup(message) : xasprintf("%s: %s", type, message), FAILURE_SHOWN);
 }
 
 struct listing {
@@ -87,7 +104,7 @@ static bool take_node(void *context, struct str node, struct err *err)
     enum colour colour = mark_colour(mark[0]);
     add_cell(l->table, answer_text(node, "id"), COLOUR_NONE);
     table_cell(l->table, str_of(mark), colour);
-    add_cell(l->table, answer_text(node, "name"), COLOUR_NONE);
+    add_cell(l->table, cut(answer_text(node, "name"), NAME_SHOWN), COLOUR_NONE);
     add_cell(l->table, answer_text(node, "attempts"), COLOUR_NONE);
     add_cell(l->table, answer_text(node, "code"), COLOUR_NONE);
     add_cell(l->table, seconds_of(node, "elapsed_s"), COLOUR_NONE);

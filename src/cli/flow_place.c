@@ -126,7 +126,8 @@ static bool read_pipe(int fd, struct buf *out, const char *path, struct err *err
     }
 }
 
-static bool run_profile(const char *path, struct buf *out, struct err *err)
+static bool run_profile(const char *path, const char *const *by_hand, struct buf *out,
+                        struct err *err)
 {
     OWNED_MEM char *whole = realpath(path, NULL);
     int ends[2];
@@ -140,7 +141,8 @@ static bool run_profile(const char *path, struct buf *out, struct err *err)
                               .stdin_fd = -1,
                               .stdout_fd = STDERR_FILENO,
                               .stderr_fd = STDERR_FILENO,
-                              .control_fd = ends[1]};
+                              .control_fd = ends[1],
+                              .environment = by_hand};
     bool started = spawn_start(&plan, &pid, err);
     close(ends[1]);
     bool read_well = started && read_pipe(ends[0], out, path, err);
@@ -154,11 +156,12 @@ static bool run_profile(const char *path, struct buf *out, struct err *err)
 }
 
 /* What begins with APP_ holds; all else of the profile is its own business. */
-static bool take_profile(struct flow_place *p, const char *path, struct err *err)
+static bool take_profile(struct flow_place *p, const char *path, const char *const *by_hand,
+                         struct err *err)
 {
     OWNED_BUF struct buf got;
     buf_init(&got, profile_max_bytes);
-    if (!run_profile(path, &got, err))
+    if (!run_profile(path, by_hand, &got, err))
         return false;
     for (size_t at = 0; at < got.len;) {
         size_t len = strnlen(got.data + at, got.len - at);
@@ -249,38 +252,46 @@ static bool find_list(struct flow_place *p, const struct options *options, struc
     return true;
 }
 
-static bool set_by_hand(struct flow_place *p, const struct options *options, struct err *err)
+/* What --env says, ended by NULL. The array is to be freed, its texts are the options'. */
+static bool read_by_hand(const struct options *options, const char ***out, struct err *err)
 {
-    for (size_t i = 0; i < options_count(options, "env"); i++) {
-        const char *assignment = options_at(options, "env", i);
-        if (assignment[0] == '=' || !strchr(assignment, '='))
-            return err_set(err, ERR_INVALID, "--env: expected NAME=VALUE, not \"%s\"", assignment);
-        set(p, xstrdup(assignment));
+    size_t count = options_count(options, "env");
+    OWNED_MEM const char **list = xcalloc(count + 1, sizeof *list);
+    for (size_t i = 0; i < count; i++) {
+        list[i] = options_at(options, "env", i);
+        if (list[i][0] == '=' || !strchr(list[i], '='))
+            return err_set(err, ERR_INVALID, "--env: expected NAME=VALUE, not \"%s\"", list[i]);
     }
+    *out = TAKE(list);
     return true;
 }
 
 static bool find_profile(struct flow_place *p, const struct options *options, const char *folder,
-                         struct err *err)
+                         const char *const *by_hand, struct err *err)
 {
     const char *named = options_text(options, "profile");
     OWNED_MEM char *beside = xasprintf("%s/app_profile", folder);
     if (!named && access(beside, F_OK) != 0)
         return true;
-    return take_profile(p, named ? named : beside, err);
+    return take_profile(p, named ? named : beside, by_hand, err);
 }
 
 bool flow_place_read(struct flow_place *p, const struct options *options, struct err *err)
 {
     OWNED_MEM char *folder = NULL;
+    OWNED_MEM const char **by_hand = NULL;
     *p = (struct flow_place){0};
-    if (!find_list(p, options, err) || !folder_of(p->list, &folder, err))
+    if (!find_list(p, options, err) || !folder_of(p->list, &folder, err) ||
+        !read_by_hand(options, &by_hand, err))
         return false;
     for (char **variable = environ; *variable; variable++)
         if (strchr(*variable, '='))
             set(p, xstrdup(*variable));
-    if (!find_profile(p, options, folder, err) || !set_by_hand(p, options, err))
+    /* The profile sees what was set by hand, and does not change it. */
+    if (!find_profile(p, options, folder, by_hand, err))
         return false;
+    for (size_t i = 0; by_hand[i]; i++)
+        set(p, xstrdup(by_hand[i]));
     p->given = p->count;
     set_defaults(p, folder);
     return true;
@@ -321,24 +332,29 @@ bool flow_place_load(struct flow_place *p, struct flow *out, struct err *err)
     return flow_place_load_as(p, false, out, err);
 }
 
-bool flow_place_load_as(struct flow_place *p, bool json, struct flow *out, struct err *err)
+bool flow_place_check(struct flow_place *p, bool json, struct flow *out,
+                      struct flow_problems *problems, struct err *err)
 {
     OWNED_BUF struct buf text;
-    struct flow_problems problems = {0};
     struct err unread;
     *out = (struct flow){0};
     buf_init(&text, list_max_bytes);
     bool good = file_read_all(p->list, list_max_bytes, &text, &unread);
     if (good)
         good = (json ? flow_read_json : flow_read)(buf_str(&text), flow_place_lookup, p, out,
-                                                   &problems);
+                                                   problems);
     else
-        flow_problem_add(&problems, &(struct flow_problem){1, 1, false, "FILE", NULL}, "%s",
+        flow_problem_add(problems, &(struct flow_problem){1, 1, false, "FILE", NULL}, "%s",
                          unread.text);
+    return good || err_set(err, ERR_INVALID, "%s: %zu error%s, nothing was started", p->list,
+                           problems->errors, problems->errors == 1 ? "" : "s");
+}
+
+bool flow_place_load_as(struct flow_place *p, bool json, struct flow *out, struct err *err)
+{
+    struct flow_problems problems = {0};
+    bool good = flow_place_check(p, json, out, &problems, err);
     print_problems(p->list, &problems);
-    if (!good)
-        err_set(err, ERR_INVALID, "%s: %zu error%s, nothing was started", p->list, problems.errors,
-                problems.errors == 1 ? "" : "s");
     flow_problems_release(&problems);
     return good;
 }

@@ -31,6 +31,9 @@ MUST_CHECK bool flow_place_load(struct flow_place *p, struct flow *out, struct e
 /* The same, of a list in JSON when `json` says so. */
 MUST_CHECK bool flow_place_load_as(struct flow_place *p, bool json, struct flow *out,
                                    struct err *err);
+/* The same, which prints nothing: what is wrong is added to `problems`, warnings too. */
+MUST_CHECK bool flow_place_check(struct flow_place *p, bool json, struct flow *out,
+                                 struct flow_problems *problems, struct err *err);
 /* Sets a variable that is what it is by default; false when somebody has set it. */
 bool flow_place_keep(struct flow_place *p, const char *name, const char *value);
 

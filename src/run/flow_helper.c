@@ -269,6 +269,16 @@ static void read_life(struct flow_helper *h, struct life *l, int64_t now_us)
     }
 }
 
+bool flow_helper_renew(struct flow_helper *h, int64_t task, int64_t now_us, struct err *err)
+{
+    struct attempt *a = find(h, task);
+    struct life *l = a ? a->life : NULL;
+    if (!l)
+        return true;
+    read_life(h, l, now_us);
+    return l->over || !find(h, task) || keeper_signal(h->plan.keeper, l->id, SIGKILL, err);
+}
+
 static void await_writable(struct flow_helper *h, struct life *l, bool awaited)
 {
     struct epoll_event event = {.events = EPOLLIN | (awaited ? (uint32_t)EPOLLOUT : 0u),

@@ -46,6 +46,10 @@ void flow_helper_set_up(struct flow_helper *h, const struct helper_setup *setup)
 MUST_CHECK bool flow_helper_run(struct flow_helper *h, const struct node_task *t, struct err *err);
 /* Nothing more is told of this attempt; should it begin after all, it is killed. */
 void flow_helper_forget(struct flow_helper *h, int64_t task);
+/* The helper that forked this attempt says nothing of its end: it is killed, unless the word has
+ * come by now; what else runs goes on, and the keeper tells of its end. Errors as keeper_signal. */
+MUST_CHECK bool flow_helper_renew(struct flow_helper *h, int64_t task, int64_t now_us,
+                                  struct err *err);
 /* To be polled; -1: there is nothing to be. */
 int flow_helper_fd(const struct flow_helper *h);
 /* Takes what came and sends what is due. */

@@ -3,29 +3,16 @@
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "run/node_log.h"
 #include "run/node_session.h"
 
-#include <errno.h>
-#include <inttypes.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #define GRACE_US INT64_C(10000000)
-enum { CODE_NOT_STARTED = 905, CODE_TERMINATED = 907, CODE_OF_SIGNAL = 128, TAIL_LINES = 10 };
-
-/* Why a node was stopped before its end. */
-enum stop { STOP_NOT, STOP_TIMEOUT, STOP_ABORT };
-
-/* What an attempt said of itself, or what is known of one that never began. */
-struct outcome {
-    int64_t code; /* 0: nothing was said */
-    bool final;
-    char *type, *message, *traceback;
-};
+/* Between the kill of a Python node and the word of its end, which is its helper's to say. */
+#define WORD_US INT64_C(2000000)
+enum { CODE_NOT_STARTED = 905 };
 
 struct run {
     struct run *next;
@@ -34,27 +21,18 @@ struct run {
     pid_t group;      /* of a Python node, once it is forked; 0 */
     int64_t began_us, log_from_bytes;
     int64_t timeout_at_us, kill_at_us; /* NEVER_US */
-    enum stop stop;
+    enum node_stop stop;
+    bool killed;
     bool forgotten; /* its session was lost: what becomes of it is nobody's business */
-    struct outcome outcome;
-};
-
-/* An end that is to be told once it is durable. */
-struct ended {
-    struct ended *next;
-    struct node_task *task; /* NULL: of one that was not run here */
-    enum node_end end;
-    int64_t code;
-    char *why, *tail;
-    double elapsed_s;
+    struct node_outcome outcome;
 };
 
 struct flow_runner {
     struct flow_runner_plan plan;
     struct flow_helper *helper;
     struct node_session *session;
-    struct run *runs;                        /* newest first */
-    struct ended *first_ended, **last_ended; /* in the order in which they are settled */
+    struct run *runs;        /* newest first */
+    struct ended_list ended; /* in the order in which they are settled */
     size_t running;
     uint64_t next_program;
     int64_t now_us;
@@ -69,7 +47,6 @@ struct flow_runner *flow_runner_new(const struct flow_runner_plan *plan)
     struct flow_runner *r = xcalloc(1, sizeof *r);
     r->plan = *plan;
     r->next_program = 1;
-    r->last_ended = &r->first_ended;
     const struct flow_helper_plan helper = {.keeper = plan->keeper,
                                             .python = plan->python,
                                             .environment = plan->python_environment,
@@ -80,20 +57,10 @@ struct flow_runner *flow_runner_new(const struct flow_runner_plan *plan)
     return r;
 }
 
-static void ended_free(struct ended *e)
-{
-    node_task_free(e->task);
-    free(e->why);
-    free(e->tail);
-    free(e);
-}
-
 static void run_free(struct run *run)
 {
     node_task_free(run->task);
-    free(run->outcome.type);
-    free(run->outcome.message);
-    free(run->outcome.traceback);
+    node_outcome_release(&run->outcome);
     free(run);
 }
 
@@ -103,10 +70,7 @@ void flow_runner_free(struct flow_runner *r)
         return;
     node_session_free(r->session);
     flow_helper_free(r->helper);
-    for (struct ended *e = NULL; (e = r->first_ended);) {
-        r->first_ended = e->next;
-        ended_free(e);
-    }
+    ended_list_clear(&r->ended);
     while (r->runs) {
         struct run *run = r->runs;
         r->runs = run->next;
@@ -154,7 +118,7 @@ static void send_signal(struct flow_runner *r, const struct run *run, int number
         kill(-run->group, number);
 }
 
-static void stop_run(struct flow_runner *r, struct run *run, enum stop why)
+static void stop_run(struct flow_runner *r, struct run *run, enum node_stop why)
 {
     if (run->stop == STOP_NOT || why == STOP_ABORT)
         run->stop = why;
@@ -167,109 +131,28 @@ static void stop_run(struct flow_runner *r, struct run *run, enum stop why)
 
 /* ---- ends ---- */
 
-static struct node_banner banner_of(const struct node_task *t)
-{
-    return (struct node_banner){.node = t->node,
-                                .name = t->name,
-                                .attempt = t->attempt,
-                                .max_attempts = t->max_attempts,
-                                .wait_s = t->attempt > 1 ? t->retry_wait_s : 0,
-                                .at_us = clock_now().wall_us};
-}
-
-/* What a status of waitpid means: its code, 0 when all is well. */
-static int64_t code_of(int status)
-{
-    if (WIFEXITED(status))
-        return WEXITSTATUS(status);
-    return CODE_OF_SIGNAL + (WIFSIGNALED(status) ? WTERMSIG(status) : 0);
-}
-
-static char *words_of(const struct run *run, int status)
-{
-    const struct outcome *o = &run->outcome;
-    if (run->stop == STOP_ABORT)
-        return xstrdup("aborted");
-    if (run->stop == STOP_TIMEOUT)
-        return xasprintf("took longer than %g s", run->task->timeout_s);
-    if (o->code && o->message && *o->message)
-        return o->type && *o->type ? xasprintf("%.100s: %.300s", o->type, o->message)
-                                   : xasprintf("%.400s", o->message);
-    if (WIFSIGNALED(status))
-        return xasprintf("killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
-    if (!run->task->command && o->code)
-        return xasprintf("returned %" PRId64, o->code);
-    return xasprintf("exit status %" PRId64, code_of(status));
-}
-
-static const char *type_of(const struct run *run, int status)
-{
-    if (run->stop == STOP_TIMEOUT)
-        return "TimeoutError";
-    if (run->outcome.type && *run->outcome.type)
-        return run->outcome.type;
-    return WIFSIGNALED(status) ? "Killed" : "ExitStatus";
-}
-
-static enum node_end judge(struct flow_runner *r, const struct run *run, int64_t code)
-{
-    const struct node_task *t = run->task;
-    if (run->stop == STOP_ABORT)
-        return NODE_ABORTED;
-    if (code == 0)
-        return NODE_COMPLETED;
-    bool final = run->outcome.final || code == r->plan.no_retry_code;
-    return final || t->attempt >= t->max_attempts ? NODE_FAILED : NODE_RETRIED;
-}
-
 /* Whether it is told to the server: who only leaves a flow that goes on spends no attempt, the
  * release gives the node back. */
-static bool settle(struct flow_runner *r, const struct run *run, enum node_end end, int64_t code,
-                   int status, const char *words)
+static bool settle(struct flow_runner *r, const struct node_past *past, const struct ended *e)
 {
-    const struct node_task *t = run->task;
-    const char *traceback = run->outcome.traceback;
+    int64_t task = past->task->task;
+    const char *traceback = past->outcome->traceback;
     const struct node_failure why = {
-        .message = str_of(words),
-        .type = str_of(type_of(run, status)),
+        .message = str_of(e->why),
+        .type = str_of(node_past_type(past)),
         .traceback = str_of(traceback ? traceback : ""),
-        .code = code,
-        .final = end == NODE_FAILED,
+        .code = e->code,
+        .final = e->end == NODE_FAILED,
     };
-    if (end == NODE_COMPLETED)
-        node_session_complete(r->session, t->task);
-    else if (end != NODE_ABORTED)
-        node_session_fail(r->session, t->task, &why);
+    if (e->end == NODE_COMPLETED)
+        node_session_complete(r->session, task);
+    else if (e->end != NODE_ABORTED)
+        node_session_fail(r->session, task, &why);
     else if (r->plan.queue || !r->stopping)
-        node_session_abort(r->session, t->task);
+        node_session_abort(r->session, task);
     else
         return false;
     return true;
-}
-
-/* ---- ends that are to be told ---- */
-
-static void await_settled(struct flow_runner *r, struct ended *e)
-{
-    *r->last_ended = e;
-    r->last_ended = &e->next;
-}
-
-static struct ended *take_ended(struct flow_runner *r)
-{
-    struct ended *e = r->first_ended;
-    if (!e)
-        return NULL;
-    r->first_ended = e->next;
-    if (!e->next)
-        r->last_ended = &r->first_ended;
-    return e;
-}
-
-static void drop_ended(struct flow_runner *r)
-{
-    for (struct ended *e = NULL; (e = take_ended(r));)
-        ended_free(e);
 }
 
 static void tell_ended(struct flow_runner *r, const struct ended *e)
@@ -301,36 +184,12 @@ static void on_settled(void *context, size_t count, struct str stale)
 {
     struct flow_runner *r = context;
     for (; count > 0; count--) {
-        struct ended *e = take_ended(r);
+        OWNED(ended) struct ended *e = ended_list_take(&r->ended);
         if (!e)
             return;
         if (e->task && !is_stale(stale, e->task->task))
             tell_ended(r, e);
-        ended_free(e);
     }
-}
-
-/* Its log says how it ended; the rest is known, and told later. */
-static struct ended *note_end(const struct flow_runner *r, struct run *run, enum node_end end,
-                              int64_t code, const char *words)
-{
-    struct ended *e = xcalloc(1, sizeof *e);
-    const struct node_task *t = run->task;
-    struct node_banner banner = banner_of(t);
-    struct buf tail;
-    buf_init(&tail, BUF_NO_CAP);
-    OWNED_MEM char *said = end == NODE_COMPLETED || end == NODE_ABORTED
-                               ? xstrdup(end == NODE_COMPLETED ? "completed" : "aborted")
-                               : xasprintf("failed with code %" PRId64 " (%s)", code, words);
-    e->end = end;
-    e->code = code;
-    e->why = xstrdup(words);
-    e->elapsed_s = (double)(r->now_us - run->began_us) / 1e6;
-    node_log_end(t->logfile, &banner, said, e->elapsed_s);
-    if (end == NODE_FAILED)
-        node_log_tail(t->logfile, run->log_from_bytes, TAIL_LINES, &tail);
-    e->tail = buf_take(&tail);
-    return e;
 }
 
 static void remove_run(struct flow_runner *r, struct run *run)
@@ -345,33 +204,36 @@ static void remove_run(struct flow_runner *r, struct run *run)
 
 static void end_run(struct flow_runner *r, struct run *run, int status)
 {
-    int64_t code = run->outcome.code ? run->outcome.code : code_of(status);
-    if (run->stop == STOP_TIMEOUT)
-        code = CODE_TERMINATED;
+    const struct node_past past = {
+        .task = run->task, .outcome = &run->outcome, .stop = run->stop, .status = status};
     /* What is left of the group of a Python node; of a shell node's the keeper has seen to it. */
     if (run->group > 1)
         kill(-run->group, SIGKILL);
     if (!run->forgotten) {
-        OWNED_MEM char *words = words_of(run, status);
-        enum node_end end = judge(r, run, code);
-        struct ended *e = note_end(r, run, end, code, words);
-        bool told = settle(r, run, end, code, status, words);
+        OWNED(ended)
+        struct ended *e = ended_new(&past, node_past_judge(&past, r->plan.no_retry_code),
+                                    (double)(r->now_us - run->began_us) / 1e6, run->log_from_bytes);
+        bool told = settle(r, &past, e);
         e->task = TAKE(run->task);
         if (told)
-            await_settled(r, e);
-        else {
+            ended_list_add(&r->ended, TAKE(e));
+        else
             tell_ended(r, e);
-            ended_free(e);
-        }
     }
     remove_run(r, run);
 }
 
-/* Until its end is told. What was not forked yet, as an import hangs, will not be. */
+/* Until its end is told. What was not forked yet, as an import hangs, will not be. A helper that
+ * says nothing of an attempt that was killed is stuck itself: it goes, and the keeper tells. */
 static void kill_run(struct flow_runner *r, struct run *run)
 {
-    run->kill_at_us = r->now_us + GRACE_US;
+    struct err err;
+    bool again = run->killed && run->group;
+    run->killed = true;
+    run->kill_at_us = r->now_us + (run->group && !again ? WORD_US : GRACE_US);
     send_signal(r, run, SIGKILL);
+    if (again && !flow_helper_renew(r->helper, run->task->task, r->now_us, &err))
+        fail_step(r, &err);
     if (run->program || run->group)
         return;
     flow_helper_forget(r->helper, run->task->task);
@@ -383,7 +245,7 @@ static void kill_run(struct flow_runner *r, struct run *run)
 static void never_began(struct flow_runner *r, struct run *run, const char *why)
 {
     if (!run->outcome.code)
-        run->outcome = (struct outcome){
+        run->outcome = (struct node_outcome){
             .code = CODE_NOT_STARTED, .type = xstrdup("NotStarted"), .message = xstrdup(why)};
     end_run(r, run, 0);
 }
@@ -413,7 +275,7 @@ static bool start_run(struct flow_runner *r, struct run *run, struct err *err)
 {
     OWNED_FD int log_fd = -1;
     const struct node_task *t = run->task;
-    struct node_banner banner = banner_of(t);
+    struct node_banner banner = node_banner_of(t);
     if (!node_log_open(t->logfile, &log_fd, &run->log_from_bytes, err))
         return false;
     node_log_begin(log_fd, &banner);
@@ -435,7 +297,7 @@ static void on_task(void *context, struct str raw)
                                          .final = true};
         if (task > 0) {
             node_session_fail(r->session, task, &why);
-            await_settled(r, xcalloc(1, sizeof(struct ended)));
+            ended_list_add(&r->ended, xcalloc(1, sizeof(struct ended)));
         }
         return;
     }
@@ -475,19 +337,6 @@ static void on_started(void *context, int64_t task, pid_t pid)
         kill(-pid, SIGTERM);
 }
 
-static void take_error(struct outcome *o, struct str error)
-{
-    static const char *const names[] = {"type", "message", "traceback"};
-    char **const texts[] = {&o->type, &o->message, &o->traceback};
-    for (size_t i = 0; error.len && i < sizeof names / sizeof *names; i++) {
-        struct str raw;
-        if (!json_find(error, names[i], &raw))
-            continue;
-        free(*texts[i]);
-        *texts[i] = json_take_text(raw);
-    }
-}
-
 static struct run *of_helper(struct flow_runner *r, int64_t task)
 {
     struct run *run = r->runs;
@@ -503,7 +352,7 @@ static void on_outcome(void *context, int64_t task, int64_t code, bool final, st
         return;
     run->outcome.code = code;
     run->outcome.final = final;
-    take_error(&run->outcome, error);
+    node_outcome_take(&run->outcome, error);
 }
 
 static void on_refused(void *context, int64_t task, int64_t code, struct str error)
@@ -512,7 +361,7 @@ static void on_refused(void *context, int64_t task, int64_t code, struct str err
     if (!run)
         return;
     run->outcome.code = code > 0 ? code : CODE_NOT_STARTED;
-    take_error(&run->outcome, error);
+    node_outcome_take(&run->outcome, error);
     never_began(context, run, "it could not be started");
 }
 
@@ -570,7 +419,7 @@ static void on_abort(void *context, int64_t task, bool timeout)
 static void on_lost(void *context)
 {
     struct flow_runner *r = context;
-    drop_ended(r);
+    ended_list_clear(&r->ended);
     for (struct run *run = r->runs, *next = NULL; run; run = next) {
         next = run->next;
         run->forgotten = true;

@@ -8,15 +8,9 @@
 
 #include "run/flow_helper.h"
 #include "run/http_client.h"
+#include "run/node_end.h"
 
 struct flow_runner;
-
-enum node_end {
-    NODE_COMPLETED,
-    NODE_FAILED,  /* its attempts are used up */
-    NODE_RETRIED, /* it failed, and is tried again */
-    NODE_ABORTED
-};
 
 /* What is told of a node. Borrowed for the call. */
 struct node_seen {

@@ -102,6 +102,21 @@ static const char *last_lines(struct str text, int lines)
     return text.ptr;
 }
 
+/* A line as a terminal and JSON bear it. */
+static void add_shown(struct buf *out, struct str line)
+{
+    while (line.len) {
+        size_t len = str_utf8_length(line);
+        bool control = len == 1 && (((unsigned char)*line.ptr < 0x20 && *line.ptr != '\t') ||
+                                    *line.ptr == 0x7f);
+        if (len && !control)
+            buf_add(out, line.ptr, len);
+        else
+            buf_add_char(out, '?');
+        line = (struct str){line.ptr + (len ? len : 1), line.len - (len ? len : 1)};
+    }
+}
+
 void node_log_tail(const char *path, int64_t from_bytes, int lines, struct buf *out)
 {
     char text[TAIL_BYTES + 1];
@@ -122,8 +137,7 @@ void node_log_tail(const char *path, int64_t from_bytes, int lines, struct buf *
         const char *line_end = memchr(at, '\n', (size_t)(end - at));
         const char *next = line_end ? line_end + 1 : end;
         if (strncmp(at, BANNER_START, sizeof BANNER_START - 1) != 0) {
-            for (const char *c = at; c < (line_end ? line_end : end); c++)
-                buf_add_char(out, (unsigned char)*c < 0x20 && *c != '\t' ? '?' : *c);
+            add_shown(out, (struct str){at, (size_t)((line_end ? line_end : end) - at)});
             buf_add_char(out, '\n');
         }
         at = next;

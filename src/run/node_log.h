@@ -25,7 +25,8 @@ void node_log_begin(int fd, const struct node_banner *b);
 void node_log_end(const char *path, const struct node_banner *b, const char *end, double elapsed_s);
 
 /* Appends the last `lines` lines of what stands behind from_bytes, up to some KiB of them, without
- * banners; control characters but tabs become '?'. Nothing when it cannot be read. */
+ * banners; control characters but tabs, and bytes that are no UTF-8, become '?'. Nothing when it
+ * cannot be read. */
 void node_log_tail(const char *path, int64_t from_bytes, int lines, struct buf *out);
 
 /* Makes the folders on the way to the file `path`. */

@@ -78,6 +78,22 @@ def test_it_is_a_dictionary(flow: Flow) -> None:
     assert dict(one) == {"PRE": "set", "set": None}
 
 
+def test_a_value_larger_than_the_server_takes_is_refused(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path, "--max-blob", "200000")
+    server.start()
+    try:
+        context = Flow(server).context()
+        context["fits"] = "x" * 190_000
+        with pytest.raises(PenstockError) as refused:
+            context["large"] = "x" * 300_000
+        assert refused.value.status == 413
+        assert "large" not in context
+        context["after"] = 1
+        assert context["fits"] == "x" * 190_000
+    finally:
+        server.kill()
+
+
 def test_what_is_read_is_a_copy(flow: Flow) -> None:
     context = flow.context()
     context["list"] = [1]

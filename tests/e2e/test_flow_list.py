@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -133,12 +134,45 @@ def test_a_profile_is_sourced_and_its_app_variables_hold(app: Path) -> None:
     assert row_named(app, "APP_X") == "made"
     assert row_named(app, "APP_X", APP_X="outside") == "made"
     assert row_named(app, "APP_X", "--env", "APP_X=by hand") == "by hand"
+    profile.write_text("APP_X=made\nAPP_Y=of-$APP_X-$BY_HAND\nAPP_NAME=named\n")
+    assert row_named(app, "APP_Y", APP_X="outside") == "of-made-", "the profile decides"
+    by_hand = ("--env", "APP_X=no matter", "--env", "BY_HAND=seen")
+    assert row_named(app, "APP_Y", *by_hand) == "of-made-seen"
+    assert row_named(app, "APP_X", *by_hand) == "no matter"
     assert row_named(app, "APP_NAME") == "named"
     write(app, one_row("$ENV{OTHER}"))
     assert flow(app, "check", "config/my.lst").returncode == 2
     other = app / "other_profile"
     other.write_text("APP_X=other\nexit 0\n")
     assert row_named(app, "APP_X", "-c", str(other)) == "other"
+
+
+def test_a_check_as_json(app: Path) -> None:
+    done = flow(app, "check", "config/my.lst", "--json", APP_LOG_DIR="/l")
+    assert done.returncode == 0
+    assert done.stderr == ""
+    said = json.loads(done.stdout)
+    assert said == {
+        "list": "config/my.lst",
+        "good": True,
+        "nodes": 4,
+        "roots": 1,
+        "dependencies": 4,
+        "problems": [],
+    }
+    write(app, "#SHELL\n1|-1|0|0|a|true\n1|9|1|0|a|true\n")
+    done = flow(app, "check", "config/my.lst", "--json")
+    assert done.returncode == 2
+    said = json.loads(done.stdout)
+    assert (said["good"], said["nodes"]) == (False, 0)
+    places = [(p["line"], p["column"], p["kind"], p["field"]) for p in said["problems"]]
+    assert (2, 6, "error", "MAX_ATTEMPTS") in places
+    assert (3, 1, "error", "ID") in places
+    assert (3, 3, "error", "PARENT_IDS") in places
+    assert all(p["text"] for p in said["problems"])
+    done = flow(app, "check", "config/none.lst", "--json")
+    assert done.returncode == 2
+    assert json.loads(done.stdout)["problems"][0]["field"] == "FILE"
 
 
 def test_a_profile_that_fails_is_an_error(app: Path) -> None:

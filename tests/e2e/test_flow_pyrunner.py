@@ -493,7 +493,12 @@ def test_the_context_file_of_the_command(tmp_path: Path) -> None:
     path.write_bytes(pickle.dumps({"n": 40}))
     app.run("--context", str(path))
     assert pickle.loads(path.read_bytes()) == {"n": 42}
-    path.write_bytes(b"nonsense")
-    done = app.flow("run", "--context", str(path), **app.python({}))
-    assert done.returncode != 0
-    assert f"{path} cannot be read" in done.stderr
+    app.rows("1|-1|Mark|again")
+    for wrong, why in ((b"nonsense", "cannot be read"), (pickle.dumps([1]), "but a list")):
+        path.write_bytes(wrong)
+        done = app.flow("run", "--context", str(path), **app.python({}))
+        assert done.returncode == 2, "nothing was touched"
+        assert str(path) in done.stderr
+        assert why in done.stderr
+        assert app.marks() == []
+        assert path.read_bytes() == wrong

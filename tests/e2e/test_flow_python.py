@@ -263,6 +263,22 @@ def test_a_time_out_stops_a_worker_that_hangs(app: FlowApp) -> None:
     assert re.search("time", said)
 
 
+def test_a_time_out_holds_when_the_helper_hangs(app: FlowApp) -> None:
+    """Whose child the Worker is: nobody else could say that it has ended."""
+    app.write(
+        "class Stops(Worker):\n    def run(self):\n        mark(f'stops {os.getpid()}')\n"
+        "        os.kill(os.getppid(), signal.SIGSTOP)\n        time.sleep(600)\n"
+    )
+    app.rows("1|-1|Stops", "2|-1|Mark|yes", "3|-1|Waits|go")
+    running = app.start("--timeout", "5")
+    pid = int(app.wait_mark("stops").split()[1])
+    said = running.communicate(timeout=100)[0]
+    assert running.returncode == 1, said
+    assert app.states()[1] == "F"
+    assert "took longer than 5 s" in said
+    assert ends(pid)
+
+
 # ---- what Workers do to others ----
 
 

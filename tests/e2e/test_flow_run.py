@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from harness.flow_command import FlowApp
+from harness.server_process import binary
 
 
 @pytest.fixture
@@ -610,12 +611,56 @@ def test_nothing_turns_while_a_node_sleeps(app: FlowApp) -> None:
 # ---- the application's name and folders ----
 
 
-@pytest.mark.parametrize("name", ["a/b", "..", ".hidden"])
+@pytest.mark.parametrize("name", ["a/b", "..", ".hidden", "two\nlines", "a\x7fb"])
 def test_a_name_that_no_file_can_have_is_refused(app: FlowApp, name: str) -> None:
     app.shell("1|-1|1|0|a|true")
     done = app.run("--env", f"APP_NAME={name}")
     assert done.returncode == 2, done.stderr
-    assert f'APP_NAME: "{name}" cannot be part of a file\'s name' in done.stderr
+    shown = name.replace("\n", " ")
+    assert f'APP_NAME: "{shown}" cannot be part of a file\'s name' in done.stderr
+    assert not (app.folder / "temp").exists()
+
+
+def test_status_shows_wide_and_long_names_in_columns(app: FlowApp) -> None:
+    app.shell("1|-1|1|0|漢字|true", "2|-1|1|0|plain|true", f"3|-1|1|0|{'n' * 300}|exit 3")
+    assert app.run().returncode == 1
+    for locale in ("C", "C.UTF-8"):
+        done = subprocess.run(
+            [binary(), "flow", "status", str(app.list)],
+            env=app.environment({"LC_ALL": locale}),
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        wide, plain, long = done.stdout.splitlines()[-3:]
+        assert "n" * 48 + "..." in long
+        assert "n" * 49 not in long
+        # Each of the two takes two columns.
+        assert wide.index(" s") == plain.index(" s") - 2 == long.index(" s") - 2
+
+
+def test_status_says_what_a_node_failed_of_once(app: FlowApp) -> None:
+    app.shell("1|-1|1|0|a|exit 3")
+    assert app.run().returncode == 1
+    done = subprocess.run(
+        [binary(), "flow", "status", str(app.list)],
+        env=app.environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "ExitStatus: exit status 3" in done.stdout
+
+
+def test_what_is_no_text_in_a_log_does_not_reach_the_terminal(app: FlowApp) -> None:
+    app.shell(r"1|-1|1|0|a|printf 'caf\303\251 \377\200 \033[2J end\n'; exit 1")
+    done = app.run()
+    assert done.returncode == 1
+    assert "    | café ?? ?[2J end\n" in done.stderr
 
 
 def test_the_folder_of_the_state_may_be_named_from_where_we_are(app: FlowApp) -> None:

@@ -223,15 +223,42 @@ def test_a_run_is_aborted_from_elsewhere(app: FlowApp) -> None:
     assert process.returncode == 143, said
     assert not is_alive(pid)
     assert app.marks() == {1: "C", 2: "A", 3: "P"}
-    assert app.run("--abort").returncode != 0, "nothing runs"
+    done = app.run("--abort")
+    assert done.returncode == 1
+    assert "flow my does not run: it is cancelled" in done.stderr
+
+
+def test_an_abort_of_what_never_ran_says_so(app: FlowApp) -> None:
+    long_flow(app)
+    done = app.run("--abort")
+    assert done.returncode == 1
+    assert "flow my has not run" in done.stderr
+    assert not (app.folder / "temp").exists()
 
 
 def test_a_state_folder_that_cannot_be_made(app: FlowApp) -> None:
     (app.folder / "temp").write_text("a file")
     app.shell("1|-1|1|0|a|true")
     done = app.run()
-    assert done.returncode in (2, 3)
+    assert done.returncode == 3
     assert "temp" in done.stderr
+    assert app.ran() == []
+
+
+def test_the_number_of_the_last_run_that_was_told_is_replaced_whole(app: FlowApp) -> None:
+    app.shell("1|-1|1|0|a|true")
+    assert app.run().returncode == 0
+    told = app.folder / "temp" / "my.penstock" / "told"
+    assert told.read_text() == "1"
+    (told.parent / "told.tmp").mkdir()  # in the way
+    done = app.run()
+    assert done.returncode == 0
+    assert "told" in done.stderr
+    assert told.read_text() == "1"
+    (told.parent / "told.tmp").rmdir()
+    assert app.run().returncode == 0
+    assert told.read_text() == "3"
+    assert not (told.parent / "told.tmp").exists()
 
 
 # ---- on a server ----

@@ -132,6 +132,7 @@ static void the_last_lines_without_banners(void **state)
     assert_tail("", 0, 3, "");
     assert_tail("a\n\n\nb\n", 0, 3, "\n\nb\n");
     assert_tail("a\001b\tc\rd\n", 0, 3, "a?b\tc?d\n");
+    assert_tail("caf\303\251 \377\200 \355\240\200 \177\n", 0, 3, "caf\303\251 ?? ??? ?\n");
     assert_tail("one\n", 100, 3, "");
 }
 

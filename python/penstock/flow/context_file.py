@@ -1,7 +1,8 @@
-"""python -m penstock.flow.context_file load|save FILE --server URL --flow NAME [--key KEY]
+"""python -m penstock.flow.context_file check|load|save FILE [--server URL --flow NAME] [--key KEY]
 
-Carries a flow's context from and to a file, a pickled dictionary. `load` adds what is in the file,
-which need not be there; `save` writes all of it, whole or not at all.
+Carries a flow's context from and to a file, a pickled dictionary. `check` reads the file and does
+nothing else; `load` adds what is in the file, which need not be there; `save` writes all of it,
+whole or not at all.
 """
 
 from __future__ import annotations
@@ -42,15 +43,20 @@ def write_file(path: str, values: dict[Any, Any]) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m penstock.flow.context_file")
-    parser.add_argument("verb", choices=("load", "save"))
+    parser.add_argument("verb", choices=("check", "load", "save"))
     parser.add_argument("file")
-    parser.add_argument("--server", required=True, metavar="URL")
-    parser.add_argument("--flow", required=True, metavar="NAME", help="or @ID")
+    parser.add_argument("--server", default="", metavar="URL")
+    parser.add_argument("--flow", default="", metavar="NAME", help="or @ID")
     parser.add_argument("--key", default=os.environ.get("PENSTOCK_KEY"))
     args = parser.parse_args()
-    flow = int(args.flow[1:]) if args.flow.startswith("@") else args.flow
-    context = Context(args.server, flow, key=args.key)
+    if args.verb != "check" and not (args.server and args.flow):
+        parser.error(f"{args.verb}: --server and --flow are needed")
     try:
+        if args.verb == "check":
+            read_file(args.file)
+            return 0
+        flow = int(args.flow[1:]) if args.flow.startswith("@") else args.flow
+        context = Context(args.server, flow, key=args.key)
         if args.verb == "load":
             for key, value in read_file(args.file).items():
                 context[key] = value
