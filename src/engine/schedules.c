@@ -30,6 +30,7 @@ struct shot {
     struct task_new task;
     struct schedule spec; /* a copy: the schedule may be set anew meanwhile */
     char *unique, *arguments;
+    struct blob_pin *pin; /* of large arguments */
 };
 
 struct scheduled {
@@ -55,6 +56,8 @@ static void scheduled_free(struct scheduled *s)
 
 static void shot_free(struct shot *shot)
 {
+    /* A tick that was there already has its own. */
+    blob_pin_free(shot->pin, shot->op.err.code == ERR_NONE && !shot->task.existing);
     op_release(&shot->op);
     schedule_release(&shot->spec);
     free(shot->unique);
@@ -112,9 +115,23 @@ static struct shot *shot_new(struct engine *e, const struct schedule *spec, int6
     return shot;
 }
 
+/* As with everybody's tasks large arguments go into a blob. */
+static bool put_large(struct engine *e, struct shot *shot)
+{
+    struct task_new *task = &shot->task;
+    if (task->arguments.len <= TASK_TEXT_MAX_BYTES)
+        return true;
+    if (!blob_put(e->blobs, task->arguments, &shot->pin, &shot->op.err))
+        return false;
+    task->arguments_blob =
+        (struct task_blob_ref){*blob_pin_hash(shot->pin), blob_pin_bytes(shot->pin)};
+    task->arguments = (struct str){NULL, 0};
+    return true;
+}
+
 static void fire(struct engine *e, struct shot *shot)
 {
-    op_meet_fate(e, &shot->op, op_enqueue(e, &shot->op));
+    op_meet_fate(e, &shot->op, put_large(e, shot) ? op_enqueue(e, &shot->op) : FATE_NOW);
 }
 
 /* --- ticks --- */

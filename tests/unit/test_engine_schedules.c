@@ -234,6 +234,45 @@ static void it_may_be_run_by_hand_beside_its_ticks(void **state)
     assert_tasks(b, 1);
 }
 
+/* As those of everybody's tasks; a disk that is full holds the tick up, and does not lose it. */
+static void large_arguments_lie_in_a_blob(void **state)
+{
+    struct bench *b = *state;
+    struct op op;
+    OWNED_BUF struct buf large;
+    buf_init(&large, BUF_NO_CAP);
+    buf_add_text(&large, "{\"a\":\"");
+    while (large.len < TASK_TEXT_MAX_BYTES)
+        buf_add_text(&large, "xxxxxxxxxxxxxxxx");
+    buf_add_text(&large, "\"}");
+    buf_add_char(&large, '\0');
+    set(b, (struct schedule){.every_us = HOUR_US, .pass_time = true, .arguments = large.data});
+    plan_fault("blob.sync:1:full");
+    live(b, HOUR_US);
+    no_faults();
+    live(b, 5 * SECOND_US);
+    assert_tasks(b, 1);
+    prepare(&op, OP_TASK_LIST, NULL);
+    op.task_list.limit = 1;
+    ask(b, &op);
+    const int64_t id = op.task_list.views[0].id;
+    op_release(&op);
+    prepare(&op, OP_TASK_SHOW, NULL);
+    op.task_show.id = id;
+    ask(b, &op);
+    assert_went_well(&op);
+    assert_null(op.task_show.view.arguments);
+    /* With the time in it, and without the NUL. */
+    assert_int_equal(op.task_show.view.arguments_blob.bytes,
+                     large.len - 1 + strlen(",\"timestamp\":\"2026-01-01T00:00:00.000Z\""));
+    op_release(&op);
+    plan_fault("blob.sync:1:full");
+    op = ask_schedules(b, SCHEDULES_RUN, "s", NULL);
+    no_faults();
+    assert_int_equal(op.err.code, ERR_NO_SPACE);
+    assert_tasks(b, 1);
+}
+
 static void what_cannot_be_set_changes_nothing(void **state)
 {
     struct bench *b = *state;
@@ -263,6 +302,7 @@ int main(void)
         ENGINE_TEST(of_a_year_of_minutes_the_last_are_made_up_for),
         ENGINE_TEST(a_paused_or_deleted_schedule_is_silent),
         ENGINE_TEST(it_may_be_run_by_hand_beside_its_ticks),
+        ENGINE_TEST(large_arguments_lie_in_a_blob),
         ENGINE_TEST(what_cannot_be_set_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
