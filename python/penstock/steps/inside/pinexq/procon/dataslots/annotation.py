@@ -1,0 +1,5 @@
+"""The same by its longer name."""
+
+from . import dataslot
+
+__all__ = ["dataslot"]

@@ -1,0 +1,5 @@
+"""The same by its longer name."""
+
+from . import Metadata
+
+__all__ = ["Metadata"]

@@ -1,0 +1,5 @@
+"""The same by its longer name."""
+
+from penstock.steps.procon import version
+
+__all__ = ["version"]
