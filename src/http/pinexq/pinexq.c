@@ -5,12 +5,31 @@
 
 #include <inttypes.h>
 
+/* Small control messages; what holds parameters or lists may be as long as any body. */
+#define BODY_SMALL_BYTES (64 << 10)
+
+/* What is asked most comes first. */
 static const struct route routes[] = {
+    {"GET", "/api/Job/{id}", SCOPE_READ, BODY_NONE, 0, pinexq_job_show},
+    {"POST", "/api/JobsRoot/RapidSetupJob", SCOPE_WORK, BODY_TAKEN, 0, pinexq_job_rapid},
     {"GET", "/api/EntryPoint", SCOPE_READ, BODY_NONE, 0, pinexq_entry_point},
     {"GET", "/api/Info", SCOPE_READ, BODY_NONE, 0, pinexq_info},
     {"GET", "/api/User", SCOPE_READ, BODY_NONE, 0, pinexq_user},
     {"GET", "/api/JobsRoot", SCOPE_READ, BODY_NONE, 0, pinexq_jobs_root},
     {"GET", "/api/ProcessingStepsRoot", SCOPE_READ, BODY_NONE, 0, pinexq_steps_root},
+    {"POST", "/api/JobsRoot/CreateJob", SCOPE_WORK, BODY_TAKEN, BODY_SMALL_BYTES,
+     pinexq_job_create},
+    {"POST", "/api/JobsRoot/CreateSubJob", SCOPE_WORK, BODY_TAKEN, BODY_SMALL_BYTES,
+     pinexq_job_create_sub},
+    {"POST", "/api/JobsRoot/CreateJobQuery", SCOPE_READ, BODY_TAKEN, BODY_SMALL_BYTES,
+     pinexq_job_query_create},
+    {"GET", "/api/JobQuery", SCOPE_READ, BODY_NONE, 0, pinexq_job_query_page},
+    {"DELETE", "/api/Job/{id}", SCOPE_WORK, BODY_NONE, 0, pinexq_job_delete},
+    {"POST", "/api/Job/{id}/SetJobToErrorState", SCOPE_WORK, BODY_TAKEN, BODY_SMALL_BYTES,
+     pinexq_job_fail},
+    {"POST", "/api/Job/{id}/{action}", SCOPE_WORK, BODY_TAKEN, 0, pinexq_job_act},
+    {"POST", "/api/Job/{id}/InputDataSlot/{place}/{action}", SCOPE_WORK, BODY_TAKEN, 0,
+     pinexq_slot_act},
 };
 
 /* --- answers --- */

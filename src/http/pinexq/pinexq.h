@@ -37,5 +37,18 @@ bool pinexq_info(struct request *req, struct reply *reply, struct err *err);
 bool pinexq_user(struct request *req, struct reply *reply, struct err *err);
 bool pinexq_jobs_root(struct request *req, struct reply *reply, struct err *err);
 bool pinexq_steps_root(struct request *req, struct reply *reply, struct err *err);
+/* pinexq_jobs.c */
+bool pinexq_job_show(struct request *req, struct reply *reply, struct err *err);
+bool pinexq_job_create(struct request *req, struct reply *reply, struct err *err);
+bool pinexq_job_create_sub(struct request *req, struct reply *reply, struct err *err);
+bool pinexq_job_rapid(struct request *req, struct reply *reply, struct err *err);
+/* pinexq_job_actions.c */
+bool pinexq_job_act(struct request *req, struct reply *reply, struct err *err);
+bool pinexq_slot_act(struct request *req, struct reply *reply, struct err *err);
+bool pinexq_job_delete(struct request *req, struct reply *reply, struct err *err);
+bool pinexq_job_fail(struct request *req, struct reply *reply, struct err *err);
+/* pinexq_job_query.c */
+bool pinexq_job_query_create(struct request *req, struct reply *reply, struct err *err);
+bool pinexq_job_query_page(struct request *req, struct reply *reply, struct err *err);
 
 #endif
