@@ -78,7 +78,7 @@ static bool set_due(struct engine *e, struct tx *tx, struct err *err)
     bool found = false;
     if (!blob_store_first_unused(tx, &first_us, &found, err))
         return false;
-    /* A wall clock that was set back makes nobody wait longer than the whole grace. */
+    /* After a wall clock was set back nobody waits longer than the whole grace, twice. */
     int64_t from_us = first_us < now_us ? first_us : now_us;
     int64_t wait_us = from_us + grace_us(e) - now_us + 1;
     if (found)
@@ -93,11 +93,12 @@ static bool collect(struct engine *e, struct err *err)
 {
     OWNED(tx) struct tx *tx = NULL;
     struct collecting c = {.engine = e, .err = err};
-    if (!tx_begin(e->store, &tx, err) ||
+    int64_t hastened = 0;
+    if (!tx_begin(e->store, &tx, err) || !blob_store_hasten(tx, e->now.wall_us, &hastened, err) ||
         !blob_store_collect(tx, e->now.wall_us - grace_us(e), STEP_BLOBS, mark, &c, err) ||
         c.failed || !set_due(e, tx, err))
         return false;
-    if (c.count && !tx_commit(tx, err))
+    if ((c.count || hastened) && !tx_commit(tx, err))
         return false;
     tx_free(TAKE(tx));
     return !blobs_left(e->blobs) || sweep(e, err);

@@ -11,6 +11,19 @@ void task_op_init(struct op *op)
         buf_init(&op->task_settle.claim.texts, BUF_NO_CAP);
 }
 
+bool enqueue_needs_all_blobs(const struct op_enqueue *enqueue)
+{
+    for (size_t i = 0; i < enqueue->count; i++) {
+        const struct task_new *task = &enqueue->tasks[i];
+        if (task->arguments_blob.bytes && (task->left_out || task->existing))
+            return false;
+        /* What it has replaced may be an earlier one of the list. */
+        if (task->existing && task->on_clash == CLASH_REPLACE)
+            return false;
+    }
+    return true;
+}
+
 void task_claim_release(struct task_claim *claim)
 {
     free(claim->tasks);

@@ -57,6 +57,9 @@ struct op_enqueue {
     size_t count;
     size_t refused; /* out, with err: the place of the one that could not be, SIZE_MAX: none */
 };
+/* Of a list that went well: whether the store needs all blobs of arguments that it names, so that
+ * their pins may be freed as known. */
+bool enqueue_needs_all_blobs(const struct op_enqueue *enqueue);
 
 /* --- OP_TASK_CLAIM; also within a settlement --- */
 

@@ -22,6 +22,8 @@ static const char sql_forget[] = "DELETE FROM blob WHERE hash = :hash AND refs =
 static const char sql_unused[] =
     "SELECT hash FROM blob WHERE refs = 0 AND kept = 0 AND unused_at_us < :before_us"
     " ORDER BY unused_at_us LIMIT :limit";
+static const char sql_hasten[] = "UPDATE blob SET unused_at_us = :now_us"
+                                 " WHERE refs = 0 AND kept = 0 AND unused_at_us > :now_us";
 static const char sql_first_unused[] = "SELECT unused_at_us FROM blob WHERE refs = 0 AND kept = 0"
                                        " ORDER BY unused_at_us LIMIT 1";
 
@@ -158,6 +160,15 @@ bool blob_store_collect(struct tx *tx, int64_t before_us, int64_t limit,
         each(context, hash);
     }
     return true;
+}
+
+bool blob_store_hasten(struct tx *tx, int64_t now_us, int64_t *changed, struct err *err)
+{
+    OWNED(stmt) struct stmt *q = tx_query(tx, sql_hasten, err);
+    if (!q)
+        return false;
+    stmt_bind_i64(q, ":now_us", now_us);
+    return stmt_run(q, changed, err) || err_add(err, "set since when blobs are unused");
 }
 
 bool blob_store_first_unused(struct tx *tx, int64_t *unused_at_us, bool *found, struct err *err)

@@ -45,6 +45,9 @@ MUST_CHECK bool blob_store_collect(struct tx *tx, int64_t before_us, int64_t lim
                                    void (*each)(void *context,
                                                 const uint8_t hash[BLOB_STORE_HASH_BYTES]),
                                    void *context, struct err *err);
+/* Those that are unused since a time that is yet to come, for the clock was set back, are so from
+ * now on; *changed: how many. */
+MUST_CHECK bool blob_store_hasten(struct tx *tx, int64_t now_us, int64_t *changed, struct err *err);
 /* When the longest unused one became so; *found false: all are referred to or kept. */
 MUST_CHECK bool blob_store_first_unused(struct tx *tx, int64_t *unused_at_us, bool *found,
                                         struct err *err);

@@ -2,25 +2,26 @@
  *
  * Tasks are enqueued, alone and with others, with parents, locks, keys, unique keys, times and
  * retries. Sessions claim, settle, settle twice, settle late, enqueue with settlements, extend,
- * forget, release and die; answers get lost; somebody cancels, retries and deletes by filters,
- * pauses and limits; the wall clock is set forward and back by up to years, the monotonic one
- * begins anew when the machine does, and everything stands still for minutes; commits fail, the
- * disk is full, and the process is killed at named points in the middle of a group. What was
- * acknowledged and who was given what is in shared memory (tasks_world.h), the engine in a child
- * that may be killed at any time. After every step:
+ * forget, release and die; claims wait, and some are given up; arguments and results lie in blobs,
+ * and others put blobs for nothing (tasks_blobs.c); schedules tick (tasks_ticks.c); answers get
+ * lost; somebody cancels, retries and deletes by filters, pauses and limits; the wall clock is set
+ * forward and back by up to years, the monotonic one begins anew when the machine does, and
+ * everything stands still for minutes; commits fail, the disk is full, and the process is killed at
+ * named points in the middle of a group. What was acknowledged and who was given what is in shared
+ * memory (tasks_world.h), the engine in a child that may be killed at any time. After every step:
  *
  *   no task lost, none settled twice, none in two live leases; the fence of each grows;
  *   no lock held twice, no child before its parents, no limit exceeded in any window;
- *   counts equal what is listed.
+ *   counts equal what is listed; no tick is there twice; what a task needs is there.
  *
- * At the end all is let go, and every task ends.
+ * At the end all is let go, and every task ends; when all are deleted, no blob is left.
  *
  * Usage: sim_tasks [FIRST_SEED [SEEDS [STEPS]]]. A failing seed prints itself and replays exactly.
  */
 #include "base/fault.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "tasks_world.h"
+#include "tasks_sim.h"
 
 #include <dirent.h>
 #include <signal.h>
@@ -36,7 +37,7 @@ enum { UNSET_ROUNDS = 250 };
 /* However far the clock is set forward, what has ended is still there to be looked at. */
 #define KEEP_US (INT64_C(100) * 365 * 86400 * SECOND_US)
 #define REFUSED_US (2 * SECOND_US) /* more than the engine wants after a failure */
-static struct engine *engine;
+struct engine *sim_engine;
 static struct folders *folders;
 
 static char *path_of(const char *name)
@@ -62,19 +63,18 @@ static void step(struct op *ops)
 {
     struct err err;
     bool pending = false;
-    bool ok = engine_begin(engine, ops, machine_now(), &pending, &err);
+    bool ok = engine_begin(sim_engine, ops, machine_now(), &pending, &err);
     while (ok && pending) {
-        engine_commit(engine);
-        if (pick(4) == 0)
+        engine_commit(sim_engine);
+        if (!world->looking && pick(4) == 0)
             time_passes(pick(40) * 1000);
-        ok = engine_finish(engine, machine_now(), &pending, &err);
+        ok = engine_finish(sim_engine, machine_now(), &pending, &err);
     }
     if (!ok)
         give_up();
 }
 
-/* One op, until it is answered: what is done in slices goes on at once. */
-static void ask(struct op *op)
+void ask(struct op *op)
 {
     bool answered = false;
     op->done = on_done;
@@ -86,10 +86,20 @@ static void ask(struct op *op)
     MUST(answered, "op %d was not answered", (int)op->kind);
 }
 
-static void no_faults(void)
+void no_faults(void)
 {
 #ifdef PENSTOCK_FAULTS
     fault_set(NULL);
+#endif
+}
+
+void plan(const char *fault)
+{
+#ifdef PENSTOCK_FAULTS
+    SAY("  fault %s\n", fault);
+    fault_set(fault);
+#else
+    (void)fault;
 #endif
 }
 
@@ -101,19 +111,17 @@ static bool plan_fault(void)
                                         "store.commit:2:fail",  "store.begin:1:fail",
                                         "store.commit:1:kill",  "store.committed:1:kill",
                                         "group.written:1:kill", "group.answered:1:kill"};
-    const char *plan = plans[pick((int)(sizeof plans / sizeof *plans))];
+    const char *chosen = plans[pick((int)(sizeof plans / sizeof *plans))];
     if (world->ending || pick(10))
         return false;
-    SAY("  fault %s\n", plan);
-    fault_set(plan);
+    plan(chosen);
     return true;
 #else
     return false;
 #endif
 }
 
-/* Asks with mischief about. */
-static void dare(struct op *op)
+void dare(struct op *op)
 {
     bool planned = plan_fault();
     world->asked_us = world->now.mono_us;
@@ -130,14 +138,17 @@ static void dare(struct op *op)
     world->refused_until_us = world->now.mono_us + REFUSED_US;
 }
 
+static void hear_all(void);
+
 static void pass(int64_t us)
 {
     time_passes(us);
+    world->asked_us = world->now.mono_us;
     step(NULL);
+    hear_all();
 }
 
-/* After a failure changes are refused for a while: waits until they are not. */
-static void recover(void)
+void recover(void)
 {
     if (world->refused_until_us > world->now.mono_us)
         pass(world->refused_until_us - world->now.mono_us);
@@ -164,7 +175,7 @@ static void list_release(struct op_task_list *l)
     free(l->views);
 }
 
-static struct task_view show(int64_t id)
+struct task_view show(int64_t id)
 {
     struct op op;
     op_init(&op, OP_TASK_SHOW);
@@ -177,11 +188,8 @@ static struct task_view show(int64_t id)
 /* The number that a completed task's result holds; -1: none. */
 static int64_t result_of(const struct task_view *view)
 {
-    struct str n;
-    int64_t result = -1;
-    if (view->result && json_find(str_of(view->result), "r", &n))
-        MUST(json_i64(n, 0, INT64_MAX, &result), "result %s", view->result);
-    return result;
+    OWNED_MEM char *text = text_or_blob(str_of(view->result), &view->result_blob);
+    return number_in(text, "r");
 }
 
 static void count_view(struct task_counts *c, enum job_state state)
@@ -233,14 +241,25 @@ static void check_status(const struct op_task_list *all)
     op_release(&op);
 }
 
+static struct known *known_or_tick(int64_t id)
+{
+    struct known *k = known_by_id(id);
+    return k ? k : tick_adopt(id);
+}
+
 /* Everything that was acknowledged is there, as far as it was told. */
 static void check_all(void)
 {
-    step(NULL); /* a list tells what is stored: what time alone has changed is, too, after this */
+    /* A list tells what is stored: what time alone has changed is, too, after this. */
+    world->looking = true;
+    step(NULL);
+    for (int i = 0; i < 1000 && engine_next_us(sim_engine) <= machine_now().mono_us; i++)
+        step(NULL);
+    hear_all();
     struct op_task_list all = list(NULL);
     int seen = 0, there = 0;
     for (size_t i = 0; i < all.count; i++) {
-        struct known *k = known_by_id(all.views[i].id);
+        struct known *k = known_or_tick(all.views[i].id);
         MUST(k && k->state != KNOWN_GONE, "task %lld comes from nowhere",
              (long long)all.views[i].id);
         known_seen(k, &all.views[i]);
@@ -254,7 +273,10 @@ static void check_all(void)
     check_gates(false, queue_names, QUEUES, &all);
     check_gates(true, function_names, FUNCTIONS, &all);
     check_status(&all);
+    world->looking = false;
     list_release(&all);
+    if (pick(8) == 0)
+        blobs_check_needed();
 }
 
 /* --- enqueueing ------------------------------------------------------------------------------ */
@@ -264,8 +286,16 @@ struct asked {
     struct task_new tasks[6];
     char texts[6][32], batch[32], uniques[6][16];
     int64_t after[6][PARENTS_MAX];
+    struct blob_pin *pins[6];
     int first, count; /* places in world->tasks */
 };
+
+static void asked_release(struct asked *a, const struct op_enqueue *enqueue, bool went_well)
+{
+    bool known = went_well && enqueue_needs_all_blobs(enqueue);
+    for (int i = 0; i < a->count; i++)
+        blob_pin_free(a->pins[i], known);
+}
 
 static void choose_parents(struct asked *a, int place, struct task_new *t)
 {
@@ -328,6 +358,10 @@ static void choose_task(struct asked *a, int place, bool unique)
                            .batch = str_of(a->batch)};
     snprintf(a->texts[i], sizeof a->texts[i], "{\"n\":%d}", place);
     t->arguments = str_of(a->texts[i]);
+    if (pick(5) == 0 && (a->pins[i] = put_text(a->texts[i], &t->arguments_blob))) {
+        t->arguments = (struct str){NULL, 0};
+        k->large = true;
+    }
     if (k->unique) {
         snprintf(a->uniques[i], sizeof a->uniques[i], "u%d", k->unique);
         t->unique = str_of(a->uniques[i]);
@@ -409,16 +443,21 @@ static void note_existing(const struct known *asked, const struct task_new *t)
     task_view_release(&view);
 }
 
-static void note_new(struct known *k, const struct task_new *t)
+static void check_has_key_alone(const struct known *k)
 {
-    MUST(t->id > 0 && !known_by_id(t->id), "id %lld is given twice", (long long)t->id);
     for (int i = 0; i < world->task_count && k->unique; i++) {
         struct known *other = &world->tasks[i];
         MUST(other == k || other->unique != k->unique || !keeps_out(other),
-             "task %lld should have kept task %lld out", (long long)other->id, (long long)t->id);
+             "task %lld should have kept task %lld out", (long long)other->id, (long long)k->id);
     }
+}
+
+static void note_new(struct known *k, const struct task_new *t)
+{
+    MUST(t->id > 0 && !known_by_id(t->id), "id %lld is given twice", (long long)t->id);
     k->id = t->id;
     k->state = KNOWN_OPEN;
+    check_has_key_alone(k);
 }
 
 static void note_enqueued(struct asked *a)
@@ -450,6 +489,7 @@ static void verb_enqueue(void)
     world->open_request = world->requests;
     dare(&op);
     world->open_request = 0;
+    asked_release(&a, &op.enqueue, op.err.code == ERR_NONE);
     if (op.err.code == ERR_NONE)
         note_enqueued(&a);
     else
@@ -516,15 +556,23 @@ static void see_parents(const struct known *k)
     }
 }
 
-/* What a claim handed out; `heard`: the answer gets through. */
-static void note_handed(struct worker *w, const struct task_claim *claim, bool heard)
+/* To whichever session a claim handed that out. */
+static void note_given(const struct task_claim *claim, int session, bool late)
 {
     for (size_t i = 0; i < claim->count; i++) {
-        struct known *k = known_by_id(claim->tasks[i].id);
+        struct known *k = known_or_tick(claim->tasks[i].id);
         MUST(k, "task %lld is not known", (long long)claim->tasks[i].id);
         see_parents(k);
-        known_handed(k, &claim->tasks[i], w->session);
-        int place = (int)(k - world->tasks);
+        known_handed(k, &claim->tasks[i], session, late);
+    }
+}
+
+/* What a claim handed out; `heard`: the answer gets through. */
+static void note_handed(struct worker *w, const struct task_claim *claim, bool late, bool heard)
+{
+    note_given(claim, w->session, late);
+    for (size_t i = 0; i < claim->count; i++) {
+        int place = (int)(known_by_id(claim->tasks[i].id) - world->tasks);
         drop_held(w, place); /* it had lost it without knowing */
         if (heard)
             w->held[w->count++] = place;
@@ -617,13 +665,81 @@ static void verb_claim(void)
         }
         heard_of(w->session);
         note_aborts(w, c->aborts, c->abort_count);
-        note_handed(w, c, pick(12) != 0);
+        note_handed(w, c, false, pick(12) != 0);
     } else {
         w->unsure = !fresh;
         if (c->has_holds)
             maybe_back(w);
     }
     op_release(&op);
+}
+
+/* --- claims that wait --- */
+
+/* A worker's claim that waits, in the engine's process: it dies with that. Its answer is looked at
+ * when what was asked meanwhile has been noted, for it may come with what that has brought. */
+static struct waiting {
+    struct op op;
+    bool waits, answered;
+    int session;
+    struct str queue;
+} waitings[WORKERS];
+
+static void hear(struct worker *w, struct waiting *x)
+{
+    const struct task_claim *c = &x->op.task_claim;
+    bool same = w->session == x->session; /* else it has forgotten it, and so its tasks */
+    SAY("  session %d has waited: %s, %d tasks\n", x->session,
+        x->op.err.code == ERR_NONE ? "well" : x->op.err.text, (int)c->count);
+    if (x->op.refusal == REFUSED_LEASE_ENDED && same)
+        session_over(w);
+    else if (x->op.err.code != ERR_NONE)
+        w->unsure = w->unsure || same;
+    else if (!same || atomic_load(&c->given_up)) {
+        note_given(c, x->session, true);
+        w->unsure = w->unsure || same;
+    } else {
+        note_aborts(w, c->aborts, c->abort_count);
+        note_handed(w, c, true, pick(12) != 0);
+    }
+    op_release(&x->op);
+    x->waits = false;
+}
+
+static void hear_all(void)
+{
+    for (int i = 0; i < WORKERS; i++)
+        if (waitings[i].waits && waitings[i].answered)
+            hear(&world->workers[i], &waitings[i]);
+}
+
+static void verb_wait(void)
+{
+    int at = pick(WORKERS);
+    struct worker *w = &world->workers[at];
+    struct waiting *x = &waitings[at];
+    if (x->waits && pick(4) == 0)
+        atomic_store(&x->op.task_claim.given_up, true);
+    if (!w->session || w->unsure || x->waits)
+        return;
+    *x = (struct waiting){.waits = true, .session = w->session};
+    x->queue = str_of(queue_names[pick(QUEUES)]);
+    op_init(&x->op, OP_TASK_CLAIM);
+    struct task_claim *c = &x->op.task_claim;
+    c->max = 1 + pick(6);
+    c->max_bytes = 1 << 20;
+    c->has_lease = true;
+    memcpy(c->token, w->token, sizeof w->token);
+    c->wait_until_us = machine_now().mono_us + pick(30) * SECOND_US;
+    if (pick(3) == 0) {
+        c->queues = &x->queue;
+        c->queue_count = 1;
+    }
+    x->op.done = on_done;
+    x->op.context = &x->answered;
+    x->op.right.trusted = true;
+    world->asked_us = world->now.mono_us;
+    step(&x->op);
 }
 
 static void verb_extend(void)
@@ -692,8 +808,15 @@ struct settlement {
     int places[HELD_MAX];
     int64_t results[HELD_MAX];
     char texts[HELD_MAX][64];
+    struct blob_pin *pins[HELD_MAX];
     size_t count;
 };
+
+static void settlement_release(struct settlement *s, bool stored)
+{
+    for (size_t i = 0; i < s->count; i++)
+        blob_pin_free(s->pins[i], stored && !s->entries[i].stale && !s->entries[i].keeps_value);
+}
 
 static void choose_outcome(struct settlement *s, int place)
 {
@@ -702,6 +825,7 @@ static void choose_outcome(struct settlement *s, int place)
     *e = (struct task_settle_entry){.id = world->tasks[place].id};
     s->places[i] = place;
     s->results[i] = 0;
+    s->pins[i] = NULL;
     if (world->ending || pick(3)) {
         e->outcome = TASK_COMPLETED;
         s->results[i] = ++world->results;
@@ -713,6 +837,9 @@ static void choose_outcome(struct settlement *s, int place)
         e->retry_after_us = pick(4) ? 0 : pick(5) * SECOND_US;
         snprintf(s->texts[i], sizeof s->texts[i], "{\"message\":\"would not\",\"type\":\"Sim\"}");
     }
+    if (e->outcome == TASK_COMPLETED && pick(5) == 0 &&
+        (s->pins[i] = put_text(s->texts[i], &e->value_blob)))
+        return;
     if (e->outcome != TASK_ABORTED)
         e->value = str_of(s->texts[i]);
 }
@@ -837,6 +964,9 @@ static void verb_settle(void)
     dare(&op);
     world->open_settles = false;
     world->open_request = 0;
+    settlement_release(&s, op.err.code == ERR_NONE);
+    if (enqueues)
+        asked_release(&a, &op.task_settle.enqueue, op.err.code == ERR_NONE);
     if (op.refusal == REFUSED_LEASE_ENDED) {
         session_over(w);
     } else if (op.err.code == ERR_NONE) {
@@ -847,7 +977,7 @@ static void verb_settle(void)
         heard_of(w->session);
         note_aborts(w, op.task_settle.aborts, op.task_settle.abort_count);
         if (op.task_settle.claims)
-            note_handed(w, &op.task_settle.claim, pick(12) != 0);
+            note_handed(w, &op.task_settle.claim, false, pick(12) != 0);
         for (size_t i = 0; i < s.count && pick(12); i++) /* or it will settle some twice */
             drop_held(w, s.places[i]);
     } else {
@@ -866,7 +996,9 @@ static bool matches(const struct known *k, const struct task_filter *f)
     bool listed = !f->ids;
     for (size_t i = 0; i < f->id_count; i++)
         listed = listed || f->ids[i] == k->id;
-    enum known_state wanted = f->state == JOB_FAILED ? KNOWN_FAILED : KNOWN_CANCELLED;
+    enum known_state wanted = f->state == JOB_FAILED      ? KNOWN_FAILED
+                              : f->state == JOB_COMPLETED ? KNOWN_COMPLETED
+                                                          : KNOWN_CANCELLED;
     bool of_state = !f->by_state || k->state == wanted;
     return k->state != KNOWN_NOT && k->state != KNOWN_GONE && listed && of_state &&
            (!f->queue.len || str_is(f->queue, queue_names[k->queue])) &&
@@ -925,6 +1057,12 @@ static void control(enum task_verb verb, const struct task_filter *filter)
     for (int i = 0; i < world->task_count; i++)
         if (matches(&world->tasks[i], filter))
             note_asked(&world->tasks[i], verb);
+    for (int i = 0; i < world->task_count; i++) {
+        const struct known *k = &world->tasks[i];
+        if (verb == TASK_RETRY && k->state == KNOWN_OPEN &&
+            (k->unique_while != UNIQUE_PENDING || !k->ran))
+            check_has_key_alone(k);
+    }
     known_spread_cancel();
     op_release(&op);
 }
@@ -1011,7 +1149,7 @@ static void verb_limit(void)
 
 static void verb_time(void)
 {
-    int64_t next = engine_next_us(engine) - machine_now().mono_us;
+    int64_t next = engine_next_us(sim_engine) - machine_now().mono_us;
     int64_t us = pick(3) ? pick(800) * 1000 : pick(12) * SECOND_US;
     if (pick(20) == 0)
         clock_is_set();
@@ -1033,15 +1171,17 @@ static void open_engine(void)
                                      .folders = folders,
                                      .seeded = true,
                                      .seed = rng_next(&world->rng),
-                                     .keep_tasks_us = KEEP_US};
+                                     .keep_tasks_us = KEEP_US,
+                                     .blob_grace_us = BLOB_GRACE_US};
     world->era++;
     world->looked_us = world->now.mono_us;
-    MUST(engine_open(&options, machine_now(), &engine, &err), "%s", err.text);
+    MUST(engine_open(&options, machine_now(), &sim_engine, &err), "%s", err.text);
 }
 
 static void close_engine(void)
 {
-    engine_free(TAKE(engine));
+    engine_free(TAKE(sim_engine));
+    hear_all();
     folders_free(TAKE(folders));
 }
 
@@ -1068,10 +1208,9 @@ static void verb_restart(void)
 /* What a task's arguments say; -1: nothing that was asked for. */
 static int place_of(const struct task_view *view)
 {
-    struct str n;
-    int64_t place = -1;
-    if (json_find(str_of(view->arguments), "n", &n))
-        MUST(json_i64(n, 0, world->task_count - 1, &place), "arguments %s", view->arguments);
+    OWNED_MEM char *text = text_or_blob(str_of(view->arguments), &view->arguments_blob);
+    int64_t place = number_in(text, "n");
+    MUST(place < world->task_count, "arguments %s", text);
     return (int)place;
 }
 
@@ -1190,7 +1329,8 @@ static const struct {
     {"enqueue", verb_enqueue, 20}, {"claim", verb_claim, 26},    {"settle", verb_settle, 26},
     {"extend", verb_extend, 6},    {"release", verb_release, 2}, {"die", verb_die, 2},
     {"control", verb_control, 6},  {"gate", verb_gate, 3},       {"limit", verb_limit, 2},
-    {"restart", verb_restart, 1},  {"time", verb_time, 20},
+    {"restart", verb_restart, 1},  {"time", verb_time, 20},      {"schedule", verb_schedule, 4},
+    {"blob", verb_blob, 4},        {"wait", verb_wait, 10},
 };
 
 static void any_verb(void)
@@ -1203,6 +1343,7 @@ static void any_verb(void)
         chosen -= verbs[at++].weight;
     SAY("%d at %lld us: %s\n", world->steps_left, (long long)world->now.mono_us, verbs[at].name);
     verbs[at].run();
+    hear_all();
 }
 
 static int open_tasks(void)
@@ -1241,6 +1382,7 @@ static void drive_to_the_end(void)
         set_gate(true, i, &(struct gate){0});
     if (world->has_rule)
         set_limit(false, (struct gate){0});
+    ticks_check_alive(pass, check_all);
     for (int rounds = 0; open_tasks() > 0; rounds++) {
         MUST(rounds < 5000, "%d tasks never end", open_tasks());
         if (rounds == UNSET_ROUNDS)
@@ -1248,6 +1390,7 @@ static void drive_to_the_end(void)
         verb_claim();
         verb_settle();
         verb_extend();
+        hear_all();
         /* One whose unique key is taken can only be forgotten; who waits for what was cancelled is
          * cancelled with it when that is forgotten. */
         if (rounds % 50 == 49)
@@ -1259,9 +1402,20 @@ static void drive_to_the_end(void)
     }
 }
 
+static void delete_all(void)
+{
+    static const enum job_state states[] = {JOB_COMPLETED, JOB_FAILED, JOB_CANCELLED};
+    for (int i = 0; i < 3; i++)
+        control(TASK_DELETE, &(struct task_filter){.by_state = true, .state = states[i]});
+    for (int i = 0; i < world->task_count; i++)
+        MUST(world->tasks[i].state == KNOWN_NOT || world->tasks[i].state == KNOWN_GONE,
+             "task %lld was not deleted", (long long)world->tasks[i].id);
+}
+
 static void run_child(void)
 {
     no_faults();
+    world->looking = false;
     if (world->era > 0)
         meanwhile();
     open_engine();
@@ -1276,6 +1430,8 @@ static void run_child(void)
     drive_to_the_end();
     verb_restart();
     check_all();
+    delete_all();
+    blobs_check_collected(pass);
     close_engine();
     _exit(0);
 }

@@ -1,5 +1,5 @@
 /* tasks_world.c: see tasks_world.h. */
-#include "tasks_world.h"
+#include "tasks_sim.h"
 
 #include "base/json.h"
 
@@ -161,23 +161,24 @@ static void check_others(const struct known *k)
 
 static void check_arguments(const struct known *k, const struct task_handed *handed)
 {
-    struct str n;
-    int64_t place = -1;
-    MUST(json_find(handed->arguments, "n", &n) && json_i64(n, 0, TASKS_MAX, &place) &&
-             place == k->arguments,
-         "task %lld has %.*s", (long long)k->id, (int)handed->arguments.len, handed->arguments.ptr);
+    OWNED_MEM char *text = text_or_blob(handed->arguments, &handed->arguments_blob);
+    MUST(k->schedule || number_in(text, "n") == k->arguments, "task %lld has %s", (long long)k->id,
+         text);
+    MUST(!k->schedule || number_in(text, "s") == k->schedule - 1, "tick %lld has %s",
+         (long long)k->id, text);
     MUST(str_is(handed->queue, queue_names[k->queue]) &&
              str_is(handed->function, function_names[k->function]) &&
              str_is(handed->key, key_names[k->key]) && str_is(handed->lock, lock_names[k->lock]),
          "task %lld: names", (long long)k->id);
 }
 
-void known_handed(struct known *k, const struct task_handed *handed, int session)
+void known_handed(struct known *k, const struct task_handed *handed, int session, bool late)
 {
     long long id = (long long)k->id;
+    bool was_seen = late && k->session == -1 && handed->fence == k->fence;
     MUST(k->state == KNOWN_OPEN, "task %lld has ended and comes again", id);
-    MUST(handed->fence > k->fence, "the fence of task %lld is %u after %lld", id, handed->fence,
-         (long long)k->fence);
+    MUST(was_seen || handed->fence > k->fence, "the fence of task %lld is %u after %lld", id,
+         handed->fence, (long long)k->fence);
     MUST(handed->attempt >= 1 && handed->attempt <= handed->max_attempts &&
              handed->max_attempts == k->max_attempts,
          "attempt %u of %u of task %lld", handed->attempt, handed->max_attempts, id);
@@ -192,7 +193,8 @@ void known_handed(struct known *k, const struct task_handed *handed, int session
     k->session = session;
     k->started_us = world->asked_us;
     k->hangs = k->times_out && pick(3) == 0;
-    k->aborting = k->times_out; /* its time may be over at any moment */
+    k->aborting =
+        (was_seen && k->aborting) || k->times_out; /* its time may be over at any moment */
     k->ran = true;
     check_gate(gate_of_queue(k->queue), k);
     check_gate(gate_of_function(k->function), k);

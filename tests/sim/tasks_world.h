@@ -11,9 +11,10 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum {
-    TASKS_MAX = 300,
+    TASKS_MAX = 400,
     SESSIONS_MAX = 2000,
     WORKERS = 4,
     QUEUES = 2,
@@ -24,6 +25,7 @@ enum {
     PARENTS_MAX = 4,
     HELD_MAX = TASKS_MAX,
     STARTS_MAX = 4096,
+    SCHEDULES = 3,
     GATES = QUEUES + FUNCTIONS + KEYS
 };
 #define SECOND_US INT64_C(1000000)
@@ -64,6 +66,9 @@ struct known {
     int64_t result;      /* of its completion */
     int arguments;       /* the place that its arguments say: its own, until it is replaced */
     int session;         /* that holds it, 0: none, -1: one that nobody knows of */
+    bool large;          /* the arguments that were asked for lie in a blob */
+    int schedule;        /* 1 + that of which it is a tick; 0 */
+    int64_t tick_at_us;  /* of a tick; 0: it was run by hand */
 };
 
 struct worker {
@@ -103,7 +108,8 @@ struct world {
     bool has_rule;
     int64_t requests, results; /* counters */
     int steps_left, crashes, failures;
-    bool ending; /* no more mischief: everything is to end */
+    bool looking; /* the clock stands still for it */
+    bool ending;  /* no more mischief: everything is to end */
     /* What was asked when the process was killed: */
     int64_t open_request; /* of an enqueueing, 0: none */
     int64_t open_of;      /* within a settlement: the task that asks for it, 0: any */
@@ -151,8 +157,9 @@ void clock_is_set(void);
 /* The task with that id, NULL. */
 struct known *known_by_id(int64_t id);
 bool known_is_live(int session);
-/* The task was handed to that session: everything that must hold then. */
-void known_handed(struct known *k, const struct task_handed *handed, int session);
+/* The task was handed to that session: everything that must hold then. `late`: the answer was not
+ * looked at at once, and the task may have been seen to run already. */
+void known_handed(struct known *k, const struct task_handed *handed, int session, bool late);
 /* What the store has of it, and whether that can be. */
 void known_seen(struct known *k, const struct task_view *view);
 /* Whether a task that has not ended may wait for long yet for a time that the wall clock tells. */

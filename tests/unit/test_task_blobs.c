@@ -146,6 +146,55 @@ static void what_was_put_for_nothing_is_swept(void **state)
     assert_false(is_kept(b, "[4]"));
 }
 
+/* It was ahead by a year when the task was forgotten. */
+static void a_clock_that_is_set_back_keeps_no_blob(void **state)
+{
+    struct bench *b = *state;
+    struct hand hand = {0};
+    int64_t year_us = 365 * DAY_US;
+    b->now.wall_us += year_us;
+    int64_t id = enqueue_in_blob(b, "[6]", new_task("f"));
+    take(b, &hand, 1);
+    complete(b, &hand, id);
+    control_tasks(b, TASK_DELETE, (struct task_filter){.ids = &id, .id_count = 1});
+    b->now.wall_us -= year_us;
+    pass_time(b, DAY_US / 2);
+    assert_true(is_kept(b, "[6]"));
+    for (int i = 0; i < 3; i++)
+        pass_the_grace(b);
+    assert_false(is_kept(b, "[6]"));
+    assert_sound(b);
+}
+
+/* The later one of a list takes the place of the earlier one, whose blob nothing needs then. */
+static void a_list_that_replaces_its_own_needs_not_all_blobs(void **state)
+{
+    struct bench *b = *state;
+    for (int twice = 0; twice < 2; twice++) {
+        struct op op;
+        struct blob_pin *pins[2] = {put_blob(b, "[7]"), put_blob(b, "[8]")};
+        struct task_new tasks[2] = {new_task("f"), new_task("f")};
+        for (int i = 0; i < 2; i++) {
+            tasks[i].unique = i == 0 || twice ? STR("u") : STR("v");
+            tasks[i].on_clash = CLASH_REPLACE;
+            tasks[i].arguments_blob = ref_of(pins[i]);
+        }
+        prepare_enqueue(&op, tasks, 2);
+        ask(b, &op);
+        assert_went_well(&op);
+        bool all = enqueue_needs_all_blobs(&op.enqueue);
+        assert_int_equal(all, !twice);
+        op_release(&op);
+        for (int i = 0; i < 2; i++)
+            blob_pin_free(pins[i], all);
+        assert_sound(b);
+        control_tasks(b, TASK_CANCEL, (struct task_filter){.function = STR("f")});
+        control_tasks(b, TASK_DELETE, (struct task_filter){.function = STR("f")});
+        pass_the_grace(b);
+        assert_false(is_kept(b, "[7]") || is_kept(b, "[8]"));
+    }
+}
+
 static void doctor_misses_files_and_rows(void **state)
 {
     struct bench *b = *state;
@@ -182,6 +231,8 @@ int main(void)
         ENGINE_TEST(retention_lets_go_of_blobs),
         ENGINE_TEST(a_commit_that_fails_needs_no_blob),
         ENGINE_TEST(what_was_put_for_nothing_is_swept),
+        ENGINE_TEST(a_clock_that_is_set_back_keeps_no_blob),
+        ENGINE_TEST(a_list_that_replaces_its_own_needs_not_all_blobs),
         ENGINE_TEST(doctor_misses_files_and_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

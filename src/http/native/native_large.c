@@ -47,16 +47,6 @@ bool large_put_tasks(struct large_put *l, struct blobs *blobs, struct task_new *
     return true;
 }
 
-bool large_all_needed(const struct op_enqueue *enqueue)
-{
-    for (size_t i = 0; i < enqueue->count; i++) {
-        const struct task_new *task = &enqueue->tasks[i];
-        if (task->arguments_blob.bytes && (task->left_out || task->existing))
-            return false;
-    }
-    return true;
-}
-
 void large_put_release(struct large_put *l)
 {
     for (size_t i = 0; i < l->count; i++)

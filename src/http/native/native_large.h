@@ -31,8 +31,6 @@ MUST_CHECK bool large_put(struct large_put *l, struct blobs *blobs, struct str *
 bool large_tasks(const struct task_new *tasks, size_t count);
 MUST_CHECK bool large_put_tasks(struct large_put *l, struct blobs *blobs, struct task_new *tasks,
                                 size_t count, struct err *err);
-/* Whether a list that was enqueued needs all of its blobs. */
-bool large_all_needed(const struct op_enqueue *enqueue);
 void large_put_release(struct large_put *l);
 
 /* --- out --- */

@@ -65,7 +65,7 @@ static bool finish_enqueued(struct request *req, struct op *op, struct reply *re
         *err = op->err;
         return native_enqueue_refused(&op->enqueue, "tasks", err);
     }
-    x->large.known = large_all_needed(&op->enqueue);
+    x->large.known = enqueue_needs_all_blobs(&op->enqueue);
     OWNED_BUF struct buf b;
     struct json_out o;
     native_reply_begin(&o, &b);

@@ -230,7 +230,7 @@ static bool all_needed(const struct op_task_settle *settle)
         if (settle->entries[i].value_blob.bytes &&
             (settle->entries[i].stale || settle->entries[i].keeps_value))
             return false;
-    return large_all_needed(&settle->enqueue);
+    return enqueue_needs_all_blobs(&settle->enqueue);
 }
 
 static bool finish_settled(struct request *req, struct op *op, struct reply *reply, struct err *err)
