@@ -237,10 +237,9 @@ static struct slot *slot_of(const struct shard *t, struct id id)
         }
 }
 
-static void grow(struct shard *t)
+static void resize(struct shard *t, uint32_t count)
 {
-    struct shard wider = {.count = t->count ? t->count + t->count / 5 * 2 + 1 : BUCKETS_MIN,
-                          .used = t->used};
+    struct shard wider = {.count = count, .used = t->used};
     make_table(&wider);
     for (uint32_t i = 0; i < t->count; i++)
         for (size_t k = 0; k < BUCKET_SLOTS; k++) {
@@ -250,6 +249,22 @@ static void grow(struct shard *t)
         }
     free_table(t);
     *t = wider;
+}
+
+static void grow(struct shard *t)
+{
+    resize(t, t->count ? t->count + t->count / 5 * 2 + 1 : BUCKETS_MIN);
+}
+
+void id_set_expect(struct id_set *s, int64_t count)
+{
+    /* Three quarters full, and chance gives a table some more than its share. */
+    const double slots = (double)count / SHARDS * 1.02 * 4 / 3;
+    const double buckets = slots / BUCKET_SLOTS + 1;
+    assert(buckets < UINT32_MAX / 2);
+    for (size_t i = 0; i < SHARDS; i++)
+        if (buckets > s->shards[i].count)
+            resize(&s->shards[i], (uint32_t)buckets);
 }
 
 unsigned id_set_get(const struct id_set *s, struct id id)

@@ -9,6 +9,8 @@
 #include <endian.h>
 #include <stdlib.h>
 
+enum { EXPECT_FIRST_BYTES = 1 << 20 };
+
 void resume_free(struct resume *r)
 {
     if (!r)
@@ -57,10 +59,13 @@ void resume_open_lines(struct resume *r, int fd, const char *name, int64_t limit
     r->reading = true;
     r->header = false;
     r->line = 0;
+    r->scouted_bytes = 0;
+    r->expect_at = EXPECT_FIRST_BYTES;
 }
 
 void resume_close_lines(struct resume *r)
 {
+    line_scout_free(TAKE(r->scout));
     if (r->reading)
         line_reader_release(&r->lines);
     r->reading = false;

@@ -11,23 +11,15 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-enum { LINES_TOLD = 5, SYNC_BYTES = 16 << 20 };
+enum { LINES_TOLD = 5, SYNC_BYTES = 16 << 20, EXPECT_TIMES = 4 };
+/* To read less of it a thread is not worth its start. */
+#define SCOUT_LEAST_BYTES (INT64_C(16) << 20)
 
 /* --- lines --- */
 
-static void read_json(const struct data_job *job, struct str json, struct output_line *out)
+static struct output_form form_of(const struct data_job *job)
 {
-    const char *rerun_key = job->spec.rerun_key;
-    struct json_wanted wanted[2] = {
-        {job->spec.id_key, strlen(job->spec.id_key), {NULL, 0}},
-        {rerun_key, rerun_key ? strlen(rerun_key) : 0, {NULL, 0}},
-    };
-    out->why = "it is no object";
-    if (!json_check_members(json, wanted, rerun_key ? 2 : 1, NULL, &out->why) || json.ptr[0] != '{')
-        return;
-    out->is_record = true;
-    out->has_id = wanted[0].value.ptr && id_of(wanted[0].value, &job->id_form, &out->id);
-    out->again = out->has_id && wanted[1].value.ptr;
+    return (struct output_form){job->spec.id_key, job->spec.rerun_key, job->id_form};
 }
 
 /* The first row of a CSV names its columns. */
@@ -109,17 +101,19 @@ void resume_read_line(struct data_job *job, struct resume *r, const struct line 
                       struct output_line *out)
 {
     struct str text = str_trim(line->text);
-    *out = (struct output_line){.why = line->too_long ? "it is longer than 64 MiB" : NULL};
+    const struct output_form form = form_of(job);
+    bool is_row = job->spec.sink_format == FORMAT_CSV && text.len > 0 && !line->too_long;
     r->line++;
-    if (line->too_long || text.len == 0)
-        return;
-    if (job->spec.sink_format != FORMAT_CSV)
-        read_json(job, text, out);
-    else if (r->header)
-        read_row(job, r, line->text, out);
-    else
-        read_header(job, r, line->text);
-    r->header = true;
+    if (!is_row) {
+        output_line_read(&form, text, line->too_long, out);
+    } else {
+        *out = (struct output_line){0};
+        if (r->header)
+            read_row(job, r, line->text, out);
+        else
+            read_header(job, r, line->text);
+    }
+    r->header = r->header || (text.len > 0 && !line->too_long);
 }
 
 /* --- looking it through --- */
@@ -137,10 +131,25 @@ static void tell_line(const struct data_job *job, struct resume *r, const char *
 }
 
 /* A result without an id that no commit vouches for: its record is not noted, and is done again. */
-static bool is_orphan(const struct resume *r, const struct line *line,
+static bool is_orphan(const struct resume *r, int64_t at_bytes, const struct output_line *said)
+{
+    return said->is_record && !said->has_id && r->vouched >= 0 && at_bytes >= r->vouched;
+}
+
+static void take_said(struct data_job *job, struct resume *r, int64_t at_bytes, bool ended,
                       const struct output_line *said)
 {
-    return said->is_record && !said->has_id && r->vouched >= 0 && line->at_bytes >= r->vouched;
+    r->orphans += is_orphan(r, at_bytes, said);
+    if (said->has_id) {
+        *(said->again ? &r->rerun : &r->done) += 1;
+        resume_put_id(job, r, said->id, said->again ? ID_RERUN : ID_IN_OUTPUT);
+    } else if (said->is_record) {
+        r->without_id++;
+    } else if (said->why && ended) {
+        tell_line(job, r, said->why);
+    } else if (said->why) {
+        r->torn_at = at_bytes;
+    }
 }
 
 static bool take_line(struct data_job *job, struct resume *r, const struct line *line,
@@ -149,17 +158,41 @@ static bool take_line(struct data_job *job, struct resume *r, const struct line 
     struct output_line said;
     (void)err;
     resume_read_line(job, r, line, &said);
-    r->orphans += is_orphan(r, line, &said);
-    if (said.has_id) {
-        *(said.again ? &r->rerun : &r->done) += 1;
-        resume_put_id(job, r, said.id, said.again ? ID_RERUN : ID_IN_OUTPUT);
-    } else if (said.is_record) {
-        r->without_id++;
-    } else if (said.why && line->ended) {
-        tell_line(job, r, said.why);
-    } else if (said.why) {
-        r->torn_at = line->at_bytes;
+    take_said(job, r, line->at_bytes, line->ended, &said);
+    return true;
+}
+
+/* One slice of what the scout has found. */
+static enum line_got take_scouted(struct engine *e, struct data_job *job, struct resume *r,
+                                  struct err *err)
+{
+    struct scouted line;
+    int64_t until = r->scouted_bytes + data_job_slice_bytes(e);
+    while (r->scouted_bytes < until) {
+        enum line_got got = line_scout_next(r->scout, &line, err);
+        if (got != LINE_HERE)
+            return got;
+        r->line++;
+        r->scouted_bytes = line.end_bytes;
+        take_said(job, r, line.at_bytes, line.ended, &line.said);
     }
+    return LINE_PAUSE;
+}
+
+/* Room for the ids that are still to come, if they stand as close as those so far. Never for more
+ * than four times as many: what comes may be of another kind. */
+static bool expect_ids(struct data_job *job, struct resume *r, struct err *err)
+{
+    struct stat st;
+    int64_t at = r->scout ? r->scouted_bytes : line_reader_at(&r->lines);
+    if (at < r->expect_at || compression_of_path(r->path) != COMPRESS_NONE)
+        return true;
+    if (fstat(r->fd, &st))
+        return err_errno(err, errno, "%s", r->path);
+    double times = (double)st.st_size / (double)at;
+    double count = (double)id_set_count(job->ids) * (times < EXPECT_TIMES ? times : EXPECT_TIMES);
+    id_set_expect(job->ids, (int64_t)count);
+    r->expect_at = EXPECT_TIMES * at;
     return true;
 }
 
@@ -273,14 +306,33 @@ static bool end_output(struct data_job *job, struct resume *r, struct err *err)
     return true;
 }
 
+/* A large file is read by two. */
+static bool begin_scan(struct engine *e, struct data_job *job, struct resume *r, struct err *err)
+{
+    struct stat st;
+    if (!resume_open_output(e, job, r, err))
+        return false;
+    if (!r->reading || job->spec.sink_format == FORMAT_CSV)
+        return true;
+    if (fstat(r->fd, &st))
+        return err_errno(err, errno, "%s", r->path);
+    const struct output_form form = form_of(job);
+    if (st.st_size >= SCOUT_LEAST_BYTES)
+        r->scout = line_scout_new(&form, r->fd, r->path, r->lines.bytes.raw_limit);
+    return true;
+}
+
 bool resume_scan_output(struct engine *e, struct data_job *job, struct resume *r, struct err *err)
 {
-    if (!r->reading && !resume_open_output(e, job, r, err))
+    if (!r->reading && !begin_scan(e, job, r, err))
         return false;
     if (!r->reading)
         return end_output(job, r, err);
-    enum line_got got = resume_each_line(e, job, r, take_line, err);
-    return got == LINE_PAUSE || (got == LINE_NONE && end_output(job, r, err));
+    enum line_got got =
+        r->scout ? take_scouted(e, job, r, err) : resume_each_line(e, job, r, take_line, err);
+    if (got == LINE_PAUSE)
+        return expect_ids(job, r, err);
+    return got == LINE_NONE && end_output(job, r, err);
 }
 
 /* --- cutting out --- */
@@ -300,7 +352,7 @@ static bool cut_line(struct data_job *job, struct resume *r, const struct line *
                        r->path, (long long)r->line);
     if (csv && str_trim(line->text).len == 0)
         return true; /* the second half of a line end, or nothing */
-    if (is_orphan(r, line, &said))
+    if (is_orphan(r, line->at_bytes, &said))
         return true;
     if (!said.again) {
         r->since_sync += (int64_t)line->text.len;

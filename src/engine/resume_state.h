@@ -7,6 +7,7 @@
 
 #include "core/portion.h"
 #include "engine/engine_state.h"
+#include "engine/line_scout.h"
 #include "engine/resume.h"
 #include "io/line_reader.h"
 #include "io/rewrite.h"
@@ -33,6 +34,9 @@ struct resume {
     char *path; /* of the output */
     bool reading;
     struct line_reader lines;
+    struct line_scout *scout; /* reads them instead of `lines`; NULL */
+    int64_t scouted_bytes;    /* how far it is */
+    int64_t expect_at;        /* when so much is read the set is given room for the rest */
     struct rewrite *rewrite;
     struct source *input;
     struct sample *sample;
@@ -57,14 +61,6 @@ struct resume {
     int64_t line, done, rerun, unreadable, without_id;
 };
 
-/* What a line of the output says. */
-struct output_line {
-    bool is_record; /* it can be read */
-    bool has_id;
-    struct id id;
-    bool again;      /* it has the rerun key */
-    const char *why; /* it is no record */
-};
 /* Reads one line; of a CSV the first one is the header, which is no record. */
 void resume_read_line(struct data_job *job, struct resume *r, const struct line *line,
                       struct output_line *out);

@@ -343,6 +343,68 @@ static void a_job_can_be_stopped_while_its_output_is_looked_through(void **state
     assert_served(b, 9, "[[0,{\"id\":1}]]");
 }
 
+/* --- a large output is read by two threads ------------------------------------------------------
+ */
+
+enum { LARGE_LINES = 200000 };
+
+/* More than 16 MiB of lines: id 7 is to be done again, one line is broken, `tail` is the last. */
+static void put_large_output(struct bench *b, const char *tail)
+{
+    FILE *f = fopen(path_of(b, "data/out.jsonl"), "w");
+    assert_non_null(f);
+    for (int i = 0; i < LARGE_LINES; i++) {
+        if (i == 7)
+            fprintf(f, "{\"id\":%d,\"again\":1,\"text\":\"%080d\"}\n", i, i);
+        else if (i == 100000)
+            fprintf(f, "{\"id\":%d,\"text\":\"%080d\n", i, i);
+        else
+            fprintf(f, "{\"id\":%d,\"text\":\"%080d\"}\n", i, i);
+    }
+    fputs(tail, f);
+    assert_int_equal(fclose(f), 0);
+}
+
+static void a_large_output_is_read_like_a_small_one(void **state)
+{
+    struct bench *b = *state;
+    with_ids(b);
+    b->spec.rerun_key = xstrdup("again");
+    put_large_output(b, "{\"id\":200001,\"te");
+    put(b, "data/in.jsonl",
+        "{\"id\":0}\n{\"id\":7}\n{\"id\":199999}\n{\"id\":100000}\n{\"id\":200001}\n");
+    log_set_level(LOG_ERROR);
+    resume(b);
+    assert_served(b, 9, "[[1,{\"id\":7}],[3,{\"id\":100000}],[4,{\"id\":200001}]]");
+    struct job_view v = view_of(b, "job");
+    assert_int_equal(v.done_before, 2);
+    job_view_release(&v);
+    /* The line to be replaced and the torn one have left it, and what was not JSON stays. */
+    assert_int_equal(line_count(b, "data/out.jsonl"), LARGE_LINES - 1);
+}
+
+static void a_job_can_be_stopped_while_its_large_output_is_read(void **state)
+{
+    struct bench *b = *state;
+    struct op op;
+    with_ids(b);
+    put_large_output(b, "");
+    put(b, "data/in.jsonl", "{\"id\":0}\n{\"id\":-1}\n");
+    log_set_level(LOG_ERROR);
+    resume(b);
+    prepare_claim(&op, "job", 9);
+    op.claim.wait_until_us = b->now.mono_us + 60 * SECOND_US;
+    assert_true(STEP(b, &op));
+    assert_false(is_answered(&op));
+    control(b, "job", CONTROL_CANCEL);
+    for (int i = 0; i < 10000 && !is_answered(&op); i++)
+        pass_time(b, 0);
+    assert_int_equal(state_of(b, "job"), JOB_CANCELLED);
+    op_release(&op);
+    resume(b);
+    assert_served(b, 9, "[[1,{\"id\":-1}]]");
+}
+
 /* --- CSV ----------------------------------------------------------------------------------------
  */
 
@@ -404,6 +466,8 @@ int main(void)
         ENGINE_TEST(an_output_that_cannot_be_read_fails_the_job),
         ENGINE_TEST(many_ids_are_looked_through_in_slices),
         ENGINE_TEST(a_job_can_be_stopped_while_its_output_is_looked_through),
+        ENGINE_TEST(a_large_output_is_read_like_a_small_one),
+        ENGINE_TEST(a_job_can_be_stopped_while_its_large_output_is_read),
         ENGINE_TEST(ids_are_found_in_a_csv_and_its_columns_stay),
         ENGINE_TEST(a_header_that_was_edited_names_the_columns_of_what_follows),
     };

@@ -158,6 +158,24 @@ static void many_ids_are_kept_apart(void **state)
     }
 }
 
+static void room_that_is_made_beforehand_changes_nothing(void **state)
+{
+    (void)state;
+    enum { COUNT = 5000 };
+    OWNED(id_set) struct id_set *s = id_set_new();
+    id_set_expect(s, 10);
+    for (int64_t i = 0; i < COUNT; i++) {
+        if (i == COUNT / 2)
+            id_set_expect(s, 40 * COUNT);
+        if (i == COUNT - 1)
+            id_set_expect(s, 0);
+        assert_int_equal(id_set_mark(s, id_of_number(i, &plain), ID_NOTED), 0);
+    }
+    assert_int_equal(id_set_count(s), COUNT);
+    for (int64_t i = 0; i < 2 * COUNT; i++)
+        assert_int_equal(id_set_get(s, id_of_number(i, &plain)), i < COUNT ? ID_NOTED : 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,6 +187,7 @@ int main(void)
         cmocka_unit_test(seeds_and_our_own_numbers_keep_apart),
         cmocka_unit_test(an_id_is_known_with_its_flags),
         cmocka_unit_test(many_ids_are_kept_apart),
+        cmocka_unit_test(room_that_is_made_beforehand_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
