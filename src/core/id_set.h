@@ -45,8 +45,8 @@ struct id_set;
 struct id_set *id_set_new(void);
 void id_set_free(struct id_set *s);
 DEFINE_OWNED(id_set)
-/* About so many ids will be in it: makes room for all of them now, if there is less, so that it need
- * not grow by and by. Any number is right; below 2^36. */
+/* About so many ids will be in it: makes room for all of them now, if there is less, so that it
+ * need not grow by and by. Any number is right; below 2^36. */
 void id_set_expect(struct id_set *s, int64_t count);
 /* What is known of it; 0 when it is not in the set. */
 unsigned id_set_get(const struct id_set *s, struct id id);

@@ -21,6 +21,7 @@ struct lease {
     char *worker;    /* likewise: a name for people */
     int64_t answers, recalled;
     bool alone;
+    int64_t starts_us;
 };
 
 struct leases {
@@ -299,6 +300,16 @@ const char *lease_worker(const struct lease *l)
 int64_t lease_span_us(const struct lease *l)
 {
     return l->span_us;
+}
+
+int64_t lease_starts_us(const struct lease *l)
+{
+    return l->starts_us;
+}
+
+void lease_set_starts(struct lease *l, int64_t starts_us)
+{
+    l->starts_us = starts_us;
 }
 
 bool lease_is_alone(const struct lease *l)

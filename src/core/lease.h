@@ -69,6 +69,9 @@ bool lease_is_kept(const struct lease *l);
 /* "" when it is not kept or has no name. */
 const char *lease_worker(const struct lease *l);
 int64_t lease_span_us(const struct lease *l);
+/* When the first of its records may start, where starts have moments (monotonic); 0: at once. */
+int64_t lease_starts_us(const struct lease *l);
+void lease_set_starts(struct lease *l, int64_t starts_us);
 /* Whether some of what it holds was given to be run with nothing else beside. */
 bool lease_is_alone(const struct lease *l);
 void lease_set_alone(struct lease *l, bool alone);

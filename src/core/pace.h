@@ -14,6 +14,8 @@
 #define PACE_PART 0.992      /* of the limit that is really handed out */
 #define PACE_AHEAD_US 100000 /* permits lie at most so far ahead (or are one) */
 #define PACE_REFILL_US 50000 /* more are handed out when no more than so much is left */
+/* Who comes beside others starts so much later: by then they know, and catch up no more. */
+#define PACE_JOIN_US 600000
 #define PACE_FLOOR_RPM 6.0   /* an adaptive rate never falls below, unless the limit does */
 #define PACE_CLIMB_US INT64_C(60000000) /* from nothing to the top */
 

@@ -324,7 +324,7 @@ void limits_answer(struct engine *e, struct data_job *job, struct op *op);
 /* Whether the session of a waiting claim is to be told of another share, records or not. */
 bool limits_changed(const struct data_job *job, const struct op *op);
 /* A session comes; its worker says how many records it runs now (-1: it does not say). */
-void limits_join(struct data_job *job, const struct lease *session);
+void limits_join(struct engine *e, struct data_job *job, struct lease *session);
 void limits_report(struct data_job *job, const struct lease *session, int64_t running);
 /* Something may have come free: waiting claims are looked at again. */
 void limits_wake(struct data_job *job);

@@ -68,8 +68,16 @@ static bool slots_allow(struct data_job *job, struct op *op, const struct lease 
     return false;
 }
 
-static bool pace_allows(struct engine *e, struct data_job *job, struct op *op)
+static bool pace_allows(struct engine *e, struct data_job *job, struct op *op,
+                        const struct lease *session)
 {
+    int64_t starts_us = session ? lease_starts_us(session) : 0;
+    if (starts_us > e->now.mono_us) {
+        op->claim.held_up = HELD_UP_BY_PACE;
+        if (starts_us < job->wake_us)
+            job->wake_us = starts_us;
+        return false;
+    }
     int64_t permits = pace_free(&job->pace, e->now.mono_us);
     if (permits < op->claim.most)
         op->claim.most = permits;
@@ -92,7 +100,7 @@ bool limits_allow(struct engine *e, struct data_job *job, struct op *op)
     }
     if (job->spec.concurrency > 0 && !slots_allow(job, op, session))
         return false;
-    return !pace_is_on(&job->pace) || pace_allows(e, job, op);
+    return !pace_is_on(&job->pace) || pace_allows(e, job, op, session);
 }
 
 void limits_answer(struct engine *e, struct data_job *job, struct op *op)
@@ -129,8 +137,12 @@ bool limits_changed(const struct data_job *job, const struct op *op)
     return offer < share || (offer > share && lease_open(session) > share);
 }
 
-void limits_join(struct data_job *job, const struct lease *session)
+/* A worker that is alone catches up what it was late with. One that comes beside it waits until it
+ * must have noticed (docs/worker-protocol.md): else both together might make a second too full. */
+void limits_join(struct engine *e, struct data_job *job, struct lease *session)
 {
+    if (pace_is_on(&job->pace) && leases_count(job->leases) > 1)
+        lease_set_starts(session, e->now.mono_us + PACE_JOIN_US);
     if (job->spec.concurrency == 0)
         return;
     slots_join(job->slots, lease_number(session));

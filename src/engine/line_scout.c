@@ -44,8 +44,7 @@ void output_line_read(const struct output_form *form, struct str text, bool too_
     if (too_long || text.len == 0)
         return;
     out->why = "it is no object";
-    if (!json_check_members(text, wanted, rerun_key ? 2 : 1, NULL, &out->why) ||
-        text.ptr[0] != '{')
+    if (!json_check_members(text, wanted, rerun_key ? 2 : 1, NULL, &out->why) || text.ptr[0] != '{')
         return;
     out->is_record = true;
     out->has_id = wanted[0].value.ptr && id_of(wanted[0].value, &form->ids, &out->id);

@@ -40,7 +40,8 @@ struct scouted {
 struct line_scout;
 
 /* Begins to read the file at `fd`, which the caller keeps open until the scout is freed, and does
- * not write to before it has told LINE_NONE. The form's texts and `name` are copied. NULL when no thread can be had. */
+ * not write to before it has told LINE_NONE. The form's texts and `name` are copied. NULL when no
+ * thread can be had. */
 struct line_scout *line_scout_new(const struct output_form *form, int fd, const char *name,
                                   int64_t limit_bytes);
 /* Its thread has ended when this returns. NULL is fine. */

@@ -29,7 +29,7 @@ static struct lease *begin_session(struct engine *e, struct data_job *job, struc
     lease_keep(lease, op->claim.worker, lease_ends_us(lease) - e->now.mono_us);
     memcpy(op->claim.token, lease_token(lease), LEASE_TOKEN_BYTES);
     op->claim.made = op->claim.add = true;
-    limits_join(job, lease);
+    limits_join(e, job, lease);
     return lease;
 }
 

@@ -1,5 +1,6 @@
 /* Limits of a job: slots among sessions, the pace of starts, delays between attempts. limits.c and
  * what claim.c and settle.c make of it. */
+#include "core/pace.h"
 #include "engine_temp.h"
 
 struct worker {
@@ -194,6 +195,35 @@ static void starts_come_at_an_even_pace(void **state)
     job_view_release(&view);
 }
 
+/* Who was alone may be late, and must not catch up beside others: it gets the time to see them. */
+static void who_comes_beside_others_starts_a_little_later(void **state)
+{
+    struct bench *b = *state;
+    struct worker first = {0}, second = {0}, third = {0};
+    struct op waits;
+    int64_t slots = 0;
+    b->spec.rpm = 6000;
+    start_lines(b, 200);
+    assert_int_equal(worker_claims(b, &first, 5, 0, &slots), 5);
+    assert_int_equal(worker_claims(b, &second, 100, 0, &slots), 0);
+    prepare_worker(&second, &waits, 100, 0);
+    waits.claim.wait_until_us = b->now.mono_us + 100 * SECOND_US;
+    assert_true(STEP(b, &waits));
+    assert_int_equal(engine_next_us(b->engine), b->now.mono_us + PACE_JOIN_US);
+    pass_time(b, PACE_JOIN_US - 1);
+    assert_false(is_answered(&waits));
+    assert_int_equal(worker_claims(b, &first, 2, 5, &slots), 2);
+    pass_time(b, 1);
+    note(&second, &waits);
+    assert_true(waits.claim.count > 0);
+    op_release(&waits);
+    pass_time(b, SECOND_US);
+    assert_true(worker_claims(b, &second, 1, 0, &slots) > 0);
+    /* Whose time is over does not count. */
+    pass_time(b, 4000 * SECOND_US);
+    assert_int_equal(worker_claims(b, &third, 1, 0, &slots), 1);
+}
+
 static void who_is_paced_holds_no_more_than_it_may_run(void **state)
 {
     struct bench *b = *state;
@@ -367,6 +397,7 @@ int main(void)
         ENGINE_TEST(a_waiting_worker_is_told_to_make_room),
         ENGINE_TEST(claims_without_a_session_run_all_they_take),
         ENGINE_TEST(starts_come_at_an_even_pace),
+        ENGINE_TEST(who_comes_beside_others_starts_a_little_later),
         ENGINE_TEST(who_is_paced_holds_no_more_than_it_may_run),
         ENGINE_TEST(an_adaptive_job_slows_down_once_a_round),
         ENGINE_TEST(an_adaptive_job_without_a_rate_gets_one_when_it_is_throttled),

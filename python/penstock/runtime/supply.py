@@ -41,8 +41,9 @@ class Supply:
         self.slots = 0
         self.live = 0
         self.paced = False
-        #: Whether others work for the job, too.
-        self.others = False
+        #: Up to when it is sure that nobody else works for the job: the server lets those who come
+        #: begin a little later than that.
+        self.alone_until_s = float("-inf")
         #: Records a call; 0: one, as it is.
         self._batch_size = batch_size
         #: Since when records wait for the rest of their batch.
@@ -141,7 +142,7 @@ class Supply:
 
     def _due(self, now: float) -> bool:
         """The same without taking it; when it is not due, wakes its owner at its time."""
-        if self.others and self._times[0] < now - TOO_LATE_S:
+        if now > self.alone_until_s and self._times[0] < now - TOO_LATE_S:
             self._give_back(now - TOO_LATE_S)
             if not self.pending:
                 return False

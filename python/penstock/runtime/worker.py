@@ -32,7 +32,9 @@ FIRST_CLAIM = 64
 SLOTS_DEFAULT = 100
 # A claim that brings nothing although it could wait is not repeated at once.
 EMPTY_PAUSE_S = 0.01
-LOOK_EVERY_S = 0.5
+LOOK_EVERY_S = 0.4
+# Who was seen alone is so for at least so long: who comes later waits longer with its first start.
+ALONE_S = 0.55
 # So many objects are made before the collector looks for garbage among them.
 COLLECT_AFTER = 10000
 
@@ -207,7 +209,9 @@ class Worker(WorkerLife):
 
     async def _look(self) -> None:
         with contextlib.suppress(PenstockError):
-            self._supply.others = await self._session.look() > 1
+            asked_s = time.monotonic()
+            others = await self._session.look() > 1
+            self._supply.alone_until_s = float("-inf") if others else asked_s + ALONE_S
 
     def _lost(self, lease: str | None) -> None:
         """That lease is gone: all that it held is in other hands."""
