@@ -85,7 +85,7 @@ static struct block *free_block(struct line_scout *s)
 static void *run(void *context)
 {
     struct line_scout *s = context;
-    for (struct block *b; (b = free_block(s));) {
+    for (struct block *b = NULL; (b = free_block(s));) {
         fill_block(s, b);
         pthread_mutex_lock(&s->lock);
         s->filled++;
