@@ -39,6 +39,13 @@ enum steps_verb {
     STEPS_EDIT,     /* the one of `id`: what `sets` says */
     STEPS_DELETE    /* ERR_CONFLICT while a job has selected it */
 };
+enum steps_order {
+    STEPS_BY_NAME, /* and the highest version first */
+    STEPS_BY_TITLE,
+    STEPS_BY_CREATED,
+    STEPS_BY_MODIFIED,
+    STEPS_BY_VERSION
+};
 enum { /* op_steps.sets */
        STEP_SETS_TITLE = 1,
        STEP_SETS_TAGS = 2,
@@ -76,20 +83,18 @@ struct op_steps {
         enum step_only hidden, deprecated, prerelease, is_public;
         struct str folder, procon_version;
         bool below;
-        enum {
-            STEPS_BY_NAME,
-            STEPS_BY_TITLE,
-            STEPS_BY_CREATED,
-            STEPS_BY_MODIFIED,
-            STEPS_BY_VERSION
-        } sort; /* by name: and the highest version first */
+        enum steps_order sort;
         bool descending;
         int64_t offset, limit;
+        /* Only what comes behind such a step in this order (its id, and what the order looks at):
+         * so that pages do not shift when steps go. NULL: from the first on. */
+        const struct step *after;
         bool wants_tags;
     } list;
     struct step_view *views; /* out: owned, held. One, but of LIST */
     size_t count;
     int64_t total;          /* out of LIST */
+    bool more;              /* out of LIST: there are some behind it */
     struct step_tags found; /* out of LIST with wants_tags, owned: as `tags` of jobs, below */
     bool existing;          /* out of REGISTER */
 };

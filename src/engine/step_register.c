@@ -286,11 +286,8 @@ static int by_number(int64_t a, int64_t b)
     return (a > b) - (a < b);
 }
 
-static int compare(const void *x, const void *y, void *context)
+static int compare_steps(const struct step *a, const struct step *b, const struct op_steps *ask)
 {
-    const struct step *a = (*(struct step_entry *const *)x)->now,
-                      *b = (*(struct step_entry *const *)y)->now;
-    const struct op_steps *ask = context;
     int by = 0;
     switch (ask->list.sort) {
     case STEPS_BY_NAME:
@@ -326,10 +323,16 @@ static void sum_tags(struct op_steps *ask, struct step_entry *const *found, size
         }
 }
 
+static int compare(const void *x, const void *y, void *context)
+{
+    return compare_steps((*(struct step_entry *const *)x)->now,
+                         (*(struct step_entry *const *)y)->now, context);
+}
+
 static bool list(struct engine *e, struct op *op)
 {
     struct op_steps *ask = &op->steps;
-    size_t count = 0;
+    size_t count = 0, at = (size_t)ask->list.offset;
     if (ask->list.version.len && !semver_pattern_check(ask->list.version, &op->err))
         return false;
     OWNED_MEM struct step_entry **found = xcalloc(e->steps->count + 1, sizeof(void *));
@@ -340,9 +343,12 @@ static bool list(struct engine *e, struct op *op)
     ask->total = (int64_t)count;
     if (ask->list.wants_tags)
         sum_tags(ask, found, count);
-    for (size_t i = (size_t)ask->list.offset; i < count && (int64_t)ask->count < ask->list.limit;
-         i++)
-        show(ask, found[i]);
+    while (ask->list.after && at < count &&
+           compare_steps(found[at]->now, ask->list.after, ask) <= 0)
+        at++;
+    for (; at < count && (int64_t)ask->count < ask->list.limit; at++)
+        show(ask, found[at]);
+    ask->more = at < count;
     return true;
 }
 

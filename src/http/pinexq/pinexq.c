@@ -30,6 +30,13 @@ static const struct route routes[] = {
     {"POST", "/api/Job/{id}/{action}", SCOPE_WORK, BODY_TAKEN, 0, pinexq_job_act},
     {"POST", "/api/Job/{id}/InputDataSlot/{place}/{action}", SCOPE_WORK, BODY_TAKEN, 0,
      pinexq_slot_act},
+    {"POST", "/api/ProcessingStepsRoot/CreateProcessingStepQuery", SCOPE_READ, BODY_TAKEN,
+     BODY_SMALL_BYTES, pinexq_step_query_create},
+    {"GET", "/api/ProcessingStepQuery", SCOPE_READ, BODY_NONE, 0, pinexq_step_query_page},
+    {"GET", "/api/ProcessingStep/{id}", SCOPE_READ, BODY_NONE, 0, pinexq_step_show},
+    {"GET", "/api/ProcessingStep/{id}/Manifest", SCOPE_READ, BODY_NONE, 0, pinexq_step_manifest},
+    {"DELETE", "/api/ProcessingStep/{id}", SCOPE_ADMIN, BODY_NONE, 0, pinexq_step_delete},
+    {"POST", "/api/ProcessingStep/{id}/{action}", SCOPE_ADMIN, BODY_TAKEN, 0, pinexq_step_act},
 };
 
 /* --- answers --- */

@@ -102,6 +102,8 @@ static bool write_page(struct request *req, const struct pinexq_query *query,
         return false;
     siren_entity(&s, "JobQueryResult", NULL);
     pinexq_query_counts(&s, query, &found);
+    if (query->remaining_tags && ask)
+        siren_texts(&s, "RemainingTags", &ask->tags);
     for (size_t i = 0; i < found.count; i++)
         pinexq_write_job(&s, &ask->views[i], "item", pinexq_may_work(req));
     pinexq_query_links(&s, PATH, query, &found);
@@ -133,6 +135,7 @@ bool pinexq_job_query_page(struct request *req, struct reply *reply, struct err 
     ask->page.descending = query->sort < 0 || query->descending;
     pinexq_query_page(query, &ask->page);
     ask->wants_total = query->total < 0;
+    ask->wants_tags = query->remaining_tags;
     request_set_state(req, query);
     return request_call(req, finish_page);
 }

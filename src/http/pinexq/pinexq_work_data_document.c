@@ -31,7 +31,7 @@ static const struct {
 } actions[] = {
     {{.name = "AllowDeletion", .method = "POST"}, ALWAYS},
     {{.name = "DisallowDeletion", .method = "POST"}, ALWAYS},
-    {{.name = "EditTags", .method = "POST", .parameters = "SetWorkDataTagsParameters"}, ALWAYS},
+    {{.name = "EditTags", .method = "POST", .parameters = "SetTagsWorkDataParameters"}, ALWAYS},
     {{.name = "Rename", .method = "POST", .parameters = "RenameWorkDataParameters"}, ALWAYS},
     {{.name = "EditComment", .method = "POST", .parameters = "SetWorkDataCommentParameters"},
      ALWAYS},

@@ -134,14 +134,19 @@ static void tag_detail(struct json_out *o, const char *whole)
     json_out_close(o, '}');
 }
 
+void siren_texts(struct siren *s, const char *name, const struct step_tags *texts)
+{
+    struct json_out *o = siren_property(s, name);
+    json_out_open(o, '[');
+    for (size_t i = 0; i < texts->count; i++)
+        json_out_text(o, texts->items[i]);
+    json_out_close(o, ']');
+}
+
 void siren_tags(struct siren *s, const struct step_tags *tags)
 {
-    struct json_out *o = siren_property(s, "Tags");
-    json_out_open(o, '[');
-    for (size_t i = 0; i < tags->count; i++)
-        json_out_text(o, tags->items[i]);
-    json_out_close(o, ']');
-    o = siren_property(s, "TagDetails");
+    siren_texts(s, "Tags", tags);
+    struct json_out *o = siren_property(s, "TagDetails");
     json_out_open(o, '[');
     for (size_t i = 0; i < tags->count; i++)
         tag_detail(o, tags->items[i]);

@@ -56,6 +56,7 @@ void siren_text(struct siren *s, const char *name, const char *value);
 void siren_number(struct siren *s, const char *name, int64_t value);
 void siren_flag(struct siren *s, const char *name, bool value);
 void siren_time(struct siren *s, const char *name, int64_t at_us);
+void siren_texts(struct siren *s, const char *name, const struct step_tags *texts);
 /* "Tags", and "TagDetails". */
 void siren_tags(struct siren *s, const struct step_tags *tags);
 /* A property of any form: the caller writes its value, one, to the writer that it gets. */
