@@ -187,6 +187,13 @@ void tasks_forget(struct engine *e)
     tasks->last_gate = tasks->loaded_gates = tasks->aborting = 0;
 }
 
+/* Places are the dispatch's: those of claims that wait are found anew. */
+static void find_places_again(struct engine *e)
+{
+    for (struct op *op = e->tasks->claims; op; op = op->next)
+        task_claim_find_places(e, &op->task_claim);
+}
+
 bool tasks_load(struct engine *e, struct err *err)
 {
     struct tasks *tasks = e->tasks;
@@ -199,7 +206,9 @@ bool tasks_load(struct engine *e, struct err *err)
     tasks->ended = attempts_new();
     tasks->unreadable = true;
     OWNED(tx) struct tx *tx = NULL;
-    if (!tx_begin(e->store, &tx, err) || !load_all(e, tx, err))
+    bool ok = tx_begin(e->store, &tx, err) && load_all(e, tx, err);
+    find_places_again(e);
+    if (!ok)
         return err_add(err, "read tasks");
     tasks->unreadable = false;
     tasks->stirred = true;

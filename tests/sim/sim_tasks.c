@@ -559,12 +559,19 @@ static void see_parents(const struct known *k)
 /* To whichever session a claim handed that out. */
 static void note_given(const struct task_claim *claim, int session, bool late)
 {
+    int64_t asked_us = world->asked_us;
+    /* It was handed out at some moment since: the answer says when the lease began anew. */
+    if (late)
+        world->asked_us = world->now.mono_us - (world->now.wall_us - claim->lease_ends_at_us) -
+                          world->sessions[session].span_us;
     for (size_t i = 0; i < claim->count; i++) {
         struct known *k = known_or_tick(claim->tasks[i].id);
         MUST(k, "task %lld is not known", (long long)claim->tasks[i].id);
         see_parents(k);
         known_handed(k, &claim->tasks[i], session, late);
     }
+    if (late)
+        world->asked_us = asked_us;
 }
 
 /* What a claim handed out; `heard`: the answer gets through. */

@@ -188,6 +188,37 @@ static void a_claim_that_waits_is_fed_with_the_group_that_brings_a_task(void **s
     assert_sound(b);
 }
 
+/* What is in memory is read anew then, and queues have other places. */
+static void a_claim_that_waits_for_a_queue_outlives_a_failed_commit(void **state)
+{
+    struct bench *b = *state;
+    struct hand hand = {0};
+    struct op claim, op;
+    struct str queue = STR("b"), function = STR("g");
+    struct task_new first = new_task("f"), second = new_task("g");
+    first.queue = STR("a");
+    second.queue = queue;
+    prepare_take(&claim, &hand, 5);
+    claim.task_claim.queues = &queue;
+    claim.task_claim.functions = &function;
+    claim.task_claim.queue_count = claim.task_claim.function_count = 1;
+    claim.task_claim.wait_until_us = b->now.mono_us + 30 * SECOND_US;
+    assert_true(STEP(b, &claim));
+    prepare_enqueue(&op, &first, 1);
+    plan_fault("store.commit:1:full");
+    assert_true(STEP(b, &op));
+    no_faults();
+    assert_int_equal(op.err.code, ERR_NO_SPACE);
+    op_release(&op);
+    pass_time(b, 2 * SECOND_US);
+    enqueue(b, first);
+    assert_false(is_answered(&claim));
+    enqueue(b, second);
+    assert_int_equal(taken(&hand, &claim), 1);
+    complete(b, &hand, hand.ids[0]);
+    assert_sound(b);
+}
+
 static void a_claim_that_waits_ends_at_its_time_and_its_session_lives(void **state)
 {
     struct bench *b = *state;
@@ -429,6 +460,7 @@ int main(void)
         ENGINE_TEST(a_settlement_enqueues_and_claims_with_its_outcome),
         ENGINE_TEST(a_settlement_that_is_not_stored_can_be_sent_again),
         ENGINE_TEST(a_claim_that_waits_is_fed_with_the_group_that_brings_a_task),
+        ENGINE_TEST(a_claim_that_waits_for_a_queue_outlives_a_failed_commit),
         ENGINE_TEST(a_claim_that_waits_ends_at_its_time_and_its_session_lives),
         ENGINE_TEST(what_an_answer_held_that_was_lost_goes_back_without_an_attempt),
         ENGINE_TEST(a_release_ends_the_session_and_a_death_spends_attempts),
