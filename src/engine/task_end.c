@@ -229,39 +229,38 @@ static void wait_again(struct engine *e, struct task_note *note, bool spent, int
 }
 
 /* Whether another attempt follows, and when. */
-static bool decide(struct engine *e, const struct task_note *note, struct str type, bool final,
-                   int64_t retry_after_us, int64_t *delay_us)
+static bool decide(struct engine *e, const struct task_note *note, const struct task_failure *why,
+                   int64_t *delay_us)
 {
     struct str raw;
     struct err ignored;
     const struct task *t = note->t;
-    if (final || t->attempts >= t->max_attempts)
+    if (why->final || t->attempts >= t->max_attempts)
         return false;
-    *delay_us = retry_after_us;
-    if (retry_after_us > 0)
+    *delay_us = why->retry_after_us;
+    if (why->retry_after_us > 0)
         return true;
     if (note->row.options.len == 0 || !json_find(note->row.options, "retry", &raw) ||
         json_type_of(raw) != JSON_OBJECT)
-        return false;
+        return why->lost; /* as when its worker is gone */
     struct retry_policy policy;
     retry_policy_init(&policy);
     bool again = retry_policy_read(raw, &policy, &ignored) &&
-                 retry_decide(&policy, t->attempts, type, &e->rng, delay_us);
+                 retry_decide(&policy, t->attempts, why->type, &e->rng, delay_us);
     retry_policy_release(&policy);
     return again;
 }
 
-bool task_fail(struct engine *e, struct task_note *note, struct str error, struct str type,
-               bool final, int64_t retry_after_us)
+bool task_fail(struct engine *e, struct task_note *note, const struct task_failure *why)
 {
     int64_t delay_us = 0;
     bool stops = note->t->run->abort == ABORT_CANCELLED;
-    keep_error(e, note, error, type);
+    keep_error(e, note, why->error, why->type);
     if (stops) {
         task_cancel(e, note);
         return false;
     }
-    if (decide(e, note, type, final, retry_after_us, &delay_us)) {
+    if (decide(e, note, why, &delay_us)) {
         note_event(e, note, "task.failed");
         e->stats.tasks_retried++;
         wait_again(e, note, true, delay_us);
@@ -349,7 +348,8 @@ static void time_is_over(struct engine *e, struct task_note *note)
         return;
     }
     /* Its worker did not stop it. */
-    task_fail(e, note, STR(TIMEOUT_ERROR), STR("TimeoutError"), false, 0);
+    task_fail(e, note,
+              &(struct task_failure){.error = STR(TIMEOUT_ERROR), .type = STR("TimeoutError")});
 }
 
 void task_timeouts_tick(struct engine *e)

@@ -120,6 +120,7 @@ struct task_settle_entry {
     struct str type;  /* failed: the error's type, decoded */
     struct task_blob_ref value_blob; /* completed: in place of `value`, if there is one */
     bool final;
+    bool lost; /* failed: who ran it was killed; by no policy, another may try at once */
     int64_t retry_after_us; /* 0: by the policy */
     bool stale;             /* out: the session does not hold it */
     bool keeps_value;       /* out: a step job keeps `value`; the blob is not needed */

@@ -55,8 +55,9 @@ static void leave_out(struct engine *e, struct op_task_settle *settle, const str
 static void settle_failure(struct engine *e, struct op_task_settle *settle, struct task_note *note,
                            struct str error, struct str type, const struct task_settle_entry *entry)
 {
+    const struct task_failure why = {error, type, entry->final, entry->lost, entry->retry_after_us};
     bool stops = note->t->run->abort == ABORT_CANCELLED;
-    if (task_fail(e, note, error, type, entry->final, entry->retry_after_us))
+    if (task_fail(e, note, &why))
         settle->retried++;
     else if (stops)
         settle->cancelled++;

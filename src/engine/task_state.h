@@ -274,9 +274,13 @@ void task_sessions_release(struct engine *e);
 /* A text may have no pointer. All: the note is of a task that is in the dispatch. */
 void task_complete(struct engine *e, struct task_note *note, struct str result,
                    struct task_blob result_blob);
+struct task_failure {
+    struct str error, type;
+    bool final, lost;       /* as of struct task_settle_entry */
+    int64_t retry_after_us; /* likewise */
+};
 /* An attempt has failed: another follows (returns true), or the task has failed. */
-bool task_fail(struct engine *e, struct task_note *note, struct str error, struct str type,
-               bool final, int64_t retry_after_us);
+bool task_fail(struct engine *e, struct task_note *note, const struct task_failure *why);
 void task_cancel(struct engine *e, struct task_note *note);
 /* Its worker is gone: an attempt was spent. */
 void task_lose(struct engine *e, struct task_note *note, const char *why);

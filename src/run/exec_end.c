@@ -15,12 +15,14 @@ enum {
     BY_SIGNAL = 128 /* and this plus the number of the signal */
 };
 
-static void fail_head(struct exec_life *l, const char *type, const char *text, bool final)
+static void fail_head(struct exec_life *l, const char *type, const char *text, bool final,
+                      bool lost)
 {
     const struct queued_record *head = record_queue_head(l->plan.queue);
     exec_life_tell(l, head->number, str_of(text));
     outcomes_fail(l->plan.outcomes, head->number,
-                  &(struct failure){.message = str_of(text), .type = str_of(type), .final = final});
+                  &(struct failure){
+                      .message = str_of(text), .type = str_of(type), .final = final, .lost = lost});
     record_queue_pop(l->plan.queue);
     l->ran++;
     if (l->suspects)
@@ -43,13 +45,21 @@ void exec_end_rest(struct exec_life *l, int64_t now_us)
         l->again_wait_us = AGAIN_MOST_US;
 }
 
-/* How a program has ended, in words. */
-static void describe(int status, char *out, size_t size)
+/* The signal that killed a program, 0: it has ended itself. */
+static int signal_of(int status)
 {
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
     /* A shell says so when it was its child. */
     int number = WIFSIGNALED(status) ? WTERMSIG(status) : code > BY_SIGNAL ? code - BY_SIGNAL : 0;
-    if (number > 0 && number < NSIG)
+    return number < NSIG ? number : 0;
+}
+
+/* How a program has ended, in words. */
+static void describe(int status, char *out, size_t size)
+{
+    int code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+    int number = signal_of(status);
+    if (number > 0)
         snprintf(out, size, "the program was killed by signal %d (%s) before it answered", number,
                  strsignal(number));
     else
@@ -62,7 +72,8 @@ static bool unfit(const char *how, struct err *err)
     return err_set(err, ERR_INVALID, "%s, again and again, and answers nothing", how);
 }
 
-static bool died(struct exec_life *l, const char *how, int64_t now_us, struct err *err)
+/* `lost`: nobody can tell whether what it had in its hands is to blame. */
+static bool died(struct exec_life *l, const char *how, bool lost, int64_t now_us, struct err *err)
 {
     size_t running = exec_life_running(l);
     /* With one at a time in its hands it can have died of no other. */
@@ -78,7 +89,7 @@ static bool died(struct exec_life *l, const char *how, int64_t now_us, struct er
     l->fruitless++;
     if (running == 0) /* it did not even read */
         return l->fruitless < FRUITLESS_MAX || unfit(how, err);
-    fail_head(l, "ProgramDied", how, false);
+    fail_head(l, "ProgramDied", how, false, lost);
     l->ration = l->suspects;
     return l->ever_answered > 0 || l->fruitless < FRUITLESS_MAX || unfit(how, err);
 }
@@ -115,7 +126,7 @@ bool exec_end_take(struct exec_life *l, int status, int64_t now_us, struct err *
         snprintf(how, sizeof how, "%s", l->killed_for);
     else
         describe(status, how, sizeof how);
-    return died(l, how, now_us, err);
+    return died(l, how, !l->killed_for && signal_of(status) > 0, now_us, err);
 }
 
 /* An answer that is too long ends a life: what follows it cannot be found. */
@@ -124,7 +135,7 @@ bool exec_end_too_long(struct exec_life *l, struct err *err)
     if (err->code != ERR_LIMIT || record_queue_fed(l->plan.queue) == 0)
         return false;
     exec_life_end(l);
-    fail_head(l, "TooLong", err->text, true);
+    fail_head(l, "TooLong", err->text, true, false);
     return true;
 }
 
@@ -136,7 +147,7 @@ void exec_end_time_out(struct exec_life *l)
     snprintf(how, sizeof how, "no answer within %.10g s", (double)l->plan.timeout_us / 1e6);
     exec_life_end(l);
     if (sure) {
-        fail_head(l, "Timeout", how, false);
+        fail_head(l, "Timeout", how, false, false);
         return;
     }
     worker_control_log(l->plan.control, "warning",

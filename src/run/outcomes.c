@@ -128,8 +128,12 @@ void outcomes_fail(struct outcomes *o, int64_t record, const struct failure *why
         json_out_name(&out, "final");
         json_out_bool(&out, true);
     }
-    if (why->throttled) {
+    if (why->throttled && o->kind == WORK_RECORDS) {
         json_out_name(&out, "throttled");
+        json_out_bool(&out, true);
+    }
+    if (why->lost && o->kind == WORK_TASKS) {
+        json_out_name(&out, "lost");
         json_out_bool(&out, true);
     }
     if (why->retry_after_s > 0) {

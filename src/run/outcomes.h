@@ -12,7 +12,8 @@ struct failure {
     struct str message;   /* for people; what is no UTF-8 in it is replaced */
     struct str type;      /* name of the error's kind; empty: none */
     bool final;           /* it is not tried again */
-    bool throttled;       /* a service said that it was too much */
+    bool throttled;       /* of a record: a service said that it was too much */
+    bool lost;            /* of a task: who ran it was killed from outside */
     double retry_after_s; /* not before so long from now; 0: by the job's delays */
 };
 

@@ -107,6 +107,38 @@ def test_a_program_that_dies_spends_an_attempt_of_its_own_task_only(programs: Pr
     assert sorted((programs.folder / "starts").read_text().split()) == list("01234")
 
 
+def test_a_program_that_is_killed_has_lost_its_task(programs: Programs) -> None:
+    """Without a policy a failure is final, and a death is none."""
+    tasks = programs.tasks
+    once, always, ended = tasks.enqueue(
+        {"function": "once"}, {"function": "always", "max_attempts": 2}, {"function": "exit"}
+    )
+    done = programs.work(
+        """
+        if task["function"] == "exit":
+            os._exit(3)
+        if task["function"] == "always" or task["attempt"] == 1:
+            os.kill(os.getpid(), 9)
+        print(task["attempt"], flush=True)
+        """
+    )
+    assert done.returncode == 0, done.stderr
+    assert tasks.show(once)["result"] == 2
+    for task, attempts in ((always, 2), (ended, 1)):
+        told = tasks.show(task)
+        assert (told["state"], told["attempts"]) == ("failed", attempts)
+        assert told["error"]["type"] == "ProgramDied"
+
+
+def test_a_failure_may_say_throttled(programs: Programs) -> None:
+    """That is for jobs of records; of a task it means nothing."""
+    tasks = programs.tasks
+    (task,) = tasks.enqueue({"function": "f"})
+    done = programs.work("""print('{"penstock":{"fail":"no","throttled":true}}', flush=True)""")
+    assert done.returncode == 0, done.stderr
+    assert tasks.show(task)["error"]["message"] == "no"
+
+
 def test_time_runs_for_the_task_that_runs(programs: Programs) -> None:
     """None of them waits behind another in a worker's hands."""
     tasks = programs.tasks

@@ -99,6 +99,8 @@ static bool read_reason_member(struct reason *r, struct task_settle_entry *entry
         return read_code(raw, &r->code, err);
     if (json_name_is(name, "final"))
         return value_bool("final", raw, &entry->final, err);
+    if (json_name_is(name, "lost"))
+        return value_bool("lost", raw, &entry->lost, err);
     if (json_name_is(name, "retry_after_s"))
         return read_retry_after(raw, &entry->retry_after_us, err);
     return value_unknown(err, name);
