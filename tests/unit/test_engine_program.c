@@ -1,4 +1,5 @@
-/* Jobs whose records come from a program, or whose results go to one. advance.c, data_job.c. */
+/* Jobs whose records come from a program, or whose results go to one. advance.c, data_job_files.c.
+ */
 #include "engine_temp.h"
 
 #include <poll.h>

@@ -1,5 +1,5 @@
 /* A long way through one job's input keeps no other job waiting: reading goes in slices.
- * data_job.c, claim.c, settle.c. */
+ * data_job_reader.c, claim.c, settle.c. */
 #include "engine_temp.h"
 
 #include "io/source.h"
