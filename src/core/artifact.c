@@ -108,6 +108,11 @@ bool step_folder_make(struct str path, char **out, struct err *err)
     if (!good)
         return err_set(err, ERR_INVALID, "folder: expected a path like /a/b/");
     bool ended = path.ptr[path.len - 1] == '/';
+    int depth = path.len == 1 ? 0 : !ended;
+    for (size_t i = 1; i < path.len; i++)
+        depth += path.ptr[i] == '/';
+    if (depth > STEP_FOLDER_DEPTH_MAX)
+        return err_set(err, ERR_INVALID, "folder: at most %d deep", STEP_FOLDER_DEPTH_MAX);
     *out = xasprintf("%.*s%s", (int)path.len, path.ptr, ended ? "" : "/");
     return true;
 }

@@ -40,7 +40,9 @@ MUST_CHECK bool artifact_may_go(const struct artifact *a, struct err *err);
  * "text/csv; header=present": printable ASCII. Each ERR_INVALID. */
 MUST_CHECK bool artifact_name_check(struct str name, struct err *err);
 MUST_CHECK bool artifact_media_type_check(struct str media_type, struct err *err);
-/* A folder's path: "/" or "/a/b/". A missing slash at the end is added. ERR_INVALID. */
+/* A folder's path: "/" or "/a/b/", at most so deep. A missing slash at the end is added.
+ * ERR_INVALID. */
+enum { STEP_FOLDER_DEPTH_MAX = 32 };
 MUST_CHECK bool step_folder_make(struct str path, char **out, struct err *err);
 
 #endif

@@ -124,6 +124,7 @@ static void apply(struct engine *e, struct op *op)
         [OP_STEP_USAGE] = op_step_usage,
         [OP_STEP_REPORT] = op_step_report,
         [OP_STEP_REPORT_SHOW] = op_step_report_show,
+        [OP_FOLDERS] = op_folders,
     };
     e->stats.ops++;
     enum op_fate fate = verbs[op->kind](e, op);

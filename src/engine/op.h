@@ -19,6 +19,7 @@
 #include "core/portion.h"
 #include "engine/blob_op.h"
 #include "engine/flow_op.h"
+#include "engine/folder_op.h"
 #include "engine/fragment_op.h"
 #include "engine/schedule_op.h"
 #include "engine/step_op.h"
@@ -89,6 +90,7 @@ enum op_kind {
     OP_STEP_USAGE,
     OP_STEP_REPORT,      /* what a run has logged and measured is put */
     OP_STEP_REPORT_SHOW, /* and read */
+    OP_FOLDERS,          /* folder_op.h */
     OP_KIND_COUNT
 };
 
@@ -400,6 +402,7 @@ struct op {
         struct op_step_usage step_usage;
         struct op_step_report step_report;
         struct op_step_report_show step_report_show;
+        struct op_folders folders;
     };
 };
 

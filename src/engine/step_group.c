@@ -11,7 +11,7 @@
 
 bool steps_stir(const struct group *g)
 {
-    return g->steps.thing_count || g->steps.step_count;
+    return g->steps.thing_count || g->steps.step_count || g->steps.folder_count;
 }
 
 /* --- events --- */
@@ -124,6 +124,8 @@ static bool store_thing(struct tx *tx, const struct thing *t, int64_t now_us, st
 bool steps_store(struct tx *tx, const struct group *group, struct err *err)
 {
     const struct step_group *g = &group->steps;
+    if (!steps_folders_store(tx, g, err))
+        return false;
     for (size_t i = 0; i < g->step_count; i++)
         if (g->steps[i]->stored != g->steps[i]->now &&
             !step_store_change(tx, g->steps[i]->stored, g->steps[i]->now, err))
@@ -210,7 +212,7 @@ void steps_failed(struct engine *e, struct group *group, const struct err *why)
         return;
     for (size_t i = 0; i < group->answers.count; i++) {
         struct op *op = group->answers.items[i];
-        if (op->kind >= OP_STEPS && op->kind <= OP_STEP_USAGE && op->err.code == ERR_NONE)
+        if (op->kind >= OP_STEPS && op->kind <= OP_FOLDERS && op->err.code == ERR_NONE)
             op->err = *why;
     }
     if (why->code != ERR_FATAL && !steps_load(e, &err))
@@ -222,6 +224,7 @@ void step_group_release(struct step_group *g)
     for (size_t i = 0; i < g->held_count; i++)
         step_job_free(g->held[i]);
     free(g->held);
+    steps_folders_release(g);
     free(g->things);
     free(g->steps);
     *g = (struct step_group){0};

@@ -60,6 +60,12 @@ static bool delete_job(struct engine *e, const struct step_job *job, struct err 
     return good;
 }
 
+bool steps_delete_job(struct engine *e, const struct step_job *job, struct err *err)
+{
+    return step_job_may(job, steps_step_of(e, job), STEP_JOB_DELETE, err) &&
+           delete_job(e, job, err);
+}
+
 static bool end(struct engine *e, struct op *op)
 {
     static const enum step_job_verb verbs[] = {[STEP_JOB_END_CANCEL] = STEP_JOB_CANCEL,

@@ -191,9 +191,27 @@ static void touch(struct engine *e, struct thing *t)
     g->things[g->thing_count++] = t;
 }
 
+/* What is put into a folder makes it. */
+static void need_folder(struct engine *e, const char *owner, const char *path, const char *by)
+{
+    if (path[1] != '\0')
+        (void)steps_folder_need(e, str_of(owner), str_of(path), str_of(by));
+}
+
+static void need_folder_of(struct engine *e, enum thing_kind kind, const void *what)
+{
+    const struct step_job *job = what;
+    const struct artifact *a = what;
+    if (what && kind == THING_JOB)
+        need_folder(e, job->owner, job->folder, job->created_by);
+    else if (what)
+        need_folder(e, a->owner, a->folder, a->created_by);
+}
+
 static void put(struct engine *e, enum thing_kind kind, int64_t id, const void *after)
 {
     struct steps *steps = e->steps;
+    need_folder_of(e, kind, after);
     struct thing *t = table_find(&steps->things, &by_id, hash_of_id(id), &id);
     if (!t)
         t = add_thing(steps, kind, id);
@@ -280,6 +298,8 @@ struct step_entry *steps_add_entry(struct engine *e, int64_t id)
 void steps_put_step(struct engine *e, struct step_entry *entry, const struct step *after)
 {
     struct step_group *g = &e->building.steps;
+    if (after)
+        need_folder(e, after->owner, after->folder, after->created_by);
     step_free(entry->now);
     entry->now = after;
     if (entry->in_group)
@@ -290,6 +310,26 @@ void steps_put_step(struct engine *e, struct step_entry *entry, const struct ste
         g->steps = xrealloc(g->steps, g->step_cap * sizeof(void *));
     }
     g->steps[g->step_count++] = entry;
+}
+
+void steps_things_moved(struct engine *e, struct str owner, struct str from, struct str to)
+{
+    struct steps *steps = e->steps;
+    forget_things(steps, true);
+    for (size_t i = 0; i < steps->count; i++) {
+        struct step_entry *entry = steps->entries[i];
+        assert(!entry->in_group);
+        if (!entry->now || !str_is(owner, entry->now->owner) ||
+            strncmp(entry->now->folder, from.ptr, from.len) != 0)
+            continue;
+        struct step *copy = step_copy(entry->now);
+        free(copy->folder);
+        copy->folder = xasprintf("%.*s%s", (int)to.len, to.ptr, entry->now->folder + from.len);
+        step_free(entry->now);
+        step_free(entry->stored);
+        entry->now = copy;
+        entry->stored = step_hold(copy);
+    }
 }
 
 /* --- counts --- */
@@ -376,10 +416,11 @@ bool steps_load(struct engine *e, struct err *err)
     forget_things(steps, true);
     forget_steps(steps);
     forget_tallies(steps);
+    steps_folders_forget(steps);
     steps->unreadable = true;
     OWNED(tx) struct tx *tx = NULL;
-    if (!tx_begin(e->store, &tx, err) || !step_store_load(tx, load_step, e, err) ||
-        !step_job_store_tally(tx, load_tally, e, err) ||
+    if (!tx_begin(e->store, &tx, err) || !steps_folders_load(e, tx, err) ||
+        !step_store_load(tx, load_step, e, err) || !step_job_store_tally(tx, load_tally, e, err) ||
         !step_job_store_last_time(tx, &steps->last_job_us, err))
         return err_add(err, "read steps");
     steps->unreadable = false;
@@ -399,6 +440,7 @@ void steps_free(struct engine *e)
     forget_things(e->steps, true);
     forget_steps(e->steps);
     forget_tallies(e->steps);
+    steps_folders_forget(e->steps);
     free(TAKE(e->steps));
 }
 

@@ -213,17 +213,20 @@ static bool edit_step(struct engine *e, struct op *op)
     return true;
 }
 
-static bool delete_step(struct engine *e, struct op *op)
+bool steps_delete_step(struct engine *e, struct step_entry *entry, struct err *err)
 {
-    struct step_entry *entry = find_own(e, &op->steps, &op->err);
-    if (!entry)
-        return false;
     if (entry->jobs > 0)
-        return err_set(&op->err, ERR_CONFLICT,
+        return err_set(err, ERR_CONFLICT,
                        "%" PRId64 " jobs have selected step %s:%s: delete them first", entry->jobs,
                        entry->now->manifest.name, entry->now->manifest.version);
     steps_put_step(e, entry, NULL);
     return true;
+}
+
+static bool delete_step(struct engine *e, struct op *op)
+{
+    struct step_entry *entry = find_own(e, &op->steps, &op->err);
+    return entry && steps_delete_step(e, entry, &op->err);
 }
 
 /* --- lists --- */

@@ -44,12 +44,25 @@ struct step_entry {
     bool in_group;
 };
 
+/* A folder: as it is now; in the store, too, once its group is. */
+struct step_folder {
+    int64_t id;
+    char *owner, *path, *created_by; /* never NULL */
+    int64_t created_at_us;
+};
+struct step_folder_change { /* a copy: the committer's */
+    struct step_folder folder;
+    bool gone;
+};
+
 /* The part of a group about them. */
 struct step_group {
     struct thing **things;
     size_t thing_count, thing_cap;
     struct step_entry **steps;
     size_t step_count, step_cap;
+    struct step_folder_change *folders;
+    size_t folder_count, folder_cap;
     const struct step_job **held; /* jobs whose texts a task's note borrows until the commit */
     size_t held_count, held_cap;
     int64_t at_us; /* wall, when it was staged */
@@ -65,6 +78,9 @@ struct steps {
     struct step_entry **entries; /* in order of ids */
     size_t count, cap;
     struct table things;
+    struct step_folder **folders; /* in order of owners and paths */
+    size_t folder_count, folder_cap;
+    int64_t last_folder; /* the highest id of a folder */
     struct step_tally *tallies;
     size_t tally_count;
     int64_t text_bytes;  /* about what the things take */
@@ -116,6 +132,60 @@ int64_t steps_tally(const struct engine *e, struct str owner, enum job_state sta
 bool steps_are_ready(struct engine *e, struct op *op, const struct step_asker *by, bool changes);
 /* When the op is answered: with the group, if that has anything about steps. */
 enum op_fate steps_fate(const struct engine *e);
+
+/* --- step_folders.c: folders in memory; paths end with a slash --- */
+/* NULL: there is none. */
+struct step_folder *steps_folder_find(struct engine *e, struct str owner, struct str path);
+struct step_folder *steps_folder(struct engine *e, int64_t id);
+/* Those beneath a folder (or "/"): the places of the first, and behind the last. */
+void steps_folders_below(struct engine *e, struct str owner, struct str path, size_t *first,
+                         size_t *end);
+/* The part of a path that is its parent's: "/a/" of "/a/b/". */
+struct str step_folder_parent(struct str path);
+/* Makes it and those above it, unless they are there. Not for "/". */
+struct step_folder *steps_folder_need(struct engine *e, struct str owner, struct str path,
+                                      struct str by);
+/* It is empty and goes; freed. */
+void steps_folder_drop(struct engine *e, struct step_folder *f);
+/* The store has moved it and what is below it. */
+void steps_folders_moved(struct engine *e, struct str owner, struct str from, struct str to);
+MUST_CHECK bool steps_folders_load(struct engine *e, struct tx *tx, struct err *err);
+void steps_folders_forget(struct steps *steps);
+MUST_CHECK bool steps_folders_store(struct tx *tx, const struct step_group *g, struct err *err);
+void steps_folders_release(struct step_group *g);
+
+/* --- step_folder_op.c, step_folder_clear.c --- */
+struct folder_meant {           /* the folder that an op is about */
+    struct step_folder *folder; /* NULL: the root */
+    char *owner, *path;         /* copies, owned */
+};
+void folder_meant_release(struct folder_meant *m);
+static inline void folder_meant_held_free(struct folder_meant *m)
+{
+    folder_meant_release(m);
+    free(m);
+}
+static inline void folder_meant_held_drop(struct folder_meant **m)
+{
+    folder_meant_held_free(*m);
+}
+/* ERR_NOT_FOUND: there is none, or it is another owner's. */
+MUST_CHECK bool steps_folder_meant(struct engine *e, const struct op_folders *ask,
+                                   struct folder_meant *out, struct err *err);
+/* Makes everything durable that was decided, so that the store tells what is; what was borrowed is
+ * not valid any more. False: op->err says why. */
+MUST_CHECK bool steps_settle_first(struct engine *e, struct op *op, const struct step_asker *by);
+MUST_CHECK bool steps_folder_clear(struct engine *e, struct op *op);
+
+/* --- step_memory.c, for moving --- */
+/* Everything is stored: what is in memory of jobs and artifacts is read anew, and steps get their
+ * new folders. */
+void steps_things_moved(struct engine *e, struct str owner, struct str from, struct str to);
+
+/* --- step_job_end.c, step_register.c, for clearing --- */
+/* Deletes it, if it may go: ERR_CONFLICT. */
+MUST_CHECK bool steps_delete_job(struct engine *e, const struct step_job *job, struct err *err);
+MUST_CHECK bool steps_delete_step(struct engine *e, struct step_entry *entry, struct err *err);
 
 /* --- step_views.c --- */
 MUST_CHECK bool step_job_view_make(struct engine *e, const struct step_job *job,
@@ -194,5 +264,6 @@ enum op_fate op_step_tags(struct engine *e, struct op *op);
 enum op_fate op_step_usage(struct engine *e, struct op *op);
 enum op_fate op_step_report(struct engine *e, struct op *op);
 enum op_fate op_step_report_show(struct engine *e, struct op *op);
+enum op_fate op_folders(struct engine *e, struct op *op);
 
 #endif

@@ -139,6 +139,9 @@ void step_op_release(struct op *op)
     case OP_STEP_REPORT_SHOW:
         release_report(&op->step_report_show);
         break;
+    case OP_FOLDERS:
+        folder_op_release(&op->folders);
+        break;
     case OP_STEP_TAGS:
         step_tags_release(&op->step_tags.tags);
         break;

@@ -180,6 +180,9 @@ bool artifact_store_users(struct tx *tx, int64_t artifact, int64_t limit,
     " AND (:secret IS NULL OR a.secret = :secret)"
 
 #define OWNED_BY(index) " FROM artifact a INDEXED BY " index " WHERE a.owner = :owner AND"
+#define IN_FOLDER                                                                                  \
+    " FROM artifact a INDEXED BY artifact_folder WHERE a.owner = :owner AND a.folder = :folder"    \
+    " AND"
 #define TAGGED STEP_LIST_TAGGED("artifact", "a", "2")
 #define WITH_TAG STEP_LIST_WITH_TAG("artifact", "a", "2")
 #define OF_JOB                                                                                     \
@@ -210,31 +213,33 @@ bool artifact_store_users(struct tx *tx, int64_t artifact, int64_t limit,
         [STEP_SORT_BYTES] = BY_COLUMN(from, "bytes", ":after_number"),                             \
     }
 
-enum way { WAY_ALL, WAY_TAG, WAY_TAGS, WAY_JOB, WAY_COUNT };
+enum way { WAY_ALL, WAY_TAG, WAY_TAGS, WAY_FOLDER, WAY_JOB, WAY_COUNT };
 
 static const char *const sql_list[WAY_COUNT][STEP_SORT_COUNT][2] = {
     [WAY_ALL] = ALL_ORDERS(BY_CREATED(OWNED_BY("artifact_owner")), OWNED_BY("artifact_owner"),
                            OWNED_BY("artifact_name")),
     [WAY_TAG] = ALL_ORDERS(BY_TAG, WITH_TAG, WITH_TAG),
     [WAY_TAGS] = ALL_ORDERS(BY_CREATED(TAGGED), TAGGED, TAGGED),
+    [WAY_FOLDER] = ALL_ORDERS(BY_CREATED(IN_FOLDER), IN_FOLDER, IN_FOLDER),
     [WAY_JOB] = ALL_ORDERS(BY_CREATED(OF_JOB), OF_JOB, OF_JOB),
 };
 /* What a filter finds in a range, by each way in. What a job made is few: one range. */
 #define FOUND_ALL OWNED_BY("artifact_owner") ARTIFACTS_THAT STEP_RANGE("a")
 #define FOUND_TAG WITH_TAG ARTIFACTS_THAT STEP_RANGE("g")
 #define FOUND_TAGS STEP_RANGE_TAGGED("artifact", "a", "2") ARTIFACTS_THAT
+#define FOUND_FOLDER IN_FOLDER ARTIFACTS_THAT STEP_RANGE("a")
 #define FOUND_JOB OF_JOB ARTIFACTS_THAT STEP_RANGE("a")
 
 static const char *const sql_count[WAY_COUNT] = {
-    [WAY_ALL] = STEP_RANGE_COUNT(FOUND_ALL),
-    [WAY_TAG] = STEP_RANGE_COUNT(FOUND_TAG),
-    [WAY_TAGS] = STEP_RANGE_COUNT(FOUND_TAGS),
+    [WAY_ALL] = STEP_RANGE_COUNT(FOUND_ALL),   [WAY_TAG] = STEP_RANGE_COUNT(FOUND_TAG),
+    [WAY_TAGS] = STEP_RANGE_COUNT(FOUND_TAGS), [WAY_FOLDER] = STEP_RANGE_COUNT(FOUND_FOLDER),
     [WAY_JOB] = STEP_RANGE_COUNT(FOUND_JOB),
 };
 static const char *const sql_tags[WAY_COUNT] = {
     [WAY_ALL] = STEP_RANGE_TAGS("a", FOUND_ALL),
     [WAY_TAG] = STEP_RANGE_TAGS("a", FOUND_TAG),
     [WAY_TAGS] = STEP_RANGE_TAGS("a", FOUND_TAGS),
+    [WAY_FOLDER] = STEP_RANGE_TAGS("a", FOUND_FOLDER),
     [WAY_JOB] = STEP_RANGE_TAGS("a", FOUND_JOB),
 };
 static const char *const sql_range_end[WAY_COUNT] = {
@@ -242,6 +247,8 @@ static const char *const sql_range_end[WAY_COUNT] = {
                                     " WHERE a.owner = :owner"),
     [WAY_TAG] = STEP_RANGE_END_WITH_TAG("2"),
     [WAY_TAGS] = STEP_RANGE_END_TAGGED("2"),
+    [WAY_FOLDER] = STEP_RANGE_END("a", " FROM artifact a INDEXED BY artifact_folder"
+                                       " WHERE a.owner = :owner AND a.folder = :folder"),
 };
 
 static enum way way_of(const struct step_filter *filter, bool has_tag)
@@ -250,7 +257,9 @@ static enum way way_of(const struct step_filter *filter, bool has_tag)
         return WAY_JOB;
     if (has_tag)
         return WAY_TAG;
-    return filter->tags_any.ptr ? WAY_TAGS : WAY_ALL;
+    if (filter->tags_any.ptr)
+        return WAY_TAGS;
+    return filter->folder.ptr && !filter->below ? WAY_FOLDER : WAY_ALL;
 }
 
 static void bind(struct stmt *q, const struct step_filter *filter, enum way way,
@@ -344,6 +353,8 @@ bool artifact_store_range(struct tx *tx, const struct step_filter *filter,
     if (!q)
         return false;
     stmt_bind_str(q, ":owner", step_list_owner(filter));
+    if (way == WAY_FOLDER)
+        stmt_bind_str(q, ":folder", filter->folder);
     if (way == WAY_TAG)
         stmt_bind_str(q, ":with_tag", buf_str(&tag));
     if (way == WAY_TAGS)

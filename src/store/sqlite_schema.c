@@ -404,6 +404,25 @@ static const char step_13[] = "CREATE TABLE step_report ("
                               " message TEXT NOT NULL,"
                               " PRIMARY KEY (job, number)) WITHOUT ROWID;";
 
+/* Folders, and those that paths of before name, with all above them. */
+static const char step_14[] =
+    "CREATE TABLE step_folder ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " owner TEXT NOT NULL,"
+    " path TEXT NOT NULL,"
+    " created_by TEXT NOT NULL,"
+    " created_at_us INTEGER NOT NULL,"
+    " UNIQUE (owner, path));"
+    "CREATE INDEX step_job_folder ON step_job (owner, folder, id);"
+    "CREATE INDEX artifact_folder ON artifact (owner, folder, id);"
+    "WITH RECURSIVE used (owner, path) AS ("
+    " SELECT owner, folder FROM step UNION SELECT owner, folder FROM step_job"
+    " UNION SELECT owner, folder FROM artifact"
+    " UNION SELECT owner, rtrim(rtrim(path, '/'), replace(path, '/', '')) FROM used"
+    "  WHERE path <> '/')"
+    " INSERT INTO step_folder (owner, path, created_by, created_at_us)"
+    " SELECT owner, path, '', 0 FROM used WHERE path <> '/' ORDER BY owner, path;";
+
 const char *const sqlite_migrations[SQLITE_SCHEMA_VERSION] = {
-    step_1, step_2, step_3,  step_4,  step_5,  step_6, step_7,
-    step_8, step_9, step_10, step_11, step_12, step_13};
+    step_1, step_2, step_3,  step_4,  step_5,  step_6,  step_7,
+    step_8, step_9, step_10, step_11, step_12, step_13, step_14};

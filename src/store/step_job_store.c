@@ -311,6 +311,9 @@ bool step_job_store_last_time(struct tx *tx, int64_t *out, struct err *err)
 #define OWNED_BY(index) " FROM step_job j INDEXED BY " index " WHERE j.owner = :owner AND"
 #define IN_STATE                                                                                   \
     " FROM step_job j INDEXED BY step_job_state WHERE j.owner = :owner AND j.state = :state AND"
+#define IN_FOLDER                                                                                  \
+    " FROM step_job j INDEXED BY step_job_folder WHERE j.owner = :owner AND j.folder = :folder"    \
+    " AND"
 #define TAGGED STEP_LIST_TAGGED("step_job", "j", "1")
 #define WITH_TAG STEP_LIST_WITH_TAG("step_job", "j", "1")
 #define UNDER_PARENT                                                                               \
@@ -346,7 +349,17 @@ bool step_job_store_last_time(struct tx *tx, int64_t *out, struct err *err)
     }
 
 /* How a list is found: by what narrows it most. */
-enum way { WAY_ALL, WAY_STATE, WAY_TAG, WAY_TAGS, WAY_PARENT, WAY_STEP, WAY_INPUT, WAY_COUNT };
+enum way {
+    WAY_ALL,
+    WAY_STATE,
+    WAY_TAG,
+    WAY_TAGS,
+    WAY_PARENT,
+    WAY_STEP,
+    WAY_FOLDER,
+    WAY_INPUT,
+    WAY_COUNT
+};
 enum { SORTS = STEP_SORT_ENDED + 1 };
 
 static const char *const sql_list[WAY_COUNT][SORTS][2] = {
@@ -359,6 +372,7 @@ static const char *const sql_list[WAY_COUNT][SORTS][2] = {
     [WAY_TAGS] = ALL_ORDERS(TAGGED),
     [WAY_PARENT] = ALL_ORDERS(UNDER_PARENT),
     [WAY_STEP] = ALL_ORDERS(OF_STEP),
+    [WAY_FOLDER] = ALL_ORDERS(IN_FOLDER),
     [WAY_INPUT] = ALL_ORDERS(WITH_INPUT),
 };
 #define INPUT_IN_RANGE                                                                             \
@@ -372,13 +386,14 @@ static const char *const sql_list[WAY_COUNT][SORTS][2] = {
 #define FOUND_TAGS STEP_RANGE_TAGGED("step_job", "j", "1") JOBS_THAT
 #define FOUND_PARENT UNDER_PARENT JOBS_THAT STEP_RANGE("j")
 #define FOUND_STEP OF_STEP JOBS_THAT STEP_RANGE("j")
+#define FOUND_FOLDER IN_FOLDER JOBS_THAT STEP_RANGE("j")
 #define FOUND_INPUT INPUT_IN_RANGE JOBS_THAT
 
 static const char *const sql_count[WAY_COUNT] = {
     [WAY_ALL] = STEP_RANGE_COUNT(FOUND_ALL),       [WAY_STATE] = STEP_RANGE_COUNT(FOUND_STATE),
     [WAY_TAG] = STEP_RANGE_COUNT(FOUND_TAG),       [WAY_TAGS] = STEP_RANGE_COUNT(FOUND_TAGS),
     [WAY_PARENT] = STEP_RANGE_COUNT(FOUND_PARENT), [WAY_STEP] = STEP_RANGE_COUNT(FOUND_STEP),
-    [WAY_INPUT] = STEP_RANGE_COUNT(FOUND_INPUT),
+    [WAY_FOLDER] = STEP_RANGE_COUNT(FOUND_FOLDER), [WAY_INPUT] = STEP_RANGE_COUNT(FOUND_INPUT),
 };
 static const char *const sql_tags[WAY_COUNT] = {
     [WAY_ALL] = STEP_RANGE_TAGS("j", FOUND_ALL),
@@ -387,6 +402,7 @@ static const char *const sql_tags[WAY_COUNT] = {
     [WAY_TAGS] = STEP_RANGE_TAGS("j", FOUND_TAGS),
     [WAY_PARENT] = STEP_RANGE_TAGS("j", FOUND_PARENT),
     [WAY_STEP] = STEP_RANGE_TAGS("j", FOUND_STEP),
+    [WAY_FOLDER] = STEP_RANGE_TAGS("j", FOUND_FOLDER),
     [WAY_INPUT] = STEP_RANGE_TAGS("j", FOUND_INPUT),
 };
 static const char *const sql_range_end[WAY_COUNT] = {
@@ -400,6 +416,8 @@ static const char *const sql_range_end[WAY_COUNT] = {
                                        " WHERE j.parent = :parent AND j.parent > 0"),
     [WAY_STEP] = STEP_RANGE_END("j", " FROM step_job j INDEXED BY step_job_step"
                                      " WHERE j.step_id = :step AND j.step_id > 0"),
+    [WAY_FOLDER] = STEP_RANGE_END("j", " FROM step_job j INDEXED BY step_job_folder"
+                                       " WHERE j.owner = :owner AND j.folder = :folder"),
     [WAY_INPUT] = ("SELECT i.job FROM step_input i WHERE i.artifact = :artifact"
                    " AND i.job > :range_after ORDER BY i.job LIMIT 1 OFFSET :rows"),
 };
@@ -418,15 +436,19 @@ static enum way way_of(const struct step_filter *filter, bool has_tag)
         return WAY_TAGS;
     if (filter->by_state)
         return WAY_STATE;
-    return filter->step ? WAY_STEP : WAY_ALL;
+    if (filter->step)
+        return WAY_STEP;
+    return filter->folder.ptr && !filter->below ? WAY_FOLDER : WAY_ALL;
 }
 
 /* Only what leads into the list. */
 static void bind_way(struct stmt *q, const struct step_filter *filter, enum way way,
                      const struct buf *tag)
 {
-    if (way == WAY_ALL || way == WAY_STATE || way == WAY_TAG || way == WAY_TAGS)
+    if (way != WAY_PARENT && way != WAY_STEP && way != WAY_INPUT)
         stmt_bind_str(q, ":owner", step_list_owner(filter));
+    if (way == WAY_FOLDER)
+        stmt_bind_str(q, ":folder", filter->folder);
     if (way == WAY_STATE)
         stmt_bind_i64(q, ":state", filter->state);
     if (way == WAY_PARENT)

@@ -244,6 +244,8 @@ static void every_way_into_a_list_of_jobs_tells_the_same(void **state)
         {{.owner = {"lab", 3}, .artifact = 50}, 9},
         {{.owner = {"lab", 3}, .name = STR_INIT("n1")}, 3},
         {{.owner = {"lab", 3}, .folder = STR_INIT("/"), .below = true}, 9},
+        {{.owner = {"lab", 3}, .folder = STR_INIT("/a/")}, 9},
+        {{.owner = {"lab", 3}, .folder = STR_INIT("/b/")}, 0},
         {{.owner = {"lab", 3}, .created_from_us = 1005, .created_before_us = 1007}, 2},
         {{.owner = {"lab", 3}, .hidden = STEP_ONLY}, 0},
     };
@@ -337,6 +339,7 @@ static void every_way_into_a_list_of_artifacts_tells_the_same(void **state)
         {{.owner = {"lab", 3}, .by_kind = true, .kind = ARTIFACT_UPLOAD}, 4},
         {{.owner = {"lab", 3}, .media_type = STR_INIT("csv")}, 5},
         {{.owner = {"lab", 3}, .used = STEP_ONLY}, 0},
+        {{.owner = {"lab", 3}, .folder = STR_INIT("/")}, 9},
         {{.owner = {"lab", 3}, .deletable = STEP_ONLY, .secret = STEP_ONLY_NOT}, 9},
     };
     int64_t bytes = 0, users = 0;

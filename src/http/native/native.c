@@ -93,6 +93,15 @@ static const struct route routes[] = {
     {"POST", "/v1/step-jobs/{job}/logs", SCOPE_WORK, BODY_TAKEN, 0, native_step_logs_add},
     {"GET", "/v1/step-jobs/{job}/metrics", SCOPE_READ, BODY_NONE, 0, native_step_metrics_show},
     {"PUT", "/v1/step-jobs/{job}/metrics", SCOPE_WORK, BODY_TAKEN, 0, native_step_metrics_put},
+    {"GET", "/v1/folders", SCOPE_READ, BODY_NONE, 0, native_folders_list},
+    {"POST", "/v1/folders", SCOPE_WORK, BODY_TAKEN, BODY_SMALL_BYTES, native_folder_create},
+    {"GET", "/v1/folders/{folder}", SCOPE_READ, BODY_NONE, 0, native_folder_show},
+    {"PATCH", "/v1/folders/{folder}", SCOPE_WORK, BODY_TAKEN, BODY_SMALL_BYTES,
+     native_folder_change},
+    {"DELETE", "/v1/folders/{folder}", SCOPE_WORK, BODY_NONE, 0, native_folder_delete},
+    {"GET", "/v1/folders/{folder}/contents", SCOPE_READ, BODY_NONE, 0, native_folder_contents},
+    {"POST", "/v1/folders/{folder}/clear", SCOPE_ADMIN, BODY_NONE, 0, native_folder_clear},
+    {"GET", "/v1/folder-suggestions", SCOPE_READ, BODY_NONE, 0, native_folders_suggest},
     {"GET", "/v1/step-tags/{thing}", SCOPE_READ, BODY_NONE, 0, native_step_tags},
     {"POST", "/v1/artifacts", SCOPE_WORK, BODY_STREAMED, 0, native_artifact_upload},
     {"GET", "/v1/artifacts", SCOPE_READ, BODY_NONE, 0, native_artifacts_list},
@@ -163,9 +172,9 @@ static void fail(struct request *req, const struct op *op, const struct err *err
 }
 
 /* What keys with an owner open: the owner's things, and what is nobody's. */
-static const char *const owned[] = {"/v1/steps", "/v1/step-",  "/v1/artifacts",
-                                    "/v1/work/", "/v1/health", "/openapi.json",
-                                    "/docs",     "/redoc",     NULL};
+static const char *const owned[] = {"/v1/steps", "/v1/step-",  "/v1/artifacts", "/v1/folder",
+                                    "/v1/work/", "/v1/health", "/openapi.json", "/docs",
+                                    "/redoc",    NULL};
 
 const struct surface native_surface = {
     .prefix = "/v1",

@@ -125,6 +125,15 @@ bool native_step_job_change(struct request *req, struct reply *reply, struct err
 bool native_step_job_delete(struct request *req, struct reply *reply, struct err *err);
 bool native_step_job_cancel(struct request *req, struct reply *reply, struct err *err);
 bool native_step_job_fail(struct request *req, struct reply *reply, struct err *err);
+/* native_folders.c */
+bool native_folders_list(struct request *req, struct reply *reply, struct err *err);
+bool native_folders_suggest(struct request *req, struct reply *reply, struct err *err);
+bool native_folder_contents(struct request *req, struct reply *reply, struct err *err);
+bool native_folder_show(struct request *req, struct reply *reply, struct err *err);
+bool native_folder_create(struct request *req, struct reply *reply, struct err *err);
+bool native_folder_change(struct request *req, struct reply *reply, struct err *err);
+bool native_folder_delete(struct request *req, struct reply *reply, struct err *err);
+bool native_folder_clear(struct request *req, struct reply *reply, struct err *err);
 /* native_step_logs.c */
 bool native_step_logs_show(struct request *req, struct reply *reply, struct err *err);
 bool native_step_logs_add(struct request *req, struct reply *reply, struct err *err);

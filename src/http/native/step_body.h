@@ -30,6 +30,8 @@ MUST_CHECK bool step_jobs_query_read(struct request *req, struct step_list_query
 MUST_CHECK bool artifacts_query_read(struct request *req, struct step_list_query *out,
                                      struct err *err);
 MUST_CHECK bool steps_query_read(struct request *req, struct op_steps *ask, struct err *err);
+/* What lists of folders, suggestions and contents are asked for, as far as each verb takes it. */
+MUST_CHECK bool folders_query_read(struct request *req, struct op_folders *ask, struct err *err);
 /* Repeated `tag`s of a query, and one text each. */
 struct step_upload_query {
     struct str name, comment, folder;

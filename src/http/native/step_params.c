@@ -283,6 +283,52 @@ bool steps_query_read(struct request *req, struct op_steps *ask, struct err *err
     return true;
 }
 
+static bool read_folders_list(struct request *req, struct op_folders *ask, struct err *err)
+{
+    static const char *const words[] = {"step", "job", "artifact"};
+    struct texts with = {NULL, 0};
+    const struct param params[] = {
+        {"path", PARAM_TEXT, &ask->path, 0, 0},
+        {"below", PARAM_FLAG, &ask->list.below, 0, 0},
+        {"name_contains", PARAM_TEXT, &ask->list.name, 0, 0},
+        {"with", PARAM_LIST, &with, 0, 0},
+        {"descending", PARAM_FLAG, &ask->list.descending, 0, 0},
+        {"after", PARAM_TEXT, &ask->list.after, 0, 0},
+        {"offset", PARAM_NUMBER, &ask->list.offset, 0, INT32_MAX},
+        {"limit", PARAM_NUMBER, &ask->list.limit, 1, PAGE_MAX},
+    };
+    if (!read_params(req, params, sizeof params / sizeof *params, err))
+        return false;
+    for (size_t i = 0; i < with.count; i++) {
+        unsigned bit = 0;
+        for (unsigned k = 0; k < sizeof words / sizeof *words; k++)
+            if (str_is(with.items[i], words[k]))
+                bit = 1u << k;
+        if (!bit)
+            return wrong(err, "with", "step, job or artifact", with.items[i]);
+        ask->list.things |= bit;
+    }
+    return true;
+}
+
+bool folders_query_read(struct request *req, struct op_folders *ask, struct err *err)
+{
+    const struct param suggested[] = {
+        {"prefix", PARAM_TEXT, &ask->path, 0, 0},
+        {"limit", PARAM_NUMBER, &ask->list.limit, 1, PAGE_MAX},
+    };
+    const struct param contents[] = {
+        {"after", PARAM_NUMBER, &ask->list.before, 1, INT64_MAX},
+        {"offset", PARAM_NUMBER, &ask->list.offset, 0, INT32_MAX},
+        {"limit", PARAM_NUMBER, &ask->list.limit, 1, PAGE_MAX},
+    };
+    ask->list.limit = PAGE_DEFAULT;
+    if (ask->verb == FOLDERS_LIST)
+        return read_folders_list(req, ask, err);
+    return ask->verb == FOLDERS_SUGGEST ? read_params(req, suggested, 2, err)
+                                        : read_params(req, contents, 3, err);
+}
+
 bool step_upload_query_read(struct request *req, struct step_upload_query *out, struct err *err)
 {
     struct texts tags = {NULL, 0};
