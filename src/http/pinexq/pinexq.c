@@ -24,6 +24,8 @@ static const struct route routes[] = {
     {"POST", "/api/JobsRoot/CreateJobQuery", SCOPE_READ, BODY_TAKEN, BODY_SMALL_BYTES,
      pinexq_job_query_create},
     {"GET", "/api/JobQuery", SCOPE_READ, BODY_NONE, 0, pinexq_job_query_page},
+    {"GET", "/api/Job/{id}/Logs", SCOPE_READ, BODY_NONE, 0, pinexq_job_logs},
+    {"GET", "/api/Job/{id}/Metrics", SCOPE_READ, BODY_NONE, 0, pinexq_job_metrics},
     {"DELETE", "/api/Job/{id}", SCOPE_WORK, BODY_NONE, 0, pinexq_job_delete},
     {"POST", "/api/Job/{id}/SetJobToErrorState", SCOPE_WORK, BODY_TAKEN, BODY_SMALL_BYTES,
      pinexq_job_fail},

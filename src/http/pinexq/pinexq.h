@@ -50,6 +50,9 @@ bool pinexq_job_fail(struct request *req, struct reply *reply, struct err *err);
 /* pinexq_job_query.c */
 bool pinexq_job_query_create(struct request *req, struct reply *reply, struct err *err);
 bool pinexq_job_query_page(struct request *req, struct reply *reply, struct err *err);
+/* pinexq_logs.c */
+bool pinexq_job_logs(struct request *req, struct reply *reply, struct err *err);
+bool pinexq_job_metrics(struct request *req, struct reply *reply, struct err *err);
 /* pinexq_step.c */
 bool pinexq_step_show(struct request *req, struct reply *reply, struct err *err);
 bool pinexq_step_manifest(struct request *req, struct reply *reply, struct err *err);

@@ -182,5 +182,11 @@ void pinexq_write_job(struct siren *s, const struct step_job_view *view, const c
     if (view->step)
         siren_link(s, "SelectedProcessingStep",
                    &(struct pinexq_href){.kind = PINEXQ_STEP, .id = view->step->id});
+    if (job->scheduled_at_us) {
+        siren_link(s, "Metrics",
+                   &(struct pinexq_href){.kind = PINEXQ_JOB, .id = job->id, .action = "Metrics"});
+        siren_link(s, "Logs",
+                   &(struct pinexq_href){.kind = PINEXQ_JOB, .id = job->id, .action = "Logs"});
+    }
     siren_end(s);
 }
