@@ -37,12 +37,8 @@ static void a_system_error_gets_its_code_and_words(void **state)
     static const struct {
         int number;
         enum err_code code;
-    } rows[] = {{ENOSPC, ERR_NO_SPACE},
-                {EDQUOT, ERR_NO_SPACE},
-                {EFBIG, ERR_NO_SPACE},
-                {ENOENT, ERR_NOT_FOUND},
-                {EIO, ERR_IO},
-                {EACCES, ERR_IO}};
+    } rows[] = {{ENOSPC, ERR_NO_SPACE},  {EDQUOT, ERR_NO_SPACE}, {EFBIG, ERR_NO_SPACE},
+                {ENOENT, ERR_NOT_FOUND}, {EIO, ERR_IO},          {EACCES, ERR_IO}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct err err = {0};
         assert_false(err_errno(&err, rows[i].number, "write %s", "out.jsonl"));
