@@ -8,6 +8,7 @@
 #include "run/exec_life.h"
 #include "run/work_session.h"
 
+#include <errno.h>
 #include <math.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -432,6 +433,10 @@ bool exec_worker_run(const struct exec_worker_options *options, struct err *err)
     struct exec_worker w = {.claim_size = CLAIM_FIRST, .slots = -1};
     /* A program that closes its input must not end us. */
     signal(SIGPIPE, SIG_IGN);
+    /* When the supervisor is killed the control connection ends, and the program's whole group is
+     * killed for it; the kernel would leave what the program has started. It is told no more. */
+    if (prctl(PR_SET_PDEATHSIG, 0))
+        return err_errno(err, errno, "outlive the supervisor");
     worker_control_init(&w.control, options->control_fd);
     bool good = run(&w, options, err);
     if (!good)

@@ -5,13 +5,23 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from harness.flow_command import is_alive
 from harness.server_process import ROOT, binary
 from harness.tasks import Later, Tasks
 
 DEADLINE_S = 60.0
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 class Programs:
@@ -128,6 +138,32 @@ def test_a_program_that_is_killed_has_lost_its_task(programs: Programs) -> None:
         told = tasks.show(task)
         assert (told["state"], told["attempts"]) == ("failed", attempts)
         assert told["error"]["type"] == "ProgramDied"
+
+
+def test_what_a_program_has_started_ends_with_a_killed_supervisor(programs: Programs) -> None:
+    """The kernel would end the program alone."""
+    (task,) = programs.tasks.enqueue()
+    note = programs.folder / "child"
+    command = programs.command(
+        """
+        import subprocess
+        child = subprocess.Popen(["sleep", "3600"])
+        with open(sys.argv[1] + "/pid", "w") as pid:
+            pid.write(str(child.pid))
+        os.rename(sys.argv[1] + "/pid", sys.argv[1] + "/child")
+        child.wait()
+        """
+    )
+    worker = subprocess.Popen(
+        [binary(), "worker", "--exec", command, "--server", programs.tasks.server.url],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    until(note.exists)
+    worker.kill()
+    worker.wait()
+    child = int(note.read_text())
+    until(lambda: not is_alive(child))
+    until(lambda: programs.tasks.state(task) == "pending")
 
 
 def test_a_failure_may_say_throttled(programs: Programs) -> None:

@@ -267,7 +267,7 @@ class FakeQueue:
             self.tasks[id]["abort"] = why
             self.lock.notify_all()
 
-    def wait_for(self, true: Callable[[], bool], within_s: float = 20.0) -> None:
+    def wait_for(self, true: Callable[[], bool], within_s: float = 120.0) -> None:
         """Waits until that holds."""
         give_up_at = time.monotonic() + within_s
         with self.lock:
