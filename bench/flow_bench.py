@@ -55,7 +55,11 @@ def write_app(where: Path, text: str) -> list[str]:
     (where / "python").mkdir()
     (where / "config" / "bench.lst").write_text(text)
     (where / "python" / "noop.py").write_text(WORKERS)
-    return [PENSTOCK, "flow", "run", "config/bench.lst", "-n", str(TOGETHER), "--silent"]
+    options = ["-n", str(TOGETHER), "--silent"]
+    # The virtual environment's, as with the others: what a system adds to its own Python at each
+    # start is not what is measured.
+    options += ["--python", sys.executable]
+    return [PENSTOCK, "flow", "run", "config/bench.lst", *options]
 
 
 def ours(bench: Bench, shape: Shape, node: str) -> float:

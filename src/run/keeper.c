@@ -5,6 +5,7 @@
 #include "base/parse.h"
 #include "base/spawn.h"
 #include "run/keeper_message.h"
+#include "run/warm_shell.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -32,6 +33,7 @@ struct serving {
     struct buf body, unsent; /* reports that the socket had no room for */
     const char **texts;
     size_t text_room;
+    struct warm_shell *shells;
 };
 
 /* ---- reports ---- */
@@ -145,8 +147,11 @@ static void start(struct serving *s, const struct keeper_order *o, const int fds
     }
     plan.argv = s->texts;
     plan.environment = s->texts + o->argument_count + 1;
-    if (!spawn_start(&plan, &p.pid, &err)) {
-        failed.status = number_of(&err);
+    const struct warm_command command = {plan.argv, plan.environment, fds[0]};
+    enum warm_start warm =
+        fds[1] < 0 ? warm_shell_start(s->shells, &command, &p.pid) : WARM_NOT_HERE;
+    if (warm == WARM_LOST || (warm == WARM_NOT_HERE && !spawn_start(&plan, &p.pid, &err))) {
+        failed.status = warm == WARM_LOST ? EAGAIN : number_of(&err);
         report(s, &failed);
         return;
     }
@@ -296,6 +301,7 @@ bool keeper_serve(int fd, struct err *err)
     struct serving s = {.fd = fd, .signal_fd = -1};
     buf_init(&s.body, KEEPER_BODY_MAX_BYTES);
     buf_init(&s.unsent, BUF_NO_CAP);
+    s.shells = warm_shell_new();
     bool good = prepare(&s, err);
     for (bool here = good; here;) {
         short events = (short)(POLLIN | (s.unsent.len ? POLLOUT : 0));
@@ -313,6 +319,7 @@ bool keeper_serve(int fd, struct err *err)
         kill(-s.programs[i].pid, SIGKILL);
     keeper_kill_below();
     fd_drop(&s.signal_fd);
+    warm_shell_free(s.shells);
     buf_release(&s.body);
     buf_release(&s.unsent);
     free(s.programs);

@@ -44,10 +44,10 @@ static void end(struct world *w)
         close(w->ends[1]);
 }
 
-static void start(struct world *w, uint64_t id, const char *command)
+static void start_with(struct world *w, uint64_t id, const char *command, const char *variable)
 {
     const char *const argv[] = {"/bin/sh", "-c", command, NULL};
-    static const char *const environment[] = {"MINE=yes", NULL};
+    const char *const environment[] = {variable, NULL};
     const struct keeper_program program = {.id = id,
                                            .argv = argv,
                                            .environment = environment,
@@ -56,6 +56,11 @@ static void start(struct world *w, uint64_t id, const char *command)
     struct err err;
     if (!keeper_run(w->keeper, &program, &err))
         fail_msg("%s", err.text);
+}
+
+static void start(struct world *w, uint64_t id, const char *command)
+{
+    start_with(w, id, command, "MINE=yes");
 }
 
 static struct keeper_report next(struct world *w)
@@ -207,6 +212,124 @@ static void what_is_left_of_a_group_ends_with_its_first_process(void **state)
     end(&w);
 }
 
+/* ---- shells that are forked from one that is loaded already ---- */
+
+/* 0 in a shell that was started in the usual way. */
+#define IS_WARM "grep -c penstock-shell /proc/$$/maps"
+
+/* What the command prints; `id` is of a program that ends well. */
+static char *run(struct world *w, uint64_t id, const char *command)
+{
+    struct buf text;
+    buf_init(&text, BUF_NO_CAP);
+    OWNED_MEM char *all = xasprintf("{ %s; } 2>&1; echo =", command);
+    start(w, id, all);
+    /* Up to a line of one character that nothing else prints. */
+    while (text.len < 2 || strncmp(text.data + text.len - 2, "=\n", 2) != 0) {
+        assert_true(buf_reserve(&text, 1));
+        assert_int_equal(read(w->ends[0], text.data + text.len, 1), 1);
+        text.len++;
+    }
+    struct keeper_report r = next(w);
+    assert_int_equal(r.kind, KEEPER_ENDED);
+    assert_int_equal(r.id, id);
+    assert_int_equal(r.status, 0);
+    return buf_take(&text);
+}
+
+static void assert_prints(struct world *w, uint64_t id, const char *command, const char *want)
+{
+    OWNED_MEM char *got = run(w, id, command), *whole = xasprintf("%s=\n", want);
+    assert_string_equal(got, whole);
+}
+
+static void a_warm_shell_is_as_any_other(void **state)
+{
+    static const char command[] =
+        "echo $0 $# $MINE; pwd; umask; ulimit -a; env | sort; ls /proc/$$/fd;"
+        "readlink /proc/$$/fd/0; tr -s '\\0' ' ' </proc/$$/cmdline; cat; kill -0 -$$ && echo group;"
+        "read pid name state parent group session rest </proc/$$/stat; echo $name;"
+        "test $parent = $PPID -a $group = $$ && echo $parent $session;"
+        "grep -E '^(Sig|Shd|Cap|Groups|NoNew|Threads)' /proc/$$/status | grep -v SigQ;"
+        "sh -c 'exit 3'; echo $?; (echo sub); trap 'echo trapped' TERM; kill -TERM $$; sleep 0";
+    struct world w;
+    (void)state;
+    setenv("PENSTOCK_KEY", "secret", 1);
+    begin(&w);
+    OWNED_MEM char *cold = run(&w, 1, command), *warm = run(&w, 2, command);
+    assert_string_equal(warm, cold);
+    assert_null(strstr(warm, "secret"));
+    assert_null(strstr(warm, "LD_PRELOAD"));
+    assert_non_null(strstr(warm, "trapped"));
+    assert_non_null(strstr(warm, "group\n"));
+    assert_prints(&w, 3, IS_WARM " | grep -v '^0$' >/dev/null && echo warm", "warm\n");
+    unsetenv("PENSTOCK_KEY");
+    end(&w);
+}
+
+static void ends_of_warm_shells_are_told_as_they_are(void **state)
+{
+    struct world w;
+    (void)state;
+    begin(&w);
+    start(&w, 1, ":");
+    assert_int_equal(next(&w).id, 1);
+    start(&w, 2, "exit 7");
+    assert_int_equal(WEXITSTATUS(next(&w).status), 7);
+    start(&w, 3, "kill -9 $$");
+    assert_int_equal(WTERMSIG(next(&w).status), SIGKILL);
+    start(&w, 4, "no syntax (");
+    assert_int_equal(WEXITSTATUS(next(&w).status), 2);
+    end(&w);
+}
+
+static void what_means_something_to_the_loader_is_started_anew(void **state)
+{
+    struct world w;
+    (void)state;
+    begin(&w);
+    assert_prints(&w, 1, IS_WARM "; true", "0\n");
+    start_with(&w, 2, IS_WARM " >&2; test $LD_BIND_NOW = 1", "LD_BIND_NOW=1");
+    char line[2];
+    assert_int_equal(read(w.ends[0], line, 2), 2);
+    assert_memory_equal(line, "0\n", 2);
+    assert_int_equal(next(&w).status, 0);
+    end(&w);
+}
+
+static void a_long_command_goes_the_usual_way(void **state)
+{
+    struct world w;
+    (void)state;
+    begin(&w);
+    OWNED_MEM char *blanks = xcalloc(1, 100001);
+    memset(blanks, ' ', 100000);
+    OWNED_MEM char *command = xasprintf("echo here;%s echo $MINE", blanks);
+    assert_prints(&w, 1, command, "here\nyes\n");
+    assert_prints(&w, 2, command, "here\nyes\n");
+    end(&w);
+}
+
+static void when_the_seed_is_gone_shells_are_started_as_usual(void **state)
+{
+    struct world w;
+    (void)state;
+    begin(&w);
+    assert_prints(&w, 1, "echo 1", "1\n");
+    /* All children of the keeper but itself: the seed. */
+    start(&w, 2,
+          "for p in $(cat /proc/$PPID/task/$PPID/children); do test $p = $$ || kill -9 $p; done;"
+          "while test $(cat /proc/$PPID/task/$PPID/children | wc -w) -gt 1; do :; done");
+    for (uint64_t ended = 0; ended != 2;) {
+        struct keeper_report r = next(&w);
+        assert_true(r.kind == KEEPER_ENDED || r.kind == KEEPER_ORPHAN);
+        ended = r.kind == KEEPER_ENDED ? r.id : ended;
+    }
+    assert_prints(&w, 3, IS_WARM "; true", "0\n");
+    assert_prints(&w, 4, "echo 4", "4\n");
+    end(&w);
+}
+
 static void nothing_is_left_when_the_runner_is_gone(void **state)
 {
     struct world w;
@@ -255,6 +378,11 @@ int main(int argc, char **argv)
         cmocka_unit_test(texts_that_are_too_long_are_refused),
         cmocka_unit_test(a_signal_goes_to_the_whole_group),
         cmocka_unit_test(what_is_left_of_a_group_ends_with_its_first_process),
+        cmocka_unit_test(a_warm_shell_is_as_any_other),
+        cmocka_unit_test(ends_of_warm_shells_are_told_as_they_are),
+        cmocka_unit_test(what_means_something_to_the_loader_is_started_anew),
+        cmocka_unit_test(a_long_command_goes_the_usual_way),
+        cmocka_unit_test(when_the_seed_is_gone_shells_are_started_as_usual),
         cmocka_unit_test(nothing_is_left_when_the_runner_is_gone),
         cmocka_unit_test(a_keeper_that_is_gone_is_noticed),
     };
