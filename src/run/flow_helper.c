@@ -254,7 +254,9 @@ static void read_life(struct flow_helper *h, struct life *l, int64_t now_us)
         struct helper_message m;
         struct err ignored;
         ssize_t n = recv(l->fd, bytes, sizeof bytes, MSG_DONTWAIT);
-        if (n < 0 && errno == EINTR)
+        /* Who ends with orders that it has not read resets the connection: that is told once, in
+         * front of what it has said before. */
+        if (n < 0 && (errno == EINTR || errno == ECONNRESET))
             continue;
         if (n < 0 && errno == EAGAIN)
             return;
@@ -335,7 +337,8 @@ static void end_life(struct flow_helper *h, struct life *l, int64_t now_us, cons
             continue;
         }
         a->life = NULL;
-        bool blamed = a->task == l->importing || ++a->deaths >= DEATHS_MOST;
+        /* Whom it died of is known by an import; else each may have been it. */
+        bool blamed = a->task == l->importing || (!l->importing && ++a->deaths >= DEATHS_MOST);
         if (!blamed) {
             i++;
             continue;

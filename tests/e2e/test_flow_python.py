@@ -300,6 +300,34 @@ def test_an_import_that_kills_the_helper_fails_that_node(app: FlowApp) -> None:
     assert app.states() == {1: "C", 2: "F", 3: "D", 4: "F", 5: "C"}
 
 
+def test_whose_import_killed_the_helper_is_known_whenever_it_is_read(app: FlowApp) -> None:
+    """The runner is stopped from before the import until the helper is gone."""
+    app.write(
+        "STOPPED = Path(os.environ['APP_ROOT_DIR'], 'stopped')\n"
+        "def field(pid, number):\n"
+        "    return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[number]\n"
+        "if not STOPPED.exists():\n"
+        "    runner = int(field(os.getppid(), 1))\n"
+        "    while field(runner, 0) != 'S':\n"  # it has told all that it has to
+        "        pass\n"
+        "    os.kill(runner, signal.SIGSTOP)\n"
+        "    STOPPED.write_text(str(os.getpid()))\n"
+    )
+    (app.workers / "deadly.py").write_text(
+        "import os\nfrom workers import mark\nmark('dies')\nos._exit(0)\n"
+    )
+    app.rows("1|-1|Quiet", "2|-1|1|0|deadly|deadly|Any||", "3|-1|Mark|yes", "4|-1|Mark|on")
+    running = app.start()
+    app.wait_mark("dies")
+    assert ends(int((app.folder / "stopped").read_text()))
+    running.send_signal(signal.SIGCONT)
+    said = running.communicate(timeout=60)[0]
+    assert running.returncode == 1, said
+    assert app.states() == {1: "C", 2: "F", 3: "C", 4: "C"}
+    assert app.marks().count("dies") == 1
+    assert "the import of its module ended the Python helper" in said
+
+
 def test_an_import_that_hangs_is_given_up(app: FlowApp) -> None:
     (app.workers / "hangs.py").write_text("import time\ntime.sleep(600)\n")
     app.rows("1|-1|Quiet", "2|1|1|0|hangs|hangs|Any||", "3|1|Mark|yes")
