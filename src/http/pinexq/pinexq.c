@@ -121,7 +121,11 @@ static void fail(struct request *req, const struct op *op, const struct err *err
                  struct reply *reply)
 {
     (void)req, (void)op;
-    problem_reply(err, status, reply);
+    if (status == 405)
+        problem_reply_named("method-not-allowed", "The path takes other methods", status, err->text,
+                            reply);
+    else
+        problem_reply(err, status, reply);
     reply_header(reply, "Cache-Control", "no-store");
 }
 
