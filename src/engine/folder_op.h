@@ -27,8 +27,7 @@ enum folders_verb {
                          ERR_CONFLICT: there is one of that path; ERR_LIMIT: more than
                          FOLDER_MOVE_MAX would move */
     FOLDERS_DELETE,   /* ERR_CONFLICT unless nothing is in it */
-    FOLDERS_CLEAR     /* deletes what may be deleted, in it and below it, and the folders below it
-                         that are empty then */
+    FOLDERS_CLEAR     /* deletes what may be deleted, in it and beneath it; folders stay */
 };
 
 struct folder_view {
@@ -47,8 +46,7 @@ struct folder_item {
 struct folder_outcome { /* of a clearing */
     int64_t id;
     enum step_thing thing;
-    bool is_folder; /* instead of a thing */
-    char *reason;   /* why it stayed; NULL: it was deleted */
+    char *reason; /* why it stayed; NULL: it was deleted */
 };
 
 struct op_folders {
@@ -70,6 +68,7 @@ struct op_folders {
         int64_t before;   /* CONTENTS: only ids below; 0: all */
         int64_t limit;
     } list;
+    bool keeps_steps;          /* CLEAR: the asker may not delete steps, they stay */
     struct folder_view *views; /* out, owned: of SHOW, CREATE, EDIT one; of LIST and SUGGEST all */
     size_t count;
     int64_t total;             /* out of LIST and CONTENTS: on all pages */

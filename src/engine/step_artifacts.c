@@ -187,7 +187,8 @@ void steps_drop_artifact(struct engine *e, const struct artifact *a)
     steps_put_artifact(e, id, NULL);
 }
 
-static bool change(struct artifact *a, const struct op_artifact_edit *ask, struct err *err)
+static bool change(struct engine *e, struct artifact *a, const struct op_artifact_edit *ask,
+                   struct err *err)
 {
     if (ask->sets & ARTIFACT_SETS_NAME) {
         if (!artifact_name_check(ask->name, err))
@@ -199,7 +200,7 @@ static bool change(struct artifact *a, const struct op_artifact_edit *ask, struc
         return false;
     if (ask->sets & ARTIFACT_SETS_FOLDER) {
         char *folder = NULL;
-        if (!step_folder_make(ask->folder, &folder, err))
+        if (!steps_folder_wanted(e, &ask->by, ask->folder, ask->folder_id, &folder, err))
             return false;
         free(a->folder);
         a->folder = folder;
@@ -230,7 +231,7 @@ static bool edit(struct engine *e, struct op *op)
         return true;
     }
     struct artifact *copy = artifact_copy(a);
-    if (!change(copy, ask, &op->err)) {
+    if (!change(e, copy, ask, &op->err)) {
         artifact_free(copy);
         return false;
     }

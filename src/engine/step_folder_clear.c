@@ -1,5 +1,6 @@
-/* step_folder_clear.c: a folder is cleared: what may be deleted is, in it and beneath it. What one
- * thing holds up another may free, so everything is tried again until nothing more goes. */
+/* step_folder_clear.c: a folder is cleared: what may be deleted is, in it and beneath it; folders
+ * stay. What one thing holds up another may free, so everything is tried again until nothing more
+ * goes. */
 #include "engine/engine_state.h"
 
 #include <stdlib.h>
@@ -37,9 +38,12 @@ static bool find_things(struct clearing *c, const struct folder_meant *m, struct
 }
 
 /* What it is now decides; what is gone already (an output that its job took along) is deleted. */
-static bool delete_thing(struct engine *e, const struct folder_outcome *o, struct err *err)
+static bool delete_thing(struct engine *e, const struct folder_outcome *o, bool keeps_steps,
+                         struct err *err)
 {
     if (o->thing == STEP_THING_STEP) {
+        if (keeps_steps)
+            return err_set(err, ERR_FORBIDDEN, "steps are deleted with the scope admin");
         struct step_entry *entry = steps_entry(e, o->id);
         return !entry || steps_delete_step(e, entry, err);
     }
@@ -65,53 +69,13 @@ static bool try_all(struct engine *e, struct op_folders *ask, bool *gone)
         struct err err = {0};
         if (gone[i])
             continue;
-        gone[i] = delete_thing(e, o, &err);
+        gone[i] = delete_thing(e, o, ask->keeps_steps, &err);
         went = went || gone[i];
         free(TAKE(o->reason));
         if (!gone[i])
             o->reason = xstrdup(err.text);
     }
     return went;
-}
-
-/* Whether something stayed in it or beneath. */
-static bool is_held(struct engine *e, const struct op_folders *ask, const struct step_folder *f)
-{
-    struct err ignored;
-    size_t len = strlen(f->path);
-    for (size_t i = 0; i < ask->outcome_count; i++) {
-        const struct folder_outcome *o = &ask->outcomes[i];
-        const char *path = NULL;
-        if (!o->reason || o->is_folder)
-            continue;
-        if (o->thing == STEP_THING_STEP && steps_entry(e, o->id))
-            path = steps_entry(e, o->id)->now->folder;
-        const struct step_job *job =
-            o->thing == STEP_THING_JOB ? steps_job(e, o->id, &ignored) : NULL;
-        const struct artifact *a =
-            o->thing == STEP_THING_ARTIFACT ? steps_artifact(e, o->id, &ignored) : NULL;
-        path = job ? job->folder : a ? a->folder : path;
-        if (!path || strncmp(path, f->path, len) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* The deepest first: they stand behind those above them. */
-static void drop_folders(struct clearing *c, const struct folder_meant *m)
-{
-    size_t first = 0, end = 0;
-    steps_folders_below(c->e, str_of(m->owner), str_of(m->path), &first, &end);
-    size_t things = c->ask->outcome_count;
-    for (size_t i = end; i > first; i--) {
-        struct step_folder *f = c->e->steps->folders[i - 1];
-        if (is_held(c->e, c->ask, f))
-            continue;
-        add_thing(c, f->id, STEP_THING_STEP);
-        c->ask->outcomes[c->ask->outcome_count - 1].is_folder = true;
-        steps_folder_drop(c->e, f);
-    }
-    c->ask->deleted += (int64_t)(c->ask->outcome_count - things);
 }
 
 bool steps_folder_clear(struct engine *e, struct op *op)
@@ -127,8 +91,5 @@ bool steps_folder_clear(struct engine *e, struct op *op)
         ;
     for (size_t i = 0; i < ask->outcome_count; i++)
         ask->deleted += gone[i];
-    /* Where there is more, some of it may be below any of them. */
-    if (!ask->more)
-        drop_folders(&c, m);
     return true;
 }

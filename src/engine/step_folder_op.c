@@ -53,6 +53,18 @@ bool steps_folder_meant(struct engine *e, const struct op_folders *ask, struct f
                         : find_by_path(e, ask->by.owner, ask->path, out, err);
 }
 
+bool steps_folder_wanted(struct engine *e, const struct step_asker *by, struct str path, int64_t id,
+                         char **out, struct err *err)
+{
+    OWNED(folder_meant_held) struct folder_meant *m = xcalloc(1, sizeof *m);
+    if (path.ptr)
+        return step_folder_make(path, out, err);
+    if (!find_by_id(e, by, id, m, err))
+        return false;
+    *out = TAKE(m->path);
+    return true;
+}
+
 static bool must_be_folder(const struct folder_meant *m, struct err *err)
 {
     return m->folder || err_set(err, ERR_CONFLICT, "that cannot be done with the root folder");

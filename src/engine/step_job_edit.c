@@ -101,7 +101,7 @@ static bool set_output_deletable(struct editing *d, struct err *err)
 static bool set_folder(struct editing *d, struct err *err)
 {
     char *folder = NULL;
-    if (!step_folder_make(d->ask->folder, &folder, err))
+    if (!steps_folder_wanted(d->e, &d->ask->by, d->ask->folder, d->ask->folder_id, &folder, err))
         return false;
     free(d->job->folder);
     d->job->folder = folder;

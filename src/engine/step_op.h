@@ -69,7 +69,9 @@ struct op_steps {
     bool same_is_fine;
     /* EDIT */
     unsigned sets;
-    struct str title, deprecation, defaults, code_hash, folder; /* no pointer: none */
+    struct str title, deprecation, defaults, code_hash; /* no pointer: none */
+    struct str folder;                                  /* no pointer: that of folder_id, */
+    int64_t folder_id;                                  /* 0: the root */
     const struct str *tags;
     size_t tag_count;
     bool hidden, is_public;
@@ -124,7 +126,9 @@ struct op_step_job_edit {
     int64_t id;     /* 0: a new one */
     int64_t parent; /* of a new one; 0 */
     unsigned sets;  /* what follows is done in the order of these bits, slots after parameters */
-    struct str name, parameters, options, folder;
+    struct str name, parameters, options;
+    struct str folder; /* no pointer: that of folder_id, */
+    int64_t folder_id; /* 0: the root */
     int64_t step;
     struct str step_name, step_version; /* with step -1: as STEPS_SHOW finds it */
     const struct str *tags;
@@ -228,7 +232,9 @@ struct op_artifact_edit {
     struct step_asker by;
     int64_t id;
     unsigned sets;
-    struct str name, comment, folder;
+    struct str name, comment;
+    struct str folder; /* no pointer: that of folder_id, */
+    int64_t folder_id; /* 0: the root */
     const struct str *tags;
     size_t tag_count;
     bool hidden, deletable, secret;

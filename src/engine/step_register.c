@@ -166,10 +166,11 @@ static bool set_defaults(struct step *s, struct str defaults, struct err *err)
     return true;
 }
 
-static bool set_folder(struct step *s, struct str folder, struct err *err)
+static bool set_folder(struct engine *e, struct step *s, const struct op_steps *ask,
+                       struct err *err)
 {
     char *made = NULL;
-    if (!step_folder_make(folder, &made, err))
+    if (!steps_folder_wanted(e, &ask->by, ask->folder, ask->folder_id, &made, err))
         return false;
     free(s->folder);
     s->folder = made;
@@ -180,7 +181,7 @@ static bool edit(struct engine *e, struct step *s, const struct op_steps *ask, s
 {
     if (((ask->sets & STEP_SETS_TAGS) && !set_tags(s, ask, err)) ||
         ((ask->sets & STEP_SETS_DEFAULTS) && !set_defaults(s, ask->defaults, err)) ||
-        ((ask->sets & STEP_SETS_FOLDER) && !set_folder(s, ask->folder, err)))
+        ((ask->sets & STEP_SETS_FOLDER) && !set_folder(e, s, ask, err)))
         return false;
     if (ask->sets & STEP_SETS_TITLE)
         set_text(&s->title, ask->title);

@@ -172,6 +172,10 @@ static inline void folder_meant_held_drop(struct folder_meant **m)
 /* ERR_NOT_FOUND: there is none, or it is another owner's. */
 MUST_CHECK bool steps_folder_meant(struct engine *e, const struct op_folders *ask,
                                    struct folder_meant *out, struct err *err);
+/* The path of a folder that something is put into, to be freed: `path`, or without a pointer that
+ * of the folder of `id` (0: the root). ERR_INVALID, ERR_NOT_FOUND. */
+MUST_CHECK bool steps_folder_wanted(struct engine *e, const struct step_asker *by, struct str path,
+                                    int64_t id, char **out, struct err *err);
 /* Makes everything durable that was decided, so that the store tells what is; what was borrowed is
  * not valid any more. False: op->err says why. */
 MUST_CHECK bool steps_settle_first(struct engine *e, struct op *op, const struct step_asker *by);

@@ -96,8 +96,10 @@ def test_a_folder_is_cleared_and_deleted(steps: Steps) -> None:
     problem(steps.call("GET", f"/step-jobs/{job['id']}"), 404, "not-found")
     steps.ok("PATCH", f"/artifacts/{kept['id']}", {"deletable": True})
     told = steps.ok("POST", f"/folders/{folder['id']}/clear")
-    assert (told["deleted"], told["stayed"]) == (2, 0)
-    assert paths(steps) == ["/a/"]
+    assert (told["deleted"], told["stayed"]) == (1, 0)
+    assert paths(steps) == ["/a/", "/a/b/"]
+    (below,) = steps.ok("GET", "/folders?path=/a")["folders"]
+    assert steps.call("DELETE", f"/folders/{below['id']}").status == 204
     assert steps.call("DELETE", f"/folders/{folder['id']}").status == 204
     problem(steps.call("GET", f"/folders/{folder['id']}"), 404, "not-found")
     assert paths(steps) == []

@@ -100,7 +100,7 @@ static const struct route routes[] = {
      native_folder_change},
     {"DELETE", "/v1/folders/{folder}", SCOPE_WORK, BODY_NONE, 0, native_folder_delete},
     {"GET", "/v1/folders/{folder}/contents", SCOPE_READ, BODY_NONE, 0, native_folder_contents},
-    {"POST", "/v1/folders/{folder}/clear", SCOPE_ADMIN, BODY_NONE, 0, native_folder_clear},
+    {"POST", "/v1/folders/{folder}/clear", SCOPE_WORK, BODY_NONE, 0, native_folder_clear},
     {"GET", "/v1/folder-suggestions", SCOPE_READ, BODY_NONE, 0, native_folders_suggest},
     {"GET", "/v1/step-tags/{thing}", SCOPE_READ, BODY_NONE, 0, native_step_tags},
     {"POST", "/v1/artifacts", SCOPE_WORK, BODY_STREAMED, 0, native_artifact_upload},

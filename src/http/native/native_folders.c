@@ -178,7 +178,7 @@ static void write_outcome(struct json_out *o, const struct folder_outcome *outco
 {
     json_out_open(o, '{');
     json_out_name(o, "type");
-    json_out_text(o, outcome->is_folder ? "folder" : type_names[outcome->thing]);
+    json_out_text(o, type_names[outcome->thing]);
     json_out_name(o, "id");
     json_out_i64(o, outcome->id);
     json_out_name(o, "deleted");
@@ -289,6 +289,10 @@ bool native_folder_delete(struct request *req, struct reply *reply, struct err *
 
 bool native_folder_clear(struct request *req, struct reply *reply, struct err *err)
 {
+    struct op *op = folder_op(req, FOLDERS_CLEAR, err);
     (void)reply;
-    return folder_op(req, FOLDERS_CLEAR, err) && request_call(req, finish_cleared);
+    if (!op)
+        return false;
+    op->folders.keeps_steps = request_scope(req) < SCOPE_ADMIN;
+    return request_call(req, finish_cleared);
 }

@@ -50,6 +50,21 @@ bool pinexq_job_fail(struct request *req, struct reply *reply, struct err *err);
 /* pinexq_job_query.c */
 bool pinexq_job_query_create(struct request *req, struct reply *reply, struct err *err);
 bool pinexq_job_query_page(struct request *req, struct reply *reply, struct err *err);
+/* pinexq_folders.c */
+bool pinexq_folder_root(struct request *req, struct reply *reply, struct err *err);
+bool pinexq_folder_suggest(struct request *req, struct reply *reply, struct err *err);
+bool pinexq_folder_create(struct request *req, struct reply *reply, struct err *err);
+bool pinexq_folder_show(struct request *req, struct reply *reply, struct err *err);
+/* Pages, of the root: */
+bool pinexq_root_children(struct request *req, struct reply *reply, struct err *err);
+bool pinexq_root_contents(struct request *req, struct reply *reply, struct err *err);
+/* and of a folder. */
+bool pinexq_folder_children(struct request *req, struct reply *reply, struct err *err);
+bool pinexq_folder_contents(struct request *req, struct reply *reply, struct err *err);
+bool pinexq_folder_rename(struct request *req, struct reply *reply, struct err *err);
+bool pinexq_folder_move(struct request *req, struct reply *reply, struct err *err);
+bool pinexq_folder_delete(struct request *req, struct reply *reply, struct err *err);
+bool pinexq_folder_clear(struct request *req, struct reply *reply, struct err *err);
 /* pinexq_logs.c */
 bool pinexq_job_logs(struct request *req, struct reply *reply, struct err *err);
 bool pinexq_job_metrics(struct request *req, struct reply *reply, struct err *err);

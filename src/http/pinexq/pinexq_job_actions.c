@@ -85,6 +85,16 @@ static bool read_tags(struct request *req, struct op_step_job_edit *ask, struct 
     return true;
 }
 
+/* Without a folder it goes to the root. */
+static bool read_folder(struct request *req, struct op_step_job_edit *ask, struct err *err)
+{
+    const struct pinexq_member members[] = {
+        {"Folder", PINEXQ_URL, false, &ask->folder_id, PINEXQ_FOLDER},
+    };
+    ask->sets = STEP_JOB_SETS_FOLDER;
+    return pinexq_body_read(req, members, COUNT(members), err);
+}
+
 static bool read_name(struct request *req, struct op_step_job_edit *ask, struct err *err)
 {
     const struct pinexq_member members[] = {
@@ -143,6 +153,7 @@ const struct pinexq_job_action pinexq_job_actions[] = {
     {ACTION("StartProcessing", NULL), may_start, set_started},
     {ACTION("EditTags", "SetJobTagsParameters"), NULL, read_tags},
     {ACTION("Rename", "RenameJobParameters"), NULL, read_name},
+    {ACTION("MoveToFolder", "MoveToFolderParameters"), NULL, read_folder},
     {ACTION("Hide", NULL), is_visible, set_hidden},
     {ACTION("UnHide", NULL), is_hidden, set_visible},
     {ACTION("AllowOutputDataDeletion", NULL), NULL, allow_deletion},

@@ -51,9 +51,14 @@ bool pinexq_job_create(struct request *req, struct reply *reply, struct err *err
     struct op_step_job_edit *ask = ask_new(req, STEP_JOB_SETS_NAME);
     const struct pinexq_member members[] = {
         {"Name", PINEXQ_TEXT, true, &ask->name, 0},
+        {"Folder", PINEXQ_URL, false, &ask->folder_id, PINEXQ_FOLDER},
     };
     (void)reply;
-    return pinexq_body_read(req, members, COUNT(members), err) && request_call(req, finish_made);
+    if (!pinexq_body_read(req, members, COUNT(members), err))
+        return false;
+    if (ask->folder_id)
+        ask->sets |= STEP_JOB_SETS_FOLDER;
+    return request_call(req, finish_made);
 }
 
 /* What a sub job is to be, while its parent's folder is asked for. */

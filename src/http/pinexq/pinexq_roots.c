@@ -29,6 +29,7 @@ bool pinexq_entry_point(struct request *req, struct reply *reply, struct err *er
         return false;
     siren_entity(&s, "EntryPoint", NULL);
     link_path(&s, "self", paths[0]);
+    link_path(&s, "FolderRoot", "/api/FolderRoot");
     for (size_t i = 1; i < sizeof roots / sizeof *roots; i++)
         link_path(&s, roots[i], paths[i]);
     siren_end(&s);

@@ -74,6 +74,16 @@ static bool read_tags(struct request *req, struct op_steps *ask, struct err *err
 }
 
 /* None: what the manifest says. */
+/* Without a folder it goes to the root. */
+static bool read_folder(struct request *req, struct op_steps *ask, struct err *err)
+{
+    const struct pinexq_member members[] = {
+        {"Folder", PINEXQ_URL, false, &ask->folder_id, PINEXQ_FOLDER},
+    };
+    ask->sets = STEP_SETS_FOLDER;
+    return pinexq_body_read(req, members, COUNT(members), err);
+}
+
 static bool read_title(struct request *req, struct op_steps *ask, struct err *err)
 {
     ask->sets = STEP_SETS_TITLE;
@@ -164,6 +174,7 @@ static bool clear_code_hash(struct request *req, struct op_steps *ask, struct er
 const struct pinexq_step_action pinexq_step_actions[] = {
     {ACTION("EditTags", "SetProcessingStepTagsParameters"), NULL, read_tags},
     {ACTION("EditTitle", "SetProcessingStepTitleParameters"), NULL, read_title},
+    {ACTION("MoveToFolder", "MoveToFolderParameters"), NULL, read_folder},
     {ACTION("Hide", NULL), is_visible, set_hidden},
     {ACTION("UnHide", NULL), is_hidden, set_visible},
     {ACTION("Deprecate", "DeprecatePsActionParameters"), is_current, read_reason},
