@@ -9,12 +9,13 @@
 #include <stdarg.h>
 
 /* "1 2:1 3:1,2! 4:3*2 5@": nodes with what they wait for; ! is always, *N are its attempts, @ is of
- * the pool "p". Members behind the nodes are put into the body as they are. */
+ * the pool "p". Members behind the nodes are put into the body as they are; a name among them is
+ * the flow's. */
 static inline char *flow_body(const char *nodes, const char *members)
 {
     struct buf b;
     buf_init(&b, BUF_NO_CAP);
-    buf_add_text(&b, "{\"name\":\"f\",\"nodes\":[");
+    buf_add_format(&b, "{%s\"nodes\":[", strstr(members, "\"name\":") ? "" : "\"name\":\"f\",");
     for (const char *at = nodes; *at;) {
         int id = (int)strtol(at, (char **)(uintptr_t)&at, 10);
         int attempts = 1;

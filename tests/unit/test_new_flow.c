@@ -155,6 +155,8 @@ static void what_cannot_be_right_is_named(void **state)
         {WITH("\"timeout_s\":0"), "nodes[0].timeout_s: expected seconds"},
         {WITH("\"always\":\"yes\""), "nodes[0].always: expected true or false"},
         {WITH("\"logfile\":1"), "nodes[0].logfile: expected a text, not 1 (node 1)"},
+        {WITH("\"after\":[3],\"after\":[4]"), "nodes[0].after: is given twice (node 1)"},
+        {"{\"name\":\"f\",\"name\":\"g\"}", "name: is given twice"},
         {WITH("\"x\":1"), "nodes[0]: unknown member \"x\" (node 1)"},
         {FLOW("{\"id\":1,\"name\":\"n\",\"command\":\"x\"}"),
          "nodes[0].command: the mode is python: expected module and worker (node 1)"},
@@ -175,26 +177,12 @@ static void what_cannot_be_right_is_named(void **state)
     }
 }
 
-static void a_member_that_is_said_twice_is_the_last(void **state)
-{
-    (void)state;
-    struct new_flow f = {.node_cap = 0};
-    static const char body[] = "{\"name\":\"f\",\"nodes\":[" NODE "}," NODE "}],\"nodes\":[" NODE
-                               ",\"after\":[3],\"after\":[4,5]}]}";
-    assert_true(new_flow_read(&f, STR(body), &err));
-    assert_int_equal(f.ask.node_count, 1);
-    assert_int_equal(f.after_count, 2);
-    assert_int_equal(f.after[f.web[0].after_at], 4);
-    new_flow_release(&f);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_members_are_read),
         cmocka_unit_test(only_what_the_row_says_counts_as_an_edit),
         cmocka_unit_test(what_cannot_be_right_is_named),
-        cmocka_unit_test(a_member_that_is_said_twice_is_the_last),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

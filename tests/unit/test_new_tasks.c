@@ -89,23 +89,32 @@ static void what_is_missing_or_null_is_left_to_the_engine(void **state)
     new_tasks_release(&l);
 }
 
-static void a_member_that_is_said_twice_holds_as_it_was_said_last(void **state)
+static void a_member_that_is_said_twice_is_named(void **state)
 {
     (void)state;
-    struct new_tasks l = {0};
-    struct err err = {0};
-    size_t len = 0;
-    OWNED_MEM char *body =
-        body_of("{\"tasks\":[{\"function\":\"x\"}],\"tasks\":[{\"function\":\"f\",\"after\":[1,2],"
-                "\"after\":[3],\"queue\":\"\\u0061\",\"queue\":\"b\",\"keep_s\":1,\"keep_s\":2}]}",
-                &len);
-    assert_true(new_tasks_read(&l, body, len, &err));
-    assert_int_equal(l.count, 1);
-    assert_int_equal(l.tasks[0].after_count, 1);
-    assert_int_equal(l.tasks[0].after[0], 3);
-    check_text(l.tasks[0].queue, "b");
-    check_text(l.tasks[0].options, "{\"keep_s\":2}");
-    new_tasks_release(&l);
+    static const struct {
+        const char *body, *told;
+    } cases[] = {
+        {"{\"tasks\":[{\"function\":\"x\"}],\"tasks\":[]}", "tasks: is given twice"},
+        {"{\"tasks\":[{\"function\":\"f\",\"after\":[1,2],\"after\":[3]}]}",
+         "tasks[0].after: is given twice"},
+        {"{\"tasks\":[{\"function\":\"f\",\"keep_s\":1,\"k\\u0065ep_s\":2}]}",
+         "tasks[0].k\\u0065ep_s: is given twice"},
+        {"{\"tasks\":[{\"function\":\"f\",\"unique\":{\"key\":\"a\",\"key\":\"a\"}}]}",
+         "tasks[0].unique.key: is given twice"},
+        {"{\"tasks\":[{\"function\":\"f\",\"retry\":{\"delay_s\":1,\"delay_s\":1}}]}",
+         "tasks[0].retry.delay_s: is given twice"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct new_tasks l = {0};
+        struct err err = {0};
+        size_t len = 0;
+        OWNED_MEM char *body = body_of(cases[i].body, &len);
+        assert_false(new_tasks_read(&l, body, len, &err));
+        assert_int_equal(err.code, ERR_INVALID);
+        assert_string_equal(err.text, cases[i].told);
+        new_tasks_release(&l);
+    }
 }
 
 static void many_tasks_keep_their_own(void **state)
@@ -244,7 +253,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_members_are_read),
         cmocka_unit_test(what_is_missing_or_null_is_left_to_the_engine),
-        cmocka_unit_test(a_member_that_is_said_twice_holds_as_it_was_said_last),
+        cmocka_unit_test(a_member_that_is_said_twice_is_named),
         cmocka_unit_test(many_tasks_keep_their_own),
         cmocka_unit_test(what_is_wrong_is_named_with_its_place),
         cmocka_unit_test(names_may_be_long_and_of_any_language),
