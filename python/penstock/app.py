@@ -263,6 +263,10 @@ class App:
         not told any. None: all. PenstockError. For apps of other kinds."""
         return None
 
+    def end_work(self) -> None:
+        """What a worker does last. For apps of other kinds."""
+        return
+
     def close(self) -> None:
         """Closes this thread's connection. The next call opens it again."""
         self._server.close()

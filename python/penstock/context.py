@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -76,6 +77,8 @@ class TaskContext:
         self._task: RunningTask | None = None
         self._on_progress = on_progress
         self._abort_reason: str | None = None
+        # Of few tasks, too.
+        self._on_abort: list[Callable[[], None]] | None = None
         # For those who sleep; most tasks never do.
         self._aborted: threading.Event | None = None
         #: What was said last: a fraction and a text.
@@ -124,6 +127,20 @@ class TaskContext:
             return True
         return self._aborted.wait(timeout)
 
+    @contextlib.contextmanager
+    def on_abort(self, call: Callable[[], None]) -> Iterator[None]:
+        """Within it, who tells the task to end calls this, in a thread of its own choice; once."""
+        if self._on_abort is None:
+            self._on_abort = []
+        self._on_abort.append(call)
+        try:
+            # Looked at after it is there: who aborts does it the other way round.
+            if self._abort_reason is not None:
+                call()
+            yield
+        finally:
+            self._on_abort.remove(call)
+
     def check(self) -> None:
         """Aborted when it is to end."""
         if self._abort_reason is not None:
@@ -133,6 +150,8 @@ class TaskContext:
         """Tells it to end. For the runtime and for tests."""
         if self._abort_reason is None:
             self._abort_reason = reason
+            for call in list(self._on_abort or ()):
+                call()
         if self._aborted is not None:
             self._aborted.set()
 

@@ -19,6 +19,9 @@ static const struct option worker_options[] = {
     {.name = "concurrency",
      .value = "N",
      .help = "tasks at once in one process (default: 10; with --exec 1)"},
+    {.name = "manifest",
+     .value = "FILE",
+     .help = "the processing steps that --exec runs: JSON, a manifest or a list of them"},
     {.name = "max-tasks-per-process",
      .value = "N",
      .help = "replace a worker process after N tasks"},
@@ -105,8 +108,11 @@ static bool read_tasks(struct worker *w, const struct options *options, struct e
         .token = w->token,
         .one_shot = options_has(options, "one-shot"),
     };
+    /* A copy of the program has one job at a time. */
+    int64_t usual = w->settings.steps ? 1 : 0;
     if ((queues && !read_queues(w, queues, err)) ||
-        !options_i64(options, "concurrency", 1, CONCURRENCY_MAX, 0, &w->tasks.concurrency, err) ||
+        !options_i64(options, "concurrency", 1, CONCURRENCY_MAX, usual, &w->tasks.concurrency,
+                     err) ||
         !options_i64(options, "max-tasks-per-process", 1, TASKS_MAX, 0, &w->tasks.max_tasks, err))
         return false;
     w->tasks.queues = (const char *const *)w->queues;
@@ -120,6 +126,21 @@ static bool hello_of(struct worker *w, struct str *hello, struct err *err)
         return false;
     }
     return run_session_log(w->session, err);
+}
+
+/* Steps of a program are an app's, which Python runs: the manifest stands in the target's place. */
+static bool read_manifest(struct worker *w, const struct options *options, struct err *err)
+{
+    const char *manifest = options_text(options, "manifest");
+    if (!manifest)
+        return true;
+    if (!w->settings.exec)
+        return err_set(err, ERR_INVALID, "--manifest goes with --exec, the program of its steps");
+    if (options_has(options, "job"))
+        return err_set(err, ERR_INVALID, "--manifest is for steps, --job for records");
+    w->settings.steps = TAKE(w->settings.exec);
+    w->settings.target = xstrdup(manifest);
+    return true;
 }
 
 static bool is_app(struct str hello)
@@ -216,7 +237,8 @@ static bool worker_run(const struct options *options, struct err *err)
         return err_set(err, ERR_INVALID, "worker needs --server");
     if (!run_settings_read(options, false, &w.settings, err) ||
         !run_server_secret(options, "key", &w.key, err) ||
-        !run_server_secret(options, "token", &w.token, err) || !read_tasks(&w, options, err))
+        !run_server_secret(options, "token", &w.token, err) || !read_manifest(&w, options, err) ||
+        !read_tasks(&w, options, err))
         return false;
     if (tasks) {
         if (!run_worker_init(&w.process, &w.settings, options, err))
@@ -243,13 +265,17 @@ const struct command cmd_worker = {
     .text =
         "TARGET is an app (module:app, or the file of one), whose tasks are run until a signal\n"
         "ends it; without --server on the server that the app names, which is the embedded one\n"
-        "of the state folder when it names none. With --job, TARGET and --exec are as for\n"
-        "\"penstock run\", until the job has ended; or TARGET is an app that has a function of\n"
-        "records, which works on both. Any number of workers, on any machines, may work side by\n"
-        "side: limits hold over all of them.\n",
+        "of the state folder when it names none. Or it is processing steps (module:step, several\n"
+        "with commas between, module:* or a file), which are registered, and whose jobs are run;\n"
+        "--exec with --manifest does so for programs in any language. With --job, TARGET and\n"
+        "--exec are as for \"penstock run\", until the job has ended; or TARGET is an app that\n"
+        "has a function of records, which works on both. Any number of workers, on any machines,\n"
+        "may work side by side: limits hold over all of them.\n",
     .options = worker_tables,
     .examples =
         "penstock worker shop:app --queues images,mail --concurrency 20 --processes 4\n"
+        "penstock worker steps.py --server http://host:5005 --key @key\n"
+        "penstock worker --exec ./fit --manifest fit.json --processes 4\n"
         "penstock worker task.py --server http://host:5005 --job titles\n"
         "penstock worker --exec ./enrich --processes 8 --server https://host:5005 --job t\n",
     .run = worker_run,

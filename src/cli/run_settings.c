@@ -139,7 +139,7 @@ bool run_settings_add_inputs(struct run_settings *s, const char *path, const cha
 
 void run_settings_release(struct run_settings *s)
 {
-    char *const texts[] = {s->target, s->exec, s->config,  s->base,   s->output,
+    char *const texts[] = {s->target, s->exec, s->steps,   s->config, s->base,     s->output,
                            s->errors, s->log,  s->summary, s->id_key, s->rerun_key};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         free(texts[i]);

@@ -20,6 +20,7 @@ enum run_progress { RUN_PROGRESS_AUTO, RUN_PROGRESS_JSON };
 struct run_settings {
     char *target;  /* file, folder, module:function; NULL: `exec` */
     char *exec;    /* the program, a shell command */
+    char *steps;   /* the program that runs the steps of the manifest `target`; NULL: none */
     char *config;  /* the file with settings, as it is shown; NULL: none */
     char *base;    /* folder that its paths are relative to */
     char **inputs; /* as asked, patterns resolved */

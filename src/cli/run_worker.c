@@ -35,6 +35,10 @@ static bool init_python(struct run_worker *w, const struct run_settings *s,
     add(&w->argv, xstrdup("-m"));
     add(&w->argv, xstrdup("penstock.runtime"));
     add(&w->argv, xstrdup(s->target));
+    if (s->steps) {
+        add(&w->argv, xstrdup("--exec"));
+        add(&w->argv, xstrdup(s->steps));
+    }
     if (s->config) {
         add(&w->argv, xstrdup("--config"));
         add(&w->argv, xstrdup(s->config));

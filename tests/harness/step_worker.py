@@ -69,10 +69,9 @@ class StepWorker:
 
     def start(self, *arguments: str, **env: str) -> subprocess.Popen[str]:
         """A worker, which goes on; what it prints is in worker-N.log."""
-        if not arguments or arguments[0].startswith("--"):
+        if "--exec" not in arguments and (not arguments or arguments[0].startswith("--")):
             arguments = ("steps.py", *arguments)
-        if "--exec" not in arguments:
-            arguments = (*arguments, "--python", sys.executable)
+        arguments = (*arguments, "--python", sys.executable)
         with (self.folder / f"worker-{len(self.processes)}.log").open("w") as log:
             process = subprocess.Popen(
                 self.command(*arguments),

@@ -16,7 +16,7 @@ from .both import BothWorker
 from .channel import VARIABLE, Channel, Message
 from .group_guard import guard_group
 from .quick_loop import new_loop
-from .target import AppTarget, Target, TargetError, load
+from .target import AppTarget, Target, TargetError, load, load_program
 from .task_worker import TaskWorker
 from .worker import Worker
 
@@ -32,6 +32,9 @@ def main() -> int:
     )
     parser.add_argument("--config", metavar="FILE", help="its settings, as JsonlBatch's config.py")
     parser.add_argument("--batch-size", metavar="N", type=int, default=0, help="records a call")
+    parser.add_argument(
+        "--exec", metavar="COMMAND", help="the program of the steps in the manifest TARGET"
+    )
     args = parser.parse_args()
     channel = Channel.of_environment()
     if channel is None:
@@ -41,7 +44,11 @@ def main() -> int:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     try:
-        target = load(args.target, args.config, max(args.batch_size, 0))
+        target: Target | AppTarget
+        if args.exec is not None:
+            target = load_program(args.target, args.exec)
+        else:
+            target = load(args.target, args.config, max(args.batch_size, 0))
     except TargetError as error:
         channel.say(error={"text": str(error), "traceback": ""})
         return USAGE

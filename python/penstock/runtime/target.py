@@ -155,6 +155,16 @@ def load(target: str, config: str | None, batch_size: int) -> Target | AppTarget
     return found or Target(loaded, name, file.name, folder, settings, batch_size)
 
 
+def load_program(manifest: str, command: str) -> AppTarget:
+    """The steps of a manifest, which a program runs. TargetError."""
+    from ..steps.app import program_app
+
+    try:
+        return AppTarget(program_app(manifest, command), f"{command} ({manifest})")
+    except (InvalidError, OSError) as error:
+        raise TargetError(str(error)) from error
+
+
 def is_coroutine(function: Any) -> bool:
     """Whether calling it gives something to be awaited."""
     while not inspect.isfunction(function) and hasattr(function, "func"):

@@ -97,6 +97,7 @@ class TaskWorker(WorkerLife):
             with contextlib.suppress(PenstockError, asyncio.TimeoutError):
                 await asyncio.wait_for(self._session.release(), CANCEL_WAIT_S)
             self._runner.close()
+            self._app.end_work()
             self._session.close()
         if not self._failed:
             self._channel.say(bye={"ran": self._desk.settled, "reason": self._reason})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -14,8 +15,9 @@ from ..calls import Call
 from ..context import TaskContext
 from ..errors import BusyError, ConflictError, ConnectionLostError, PenstockError
 from ..scratch import sweep_all
-from .declare import Step, by_key
+from .declare import AnyStep, Step, by_key
 from .job_run import run_coroutine, run_plain
+from .program import Programs, ProgramStep, read_manifests, run_program
 
 RETRY_MAX_S = 2.0
 QUEUE = "steps"
@@ -26,8 +28,8 @@ class StepApp(App):
 
     owns_queues = False
 
-    def __init__(self, steps: Iterable[Step], server: str | None = None, **arguments: Any) -> None:
-        super().__init__(server, **arguments)
+    def __init__(self, steps: Iterable[AnyStep], **arguments: Any) -> None:
+        super().__init__(**arguments)
         self.steps = by_key(steps)
         for key, step in self.steps.items():
             self.tasks[key] = _task(self, key, step)
@@ -41,7 +43,12 @@ class StepApp(App):
             owner = await self._register(step)
         return [f"{QUEUE}/{owner}" if owner else QUEUE]
 
-    async def _register(self, step: Step) -> str:
+    def end_work(self) -> None:
+        for step in self.steps.values():
+            if isinstance(step, ProgramStep):
+                step.programs.close()
+
+    async def _register(self, step: AnyStep) -> str:
         """Whose step it is now."""
         call = Call("POST", "/v1/steps", orjson.dumps(step.manifest()))
         try:
@@ -63,7 +70,13 @@ class StepApp(App):
                 pause_s = min(pause_s * 2, RETRY_MAX_S)
 
 
-def register(steps: Iterable[Step], app: App) -> list[tuple[Step, int, bool]]:
+def program_app(manifest: str, command: str) -> StepApp:
+    """The app of the steps of a manifest's file, which a program runs. InvalidError; OSError."""
+    programs = Programs(command)
+    return StepApp(ProgramStep(one, programs) for one in read_manifests(Path(manifest)))
+
+
+def register(steps: Iterable[AnyStep], app: App) -> list[tuple[AnyStep, int, bool]]:
     """Registers steps from a program; each with its id, and whether it was there before."""
     made = []
     for step in steps:
@@ -75,18 +88,28 @@ def register(steps: Iterable[Step], app: App) -> list[tuple[Step, int, bool]]:
     return made
 
 
-def _task(app: App, key: str, step: Step) -> Task[Any, Any]:
+def _task(app: App, key: str, step: AnyStep) -> Task[Any, Any]:
     function: Callable[[TaskContext, Any], Any]
-    if step.is_coroutine:
+    if isinstance(step, ProgramStep):
+        program = step
+
+        def run_other(context: TaskContext, _: Any) -> Any:
+            return run_program(program, context)
+
+        function = run_other
+    elif isinstance(step, Step) and step.is_coroutine:
+        waiting = step
 
         async def run_waiting(context: TaskContext, _: Any) -> Any:
-            return await run_coroutine(step, context)
+            return await run_coroutine(waiting, context)
 
         function = run_waiting
     else:
+        assert isinstance(step, Step)
+        plain = step
 
         def run(context: TaskContext, _: Any) -> Any:
-            return run_plain(step, context)
+            return run_plain(plain, context)
 
         function = run
     return Task(app, function, name=key, pass_context=True, executor=step.executor, model=dict)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import inspect
 import re
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
-from typing import Any, NamedTuple, TypeVar, overload
+from typing import Any, NamedTuple, Protocol, TypeVar, overload
 
 from ..app import EXECUTORS, kind_of
 from ..arguments import hints_of
@@ -94,6 +94,42 @@ class SlotUse(NamedTuple):
 
     slot: dataslot
     kind: Any
+
+
+class Reads(Protocol):
+    """What makes arguments of parameters."""
+
+    def read(self, given: Mapping[str, Any] | None) -> dict[str, Any]: ...
+
+
+class Writes(Protocol):
+    """What makes JSON of a result."""
+
+    def write(self, result: Any) -> Any: ...
+
+
+class AnyStep(Protocol):
+    """A step, whatever runs it."""
+
+    name: str
+    version: str
+    executor: str
+    is_strict: bool
+    is_coroutine: bool
+    context_name: str | None
+    slots: dict[str, SlotUse]
+    returned: SlotUse | None
+
+    @property
+    def parameters(self) -> Reads: ...
+
+    @property
+    def returns(self) -> Writes: ...
+
+    @property
+    def key(self) -> str: ...
+
+    def manifest(self) -> dict[str, Any]: ...
 
 
 class Step:
@@ -279,9 +315,9 @@ def steps_of(thing: Any, where: str) -> list[Step]:
     return found
 
 
-def by_key(steps: Iterable[Step]) -> dict[str, Step]:
+def by_key(steps: Iterable[AnyStep]) -> dict[str, AnyStep]:
     """By NAME:VERSION. InvalidError when two are the same."""
-    found: dict[str, Step] = {}
+    found: dict[str, AnyStep] = {}
     for one in steps:
         if one.key in found:
             raise InvalidError(f"there are two steps {one.key}")

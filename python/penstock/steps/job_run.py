@@ -14,7 +14,7 @@ from ..context import TaskContext
 from ..scratch import held_folder
 from .context import StepContext, enter, leave
 from .courier import Courier
-from .declare import SlotUse, Step, is_data_slot
+from .declare import AnyStep, SlotUse, Step, is_data_slot
 from .slot_file import DataSlot, Metadata, Slot, safe_name
 from .slot_value import empty_output, is_path, read_slots, write_slots
 
@@ -53,7 +53,7 @@ async def _in_thread(call: Callable[[], Result]) -> Result:
 
 
 @contextmanager
-def job_of(step: Step, task: TaskContext) -> Iterator[JobRun]:
+def job_of(step: AnyStep, task: TaskContext) -> Iterator[JobRun]:
     """The job, with its files and its context, for as long as it runs."""
     with ExitStack() as stack:
         context = StepContext(task)
@@ -82,7 +82,7 @@ def _speak_for(error: Exception) -> None:
 class JobRun:
     """What one run of a job has in its hands."""
 
-    def __init__(self, step: Step, context: StepContext, courier: Courier, place: Path) -> None:
+    def __init__(self, step: AnyStep, context: StepContext, courier: Courier, place: Path) -> None:
         self.step = step
         self.context = context
         self._courier = courier
@@ -186,12 +186,12 @@ class JobRun:
             return
         if is_path(kind):
             if slots.annotation.collection:
-                self._take_folder(slots)
+                self.take_folder(slots)
             return
         if not slots.slots:
             self._write(slots, value)
 
-    def _take_folder(self, slots: DataSlot) -> None:
+    def take_folder(self, slots: DataSlot) -> None:
         """What the function has put into the folder, in the order of names."""
         for path in sorted(slots.folder.iterdir()):
             if path.is_file():
