@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import penstock
 import pytest
-from harness.server_process import ServerProcess
+from harness.server_process import ROOT, ServerProcess, binary
 from harness.step_worker import StepWorker, wait_until
+
+sys.path.insert(0, str(ROOT / "python"))  # this tree's, installed or not
+import penstock
 
 
 @pytest.fixture
@@ -207,3 +212,42 @@ def test_a_cancelled_job_ends_and_leaves_nothing(worker: StepWorker) -> None:
         assert ended.state == "cancelled" and ended.outputs == {"out": []}, ended
         wait_until(lambda: not any(f.is_file() for f in worker.files()), "files are left")
     assert worker.client.step_jobs.run("waits", timeout_s=0.2).wait(60).state == "failed"
+
+
+def test_steps_are_registered_without_a_worker(worker: StepWorker) -> None:
+    worker.write(
+        """
+        @penstock.step(version="1.0.0")
+        def one(x: int) -> int:
+            return x
+
+        @penstock.step(version="2.0.0")
+        def two() -> None:
+            pass
+        """
+    )
+    env = {**worker.env(), "PENSTOCK_PYTHON": sys.executable}
+
+    def register(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [binary(), "step", "register", *arguments]
+        return subprocess.run(
+            command, cwd=worker.folder, env=env, capture_output=True, text=True, check=False
+        )
+
+    server = ("--server", worker.server.url)
+    made = register("steps.py", *server)
+    assert made.returncode == 0, made.stderr
+    ids = [int(line) for line in made.stdout.split()]
+    assert ids == [worker.client.steps.get(name)["id"] for name in ("one", "two")]
+    again = register("steps:two", "--state", str(worker.server.state), "--json")
+    assert json.loads(again.stdout) == {"step": "two:2.0.0", "id": ids[1], "existing": True}
+    for target, status, said in (
+        ("none.py", 2, "no such file"),
+        ("steps:none", 2, "has no"),
+        ("steps:HEAD", 2, "has no"),
+    ):
+        refused = register(target, *server)
+        assert refused.returncode == status and said in refused.stderr, refused.stderr
+    worker.write("@penstock.step(version='1.0.0')\ndef one() -> None: pass\n")
+    assert register("steps.py", *server).returncode == 1
+    assert register("steps.py", "--state", str(worker.folder / "none")).returncode != 0

@@ -19,12 +19,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..app import App
 from ..errors import InvalidError
 from ..outcome import RetryPlan, retry_plan_of
 from . import jsonlbatch
+
+if TYPE_CHECKING:
+    from ..steps.declare import AnyStep
 
 DEFAULT_FUNCTION = "process_record"
 #: All steps of a module.
@@ -153,6 +156,16 @@ def load(target: str, config: str | None, batch_size: int) -> Target | AppTarget
     loaded = _import_file(file)
     found = _app(loaded, name, file.name) or _steps(loaded, name, file.name)
     return found or Target(loaded, name, file.name, folder, settings, batch_size)
+
+
+def load_steps(target: str) -> list[AnyStep]:
+    """The steps that TARGET names. TargetError, or whatever the import raises."""
+    from ..steps.app import StepApp
+
+    found = load(target, None, 0)
+    if not isinstance(found, AppTarget) or not isinstance(found.app, StepApp):
+        raise TargetError(f"{target} has no processing steps")
+    return list(found.app.steps.values())
 
 
 def load_program(manifest: str, command: str) -> AppTarget:

@@ -12,6 +12,7 @@ import orjson
 
 from ..app import App, Task
 from ..calls import Call
+from ..client import Client
 from ..context import TaskContext
 from ..errors import BusyError, ConflictError, ConnectionLostError, PenstockError
 from ..scratch import sweep_all
@@ -76,12 +77,12 @@ def program_app(manifest: str, command: str) -> StepApp:
     return StepApp(ProgramStep(one, programs) for one in read_manifests(Path(manifest)))
 
 
-def register(steps: Iterable[AnyStep], app: App) -> list[tuple[AnyStep, int, bool]]:
+def register(steps: Iterable[AnyStep], client: Client) -> list[tuple[AnyStep, int, bool]]:
     """Registers steps from a program; each with its id, and whether it was there before."""
     made = []
     for step in steps:
         try:
-            told = app.client.send("POST", "/v1/steps", orjson.dumps(step.manifest()))
+            told = client.send("POST", "/v1/steps", orjson.dumps(step.manifest()))
         except PenstockError as error:
             raise type(error)(f"{step.key}: {error}", error.status, error.problem) from None
         made.append((step, int(told["id"]), bool(told.get("existing"))))
