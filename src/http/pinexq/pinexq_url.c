@@ -153,10 +153,10 @@ bool pinexq_root_make(struct str origin, struct buf *out, struct err *err)
     } schemes[] = {{STR_INIT("http://"), STR_INIT(":80")},
                    {STR_INIT("https://"), STR_INIT(":443")}};
     for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
-        struct str scheme = schemes[i].scheme, host = {origin.ptr, 0};
+        struct str scheme = schemes[i].scheme;
         if (origin.len <= scheme.len || strncasecmp(origin.ptr, scheme.ptr, scheme.len) != 0)
             continue;
-        host = (struct str){origin.ptr + scheme.len, origin.len - scheme.len};
+        struct str host = {origin.ptr + scheme.len, origin.len - scheme.len};
         if (ends_in(host, schemes[i].port))
             host.len -= schemes[i].port.len;
         size_t good = 0;
