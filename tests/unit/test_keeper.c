@@ -371,6 +371,7 @@ int main(int argc, char **argv)
     struct err err;
     if (argc == 2 && strcmp(argv[1], KEEPER_COMMAND) == 0)
         return keeper_serve(KEEPER_FD, &err) ? 0 : 1;
+    unsetenv("MALLOC_PERTURB_"); /* who runs tests may set it; no shell would be warm with it */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_end_is_told_with_its_status),
         cmocka_unit_test(many_at_once_end_each_once),
