@@ -135,11 +135,11 @@ static bool fits(const struct op_folders *ask, const char *above, const struct s
 /* Whether it stands behind the place that the page before ended at. */
 static bool is_behind(const struct op_folders *ask, const struct step_folder *f)
 {
-    struct str after = ask->list.after, path = str_of(f->path);
+    struct str after = ask->list.after;
     if (!after.ptr)
         return true;
-    int by = memcmp(path.ptr, after.ptr, path.len < after.len ? path.len : after.len);
-    by = by ? by : (path.len > after.len) - (path.len < after.len);
+    int by = strncmp(f->path, after.ptr, after.len);
+    by = by ? by : strlen(f->path) > after.len;
     return ask->list.descending ? by < 0 : by > 0;
 }
 

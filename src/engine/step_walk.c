@@ -8,7 +8,8 @@
 
 #include <stdlib.h>
 
-enum { SLICE_ROWS = 4000 };
+/* Some milliseconds each; tags of rows are lists that are read. */
+enum { SLICE_ROWS = 4000, SLICE_TAGGED_ROWS = 1000 };
 
 /* What a walk does for the op that asks. */
 struct walk {
@@ -106,7 +107,8 @@ static void drop_asked(struct step_tags *tags, struct str asked)
 static bool slice(struct engine *e, const struct walk *w, bool *done, struct err *err)
 {
     struct step_range range = {.after = *w->reached};
-    int64_t rows = e->options.slice_rows ? e->options.slice_rows : SLICE_ROWS, count = 0;
+    int64_t usual = w->wants_tags ? SLICE_TAGGED_ROWS : SLICE_ROWS, count = 0;
+    int64_t rows = e->options.slice_rows ? e->options.slice_rows : usual;
     OWNED(tx) struct tx *tx = NULL;
     if (!tx_begin(e->store, &tx, err) || !w->range(tx, w->filter, &range, rows, &range.to, err) ||
         (w->wants_total && !w->count(tx, w->filter, &range, &count, err)) ||

@@ -205,23 +205,23 @@ bool artifact_store_users(struct tx *tx, int64_t artifact, int64_t limit,
         "SELECT a.id, a." column from ARTIFACTS_THAT STEP_ORDER_UP("a", column, after),            \
             "SELECT a.id, a." column from ARTIFACTS_THAT STEP_ORDER_DOWN("a", column, after)       \
     }
-#define ALL_ORDERS(created, from, named)                                                           \
-    {                                                                                              \
-        [STEP_SORT_CREATED] = created, [STEP_SORT_NAME] = BY_COLUMN(named, "name", ":after_text"), \
-        [STEP_SORT_MEDIA_TYPE] = BY_COLUMN(from, "media_type", ":after_text"),                     \
-        [STEP_SORT_KIND] = BY_COLUMN(from, "kind", ":after_number"),                               \
-        [STEP_SORT_BYTES] = BY_COLUMN(from, "bytes", ":after_number"),                             \
-    }
+/* All but that of creation. */
+#define OTHER_ORDERS(from, named)                                                                  \
+    [STEP_SORT_NAME] = BY_COLUMN(named, "name", ":after_text"),                                    \
+    [STEP_SORT_MEDIA_TYPE] = BY_COLUMN(from, "media_type", ":after_text"),                         \
+    [STEP_SORT_KIND] = BY_COLUMN(from, "kind", ":after_number"),                                   \
+    [STEP_SORT_BYTES] = BY_COLUMN(from, "bytes", ":after_number")
 
 enum way { WAY_ALL, WAY_TAG, WAY_TAGS, WAY_FOLDER, WAY_JOB, WAY_COUNT };
 
 static const char *const sql_list[WAY_COUNT][STEP_SORT_COUNT][2] = {
-    [WAY_ALL] = ALL_ORDERS(BY_CREATED(OWNED_BY("artifact_owner")), OWNED_BY("artifact_owner"),
-                           OWNED_BY("artifact_name")),
-    [WAY_TAG] = ALL_ORDERS(BY_TAG, WITH_TAG, WITH_TAG),
-    [WAY_TAGS] = ALL_ORDERS(BY_CREATED(TAGGED), TAGGED, TAGGED),
-    [WAY_FOLDER] = ALL_ORDERS(BY_CREATED(IN_FOLDER), IN_FOLDER, IN_FOLDER),
-    [WAY_JOB] = ALL_ORDERS(BY_CREATED(OF_JOB), OF_JOB, OF_JOB),
+    [WAY_ALL] = {[STEP_SORT_CREATED] = BY_CREATED(OWNED_BY("artifact_owner")),
+                 OTHER_ORDERS(OWNED_BY("artifact_owner"), OWNED_BY("artifact_name"))},
+    [WAY_TAG] = {[STEP_SORT_CREATED] = BY_TAG, OTHER_ORDERS(WITH_TAG, WITH_TAG)},
+    [WAY_TAGS] = {[STEP_SORT_CREATED] = BY_CREATED(TAGGED), OTHER_ORDERS(TAGGED, TAGGED)},
+    [WAY_FOLDER] = {[STEP_SORT_CREATED] = BY_CREATED(IN_FOLDER),
+                    OTHER_ORDERS(IN_FOLDER, IN_FOLDER)},
+    [WAY_JOB] = {[STEP_SORT_CREATED] = BY_CREATED(OF_JOB), OTHER_ORDERS(OF_JOB, OF_JOB)},
 };
 /* What a filter finds in a range, by each way in. What a job made is few: one range. */
 #define FOUND_ALL OWNED_BY("artifact_owner") ARTIFACTS_THAT STEP_RANGE("a")
