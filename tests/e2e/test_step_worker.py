@@ -55,6 +55,8 @@ def test_every_kind_of_function_runs(worker: StepWorker) -> None:
         async def waits(x: int, context: StepContext) -> int:
             await asyncio.sleep(0)
             context.progress(0.5, "half")
+            context.log("nearly", level="warning")
+            context.set_metrics(rows=x)
             return x + context.attempt
 
         @penstock.step(executor="process")
@@ -81,11 +83,40 @@ def test_every_kind_of_function_runs(worker: StepWorker) -> None:
     )
     names = {f"{one['name']}:{one['version']}" for one in worker.client.steps.list()}
     assert names == {"waits:2.0.0", "alone:0.0.0", "add:1.1", "times:3.0-beta"}
-    assert worker.result("waits", parameters={"x": 1}) == 2
+    job = worker.run("waits", parameters={"x": 1}, tags=["a"])
+    assert job.result == 2, job.error
+    (line,) = worker.client.send("GET", f"/v1/step-jobs/{job.id}/logs")["lines"]
+    assert (line["message"], line["level"]) == ("nearly", "warning")
+    assert worker.client.send("GET", f"/v1/step-jobs/{job.id}/metrics")["metrics"] == {"rows": 1}
     first, pid, parent = worker.result("alone", parameters={"x": 7})
     assert first == 7 and pid != parent
     assert worker.result("add", parameters={"x": 3}) == 5
     assert worker.result("times:3.0-beta", parameters={"x": 3, "y": 4}) == 12
+
+
+def test_a_step_makes_sub_jobs_for_its_owner(worker: StepWorker) -> None:
+    worker.serve(
+        """
+        @penstock.step(executor="process")
+        def outer(context: StepContext) -> list[int]:
+            context.set_tags([*context.tags, "seen"])
+            inner = [context.start("inner", parameters={"x": x}) for x in range(2)]
+            return [job.get_result(30) for job in inner]
+
+        @penstock.step
+        async def inner(x: int) -> int:
+            assert penstock.current_step().job_id
+            return x * x
+        """,
+        steps=2,
+    )
+    job = worker.run("outer", tags=["first"])
+    assert job.result == [0, 1] and job.tags == ["first", "seen"], job.error
+    inner = worker.client.steps.get("inner")["id"]
+    parents = {one.told["parent"] for one in worker.client.step_jobs.list(step=inner)}
+    assert parents == {job.id}
+    found = list(worker.client.step_jobs.list(page=1))
+    assert len(found) == 3 and len({one.id for one in found}) == 3
 
 
 def test_a_worker_takes_its_own_steps_alone(worker: StepWorker) -> None:

@@ -91,14 +91,20 @@ class StepContext:
         return self.client.step_jobs.create(name or str(step), step=step, start=True, **members)
 
     def log(self, text: str, level: str = "info") -> None:
-        """A line for the job's log, where the server keeps one; also printed."""
+        """A line for the job's log, which is printed, too. Lost when the server is away."""
         print(text, flush=True)
         path = f"/v1/step-jobs/{self.job_id}/logs?fence={self.fence}"
         body = orjson.dumps({"lines": [{"level": level, "message": text}]})
         try:
-            self.client.send("POST", path, body)
+            # Twice would be two lines.
+            self.client.send("POST", path, body, repeatable=False)
         except PenstockError:
             return  # a log is no reason to fail
+
+    def set_metrics(self, **figures: Any) -> None:
+        """Figures of this run, any JSON, in place of those told before. PenstockError."""
+        path = f"/v1/step-jobs/{self.job_id}/metrics?fence={self.fence}"
+        self.client.send("PUT", path, orjson.dumps(figures))
 
     def progress(self, fraction: float, text: str | None = None) -> None:
         """Says how far it is, 0.0 to 1.0. In a plain function Aborted, when it is to end."""
