@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -282,3 +282,29 @@ def test_steps_are_registered_without_a_worker(worker: StepWorker) -> None:
     worker.write("@penstock.step(version='1.0.0')\ndef one() -> None: pass\n")
     assert register("steps.py", *server).returncode == 1
     assert register("steps.py", "--state", str(worker.folder / "none")).returncode != 0
+
+
+def test_a_worker_with_an_owners_key_works_for_the_owner(
+    make_server: Callable[..., ServerProcess], tmp_path: Path
+) -> None:
+    server = make_server("--auth", "keys")
+    secret = server.run_cli("key", "create", "lab-1", "--owner", "lab").stdout.strip()
+    worker = StepWorker(tmp_path / "work", server, secret)
+    try:
+        worker.serve(
+            """
+            @penstock.step(executor="process")
+            @dataslot.input("text", media_type=MediaTypes.TEXT)
+            @dataslot.output("loud", media_type=MediaTypes.TEXT)
+            def shout(text: str, loud: Path, context: StepContext) -> str:
+                loud.write_text(text.upper())
+                return context.job().told["owner"]
+            """
+        )
+        text = worker.client.artifacts.upload(b"a", name="a.txt")
+        job = worker.run("shout", inputs={"text": text})
+        assert job.result == "lab", job.error
+        assert worker.read(job, "loud") == [b"A"]
+        assert job.outputs["loud"][0].told["owner"] == "lab"
+    finally:
+        worker.close()
