@@ -1,6 +1,7 @@
 /* pinexq.c: the table of routes of the pinexq surface, and what its handlers share. */
 #include "http/pinexq/pinexq.h"
 
+#include "http/pinexq/pinexq_events.h"
 #include "http/problems.h"
 
 #include <inttypes.h>
@@ -53,6 +54,19 @@ static const struct route routes[] = {
     {"GET", "/api/ProcessingStep/{id}/Manifest", SCOPE_READ, BODY_NONE, 0, pinexq_step_manifest},
     {"DELETE", "/api/ProcessingStep/{id}", SCOPE_ADMIN, BODY_NONE, 0, pinexq_step_delete},
     {"POST", "/api/ProcessingStep/{id}/{action}", SCOPE_ADMIN, BODY_TAKEN, 0, pinexq_step_act},
+    {"POST", "/api/ProcessingStepsRoot/RegisterNewProcessingStep", SCOPE_WORK, BODY_STREAMED, 0,
+     pinexq_step_register},
+    {"GET", "/api/Events", SCOPE_READ, BODY_NONE, 0, pinexq_events},
+    {"GET", "/api/WorkDataRoot", SCOPE_READ, BODY_NONE, 0, pinexq_work_data_root},
+    {"POST", "/api/WorkDataRoot/Upload", SCOPE_WORK, BODY_STREAMED, 0, pinexq_upload},
+    {"POST", "/api/WorkDataRoot/CreateWorkDataQuery", SCOPE_READ, BODY_TAKEN, 0,
+     pinexq_work_data_query},
+    {"GET", "/api/WorkDataQueryResult", SCOPE_READ, BODY_NONE, 0, pinexq_work_data_result},
+    {"GET", "/api/{root}/UsedTags", SCOPE_READ, BODY_NONE, 0, pinexq_used_tags},
+    {"GET", "/api/WorkData/{id}", SCOPE_READ, BODY_NONE, 0, pinexq_work_data_show},
+    {"DELETE", "/api/WorkData/{id}", SCOPE_WORK, BODY_NONE, 0, pinexq_work_data_delete},
+    {"GET", "/api/WorkData/{id}/Content", SCOPE_READ, BODY_NONE, 0, pinexq_work_data_content},
+    {"POST", "/api/WorkData/{id}/{action}", SCOPE_WORK, BODY_TAKEN, 0, pinexq_work_data_act},
 };
 
 /* --- answers --- */
@@ -151,5 +165,6 @@ const struct surface pinexq_surface = {
     .route_count = sizeof routes / sizeof *routes,
     .owned = owned,
     .head_allowed = true,
+    .resets = PINEXQ_EVENTS_PATH,
     .fail = fail,
 };

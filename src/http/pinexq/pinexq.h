@@ -37,6 +37,7 @@ bool pinexq_info(struct request *req, struct reply *reply, struct err *err);
 bool pinexq_user(struct request *req, struct reply *reply, struct err *err);
 bool pinexq_jobs_root(struct request *req, struct reply *reply, struct err *err);
 bool pinexq_steps_root(struct request *req, struct reply *reply, struct err *err);
+bool pinexq_work_data_root(struct request *req, struct reply *reply, struct err *err);
 /* pinexq_jobs.c */
 bool pinexq_job_show(struct request *req, struct reply *reply, struct err *err);
 bool pinexq_job_create(struct request *req, struct reply *reply, struct err *err);
@@ -77,5 +78,20 @@ bool pinexq_step_delete(struct request *req, struct reply *reply, struct err *er
 /* pinexq_step_query.c */
 bool pinexq_step_query_create(struct request *req, struct reply *reply, struct err *err);
 bool pinexq_step_query_page(struct request *req, struct reply *reply, struct err *err);
+/* pinexq_events.c */
+bool pinexq_events(struct request *req, struct reply *reply, struct err *err);
+/* pinexq_upload.c */
+bool pinexq_upload(struct request *req, struct reply *reply, struct err *err);
+bool pinexq_step_register(struct request *req, struct reply *reply, struct err *err);
+/* pinexq_work_data.c */
+bool pinexq_work_data_show(struct request *req, struct reply *reply, struct err *err);
+bool pinexq_work_data_content(struct request *req, struct reply *reply, struct err *err);
+bool pinexq_work_data_act(struct request *req, struct reply *reply, struct err *err);
+bool pinexq_work_data_delete(struct request *req, struct reply *reply, struct err *err);
+/* pinexq_work_data_query.c */
+bool pinexq_work_data_query(struct request *req, struct reply *reply, struct err *err);
+bool pinexq_work_data_result(struct request *req, struct reply *reply, struct err *err);
+/* pinexq_tags.c */
+bool pinexq_used_tags(struct request *req, struct reply *reply, struct err *err);
 
 #endif

@@ -2,6 +2,7 @@
 #include "http/native/native_value.h"
 #include "http/pinexq/pinexq.h"
 #include "http/pinexq/pinexq_body.h"
+#include "http/pinexq/pinexq_events.h"
 #include "http/pinexq/pinexq_job.h"
 
 #define COUNT(table) (sizeof(table) / sizeof *(table))
@@ -15,6 +16,7 @@ static bool finish_shown(struct request *req, struct op *op, struct reply *reply
     if (!pinexq_begin(req, &s, &b, err))
         return false;
     pinexq_write_job(&s, &op->step_job_show.view, NULL, pinexq_may_work(req));
+    pinexq_job_was_read(req, op->step_job_show.view.job);
     return pinexq_reply(reply, &b, err);
 }
 

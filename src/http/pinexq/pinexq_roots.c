@@ -94,6 +94,7 @@ static bool write_root(struct request *req, const char *class, const char *path,
     for (size_t i = 0; i < count; i++)
         act(&s, &actions[i], path);
     link_path(&s, "self", path);
+    siren_link(&s, "UsedTags", &(struct pinexq_href){.path = path, .action = "UsedTags"});
     siren_end(&s);
     return pinexq_reply(reply, &b, err);
 }
@@ -122,4 +123,17 @@ bool pinexq_steps_root(struct request *req, struct reply *reply, struct err *err
     size_t count = pinexq_may_work(req) ? sizeof actions / sizeof *actions : 1;
     return write_root(req, "ProcessingStepRoot", "/api/ProcessingStepsRoot", actions, count, reply,
                       err);
+}
+
+bool pinexq_work_data_root(struct request *req, struct reply *reply, struct err *err)
+{
+    static const struct siren_action actions[] = {
+        {.name = "CreateWorkDataQuery", .method = "POST", .parameters = "WorkDataQueryParameters"},
+        {.name = "Upload",
+         .method = "POST",
+         .parameters = "UploadWorkDataParameters",
+         .uploads = true},
+    };
+    size_t count = pinexq_may_work(req) ? sizeof actions / sizeof *actions : 1;
+    return write_root(req, "WorkDataRoot", "/api/WorkDataRoot", actions, count, reply, err);
 }

@@ -10,4 +10,7 @@
 void pinexq_write_work_data(struct siren *s, const struct artifact *a, const char *rel,
                             bool may_work);
 
+/* As it is downloaded: what its clients would take for a document of ours is just bytes. */
+const char *pinexq_media_type(const struct artifact *a);
+
 #endif

@@ -1,6 +1,15 @@
 /* pinexq_work_data_document.c: see pinexq_work_data.h. */
 #include "http/pinexq/pinexq_work_data.h"
 
+#include <strings.h>
+
+const char *pinexq_media_type(const struct artifact *a)
+{
+    size_t len = sizeof SIREN_MEDIA_TYPE - 1;
+    return strncasecmp(a->media_type, SIREN_MEDIA_TYPE, len) == 0 ? "application/octet-stream"
+                                                                  : a->media_type;
+}
+
 static void write_properties(struct siren *s, const struct artifact *a)
 {
     static const char *const kinds[ARTIFACT_KIND_COUNT] = {
@@ -82,7 +91,7 @@ void pinexq_write_work_data(struct siren *s, const struct artifact *a, const cha
     if (may_work)
         write_actions(s, a);
     siren_link(s, "self", &self);
-    siren_link_typed(s, "Download", a->media_type, &bytes);
+    siren_link_typed(s, "Download", pinexq_media_type(a), &bytes);
     if (a->job)
         siren_link(s, "ProducedByJob", &(struct pinexq_href){.kind = PINEXQ_JOB, .id = a->job});
     if (a->step)
