@@ -7,7 +7,6 @@ from typing import Any
 
 BOUNDARY = b"a1b2c3d4"
 TYPE = "multipart/form-data; boundary=" + BOUNDARY.decode()
-Part = tuple[str, bytes]
 
 
 def part(
