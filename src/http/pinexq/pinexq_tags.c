@@ -45,7 +45,7 @@ bool pinexq_used_tags(struct request *req, struct reply *reply, struct err *err)
         request_set_state(req, (void *)(uintptr_t)&tagged[i]);
         struct op_step_tags *ask = &request_op(req, OP_STEP_TAGS)->step_tags;
         request_step_asker(req, &ask->by);
-        ask->thing = tagged[i].thing;
+        ask->thing = (int)tagged[i].thing;
         ask->limit = TAGS_MAX;
         return request_call(req, finish_used);
     }
