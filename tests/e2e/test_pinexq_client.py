@@ -14,6 +14,7 @@ from pinexq.client.core.exceptions import NotAvailableException
 from pinexq.client.job_management import Job, ProcessingStep
 from pinexq.client.job_management.model import JobStates
 from pinexq.client.job_management.tool.job import InputDataSlotParameterFlexible
+from pinexq.client.job_management.tool.job_group import JobGroup
 from pinexq.client.job_management.tool.workdata import WorkDataLink
 
 # A member that the client does not know, and the like, is only a warning to it.
@@ -166,3 +167,15 @@ def test_two_clients_at_once(steps: Steps, client: httpx.Client) -> None:
         assert two.get_state() == JobStates.pending
         work(steps)
         assert one.get_result() == two.get_result() == 7
+
+
+def test_a_group_waits_for_all_of_it(steps: Steps, client: httpx.Client) -> None:
+    group = JobGroup()
+    for n in range(3):
+        job = Job(client).create(f"job {n}").select_processing("add", "1.0.0")
+        group.add_jobs(job.configure_parameters(x=n))
+    group.start_all()
+    for _ in range(3):
+        work(steps)
+    group.wait_all(job_timeout_s=30)
+    assert group.all_jobs_completed_ok()
