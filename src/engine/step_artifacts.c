@@ -23,7 +23,7 @@ static bool set_tags(struct step_tags *to, const struct str *tags, size_t count,
 }
 
 /* What the asker says of it. `slot`: the output slot it is for, NULL. */
-static bool describe(struct artifact *a, const struct op_artifact_add *ask,
+static bool describe(struct engine *e, struct artifact *a, const struct op_artifact_add *ask,
                      const struct step_slot *slot, struct err *err)
 {
     struct str type = ask->media_type, name = ask->name;
@@ -34,7 +34,7 @@ static bool describe(struct artifact *a, const struct op_artifact_add *ask,
         name = str_of(slot->name);
     if (!artifact_name_check(name, err) || !artifact_media_type_check(type, err) ||
         !set_tags(&a->tags, ask->tags, ask->tag_count, err) ||
-        !step_folder_make(ask->folder.len ? ask->folder : STR("/"), &a->folder, err))
+        !steps_folder_wanted(e, &ask->by, ask->folder, ask->folder_id, &a->folder, err))
         return false;
     a->name = text_of(name);
     a->media_type = text_of(type);
@@ -54,7 +54,7 @@ static struct artifact *make(struct engine *e, const struct op_artifact_add *ask
     a->created_at_us = e->now.wall_us;
     a->bytes = ask->bytes;
     memcpy(a->hash, ask->hash, sizeof a->hash);
-    if (describe(a, ask, slot, err))
+    if (describe(e, a, ask, slot, err))
         return a;
     artifact_free(a);
     return NULL;

@@ -201,7 +201,9 @@ struct op_artifact_add {
     uint8_t hash[ARTIFACT_HASH_BYTES]; /* pinned by the asker until this is answered, then the pin
                                           is freed as known when it went well */
     int64_t bytes;
-    struct str name, media_type, comment, folder; /* media type empty: application/octet-stream */
+    struct str name, media_type, comment; /* media type empty: application/octet-stream */
+    struct str folder;                    /* no pointer: that of folder_id, */
+    int64_t folder_id;                    /* 0: the root */
     const struct str *tags;
     size_t tag_count;
     bool secret;

@@ -186,6 +186,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(files: Files, server: ServerPr
 def test_work_data_is_changed_by_its_actions(files: Files) -> None:
     url = files.upload()
     offered = {"Delete", "AllowDeletion", "DisallowDeletion", "EditTags", "Rename", "EditComment"}
+    offered.add("MoveToFolder")
     assert actions(files.siren(url)) == offered | {"Hide", "MarkAsSecret"}
     assert files.act(url, "Rename", {"NewName": "\u043d\u043e\u0432\u043e\u0435"}).status == 200
     assert files.act(url, "EditTags", {"Tags": ["b", "a"]}).status == 200
@@ -207,6 +208,22 @@ def test_work_data_is_changed_by_its_actions(files: Files) -> None:
     assert files.call("DELETE", url).status == 200
     problem(files.call("GET", url), 404, "not-found")
     problem(files.call("DELETE", url), 404, "not-found")
+
+
+def test_work_data_lies_in_a_folder(files: Files) -> None:
+    made = files.call("POST", "/api/FolderRoot/CreateFolder", {"Name": "raw"})
+    folder = made.headers["location"]
+    url = files.upload(Folder=folder)
+    assert files.siren(url)["properties"]["FolderPath"] == "/raw/"
+    assert files.act(url, "MoveToFolder").status == 200
+    assert files.siren(url)["properties"]["FolderPath"] == "/"
+    assert files.act(url, "MoveToFolder", {"Folder": folder}).status == 200
+    assert files.siren(url)["properties"]["FolderPath"] == "/raw/"
+    nowhere = folder[:-12] + "0" * 8 + "ffff"
+    problem(files.act(url, "MoveToFolder", {"Folder": nowhere}), 404, "not-found")
+    problem(files.post_form(file_form(b"x", Folder=nowhere)), 404, "not-found")
+    problem(files.post_form(file_form(b"x", Folder="raw")), 400, "invalid")
+    assert files.query()["properties"]["TotalEntities"] == 1
 
 
 def test_odd_bodies_of_actions_are_refused(files: Files) -> None:

@@ -23,6 +23,7 @@ struct upload {
     struct blob_pin *pin; /* from the end of the bytes on */
     struct str name, media_type;
     struct pinexq_texts tags;
+    int64_t folder_id; /* 0: the root */
     bool secret;
 };
 
@@ -47,11 +48,10 @@ static bool check_tags(const struct pinexq_texts *texts, struct err *err)
 
 static bool read_parameters(struct request *req, struct upload *u, struct err *err)
 {
-    struct str folder = {NULL, 0};
     const struct pinexq_member members[] = {
         {"Tags", PINEXQ_TEXTS, false, &u->tags, 0},
         {"Secret", PINEXQ_BOOL, false, &u->secret, 0},
-        {"Folder", PINEXQ_TEXT, false, &folder, 0},
+        {"Folder", PINEXQ_URL, false, &u->folder_id, PINEXQ_FOLDER},
     };
     /* Texts are decoded where they lie, and the parameters stay as long as the request. */
     char *copy = request_strdup(req, buf_str(&u->bytes));
@@ -60,8 +60,6 @@ static bool read_parameters(struct request *req, struct upload *u, struct err *e
     if (!pinexq_object_read(req, PARAMETERS_PART, (struct str){copy, u->bytes.len}, members,
                             sizeof members / sizeof *members, err))
         return false;
-    if (folder.ptr)
-        return err_set(err, ERR_INVALID, PARAMETERS_PART ".Folder: there is no such folder");
     return check_tags(&u->tags, err) || err_add(err, PARAMETERS_PART ".Tags");
 }
 
@@ -184,6 +182,7 @@ static bool add(struct request *req, struct op *finished, struct reply *reply, s
     ask->media_type = u->media_type;
     ask->tags = u->tags.items;
     ask->tag_count = u->tags.count;
+    ask->folder_id = u->folder_id;
     ask->secret = u->secret;
     ask->slot = -1;
     return request_call(req, finish_added);

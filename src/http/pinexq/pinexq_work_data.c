@@ -79,6 +79,14 @@ static bool read_comment(struct request *req, struct op_artifact_edit *ask, stru
     return pinexq_body_read(req, members, 1, err);
 }
 
+/* Without a folder it goes to the root. */
+static bool read_folder(struct request *req, struct op_artifact_edit *ask, struct err *err)
+{
+    const struct pinexq_member members[] = {
+        {"Folder", PINEXQ_URL, false, &ask->folder_id, PINEXQ_FOLDER}};
+    return pinexq_body_read(req, members, 1, err);
+}
+
 static const struct action actions[] = {
     {"AllowDeletion", ARTIFACT_SETS_DELETABLE, true, NULL},
     {"DisallowDeletion", ARTIFACT_SETS_DELETABLE, false, NULL},
@@ -88,6 +96,7 @@ static const struct action actions[] = {
     {"Hide", ARTIFACT_SETS_HIDDEN, true, NULL},
     {"UnHide", ARTIFACT_SETS_HIDDEN, false, NULL},
     {"MarkAsSecret", ARTIFACT_SETS_SECRET, true, NULL},
+    {"MoveToFolder", ARTIFACT_SETS_FOLDER, false, read_folder},
 };
 
 static struct op_artifact_edit *ask_edit(struct request *req, unsigned sets, struct err *err)

@@ -47,6 +47,7 @@ static const struct {
     {{.name = "Hide", .method = "POST"}, VISIBLE},
     {{.name = "UnHide", .method = "POST"}, HIDDEN},
     {{.name = "MarkAsSecret", .method = "POST"}, OPEN},
+    {{.name = "MoveToFolder", .method = "POST", .parameters = "MoveToFolderParameters"}, ALWAYS},
 };
 
 static bool is_offered(const struct artifact *a, enum when when)
