@@ -3,7 +3,7 @@
 LTO := $(if $(findstring clang,$(CC)),false,true)
 RELEASE := -Dtests=false -Dfaults=false -Doptimization=3 -Db_lto=$(LTO)
 
-.PHONY: help build test demo demo-queue demo-flow bench crash lint clean
+.PHONY: help build test demo demo-queue demo-flow demo-steps bench crash lint clean
 
 help:
 	@echo 'make build   set up and build build/penstock'
@@ -11,6 +11,7 @@ help:
 	@echo 'make demo    set up, build, run the main job on real data'
 	@echo 'make demo-queue  the same for jobs: documents through three stages of services'
 	@echo 'make demo-flow   the same for flows: a daily job that fails and goes on where it stopped'
+	@echo 'make demo-steps  the same for processing steps: forty jobs of two versions, by the pinexq client'
 	@echo 'make bench   measure (ONLY=name for one)'
 	@echo 'make crash   1000 rounds of killing server and workers'
 	@echo 'make lint    form, layers and static analysis alone'
@@ -38,6 +39,11 @@ demo-flow:
 	@tools/setup.sh build demo-flow
 	@tools/build.sh build $(RELEASE) -Dbench=false
 	@.venv-flow/bin/python demo/flow_demo.py
+
+demo-steps:
+	@tools/setup.sh build demo-steps
+	@tools/build.sh build $(RELEASE) -Dbench=false
+	@.venv-pinexq/bin/python demo/step_demo.py
 
 bench:
 	@tools/setup.sh build bench

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -95,9 +96,17 @@ static void push_out(struct bench_conn *c)
 
 void bench_conn_send(struct bench_conn *c, const char *path, struct str body)
 {
+    bench_conn_call(c, "POST", path, body);
+}
+
+void bench_conn_call(struct bench_conn *c, const char *method, const char *path, struct str body)
+{
     c->out.len = 0;
-    buf_add_format(&c->out, "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Length: %zu\r\n\r\n",
-                   path, c->all->port, body.len);
+    buf_add_format(&c->out, "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n", method, path, c->all->port);
+    if (strcmp(method, "GET") != 0)
+        buf_add_format(&c->out, "Content-Type: application/json\r\nContent-Length: %zu\r\n",
+                       body.len);
+    buf_add_text(&c->out, "\r\n");
     buf_add_str(&c->out, body);
     c->sent = 0;
     c->in.len = c->want = 0;
@@ -201,4 +210,31 @@ double bench_series_ms(struct bench_series *s, double share)
     qsort(s->us, s->count, sizeof *s->us, by_size);
     size_t at = (size_t)((double)s->count * share);
     return s->count ? s->us[at < s->count ? at : s->count - 1] / 1000.0 : 0;
+}
+
+void bench_series_out(struct json_out *o, const char *name, struct bench_series *s)
+{
+    static const struct {
+        const char *name;
+        double share;
+    } shares[] = {{"p50_ms", 0.5}, {"p99_ms", 0.99}, {"max_ms", 1}};
+    json_out_name(o, name);
+    json_out_open(o, '{');
+    json_out_name(o, "count");
+    json_out_i64(o, (int64_t)s->count);
+    for (size_t i = 0; i < sizeof shares / sizeof *shares; i++) {
+        json_out_name(o, shares[i].name);
+        json_out_double(o, bench_series_ms(s, shares[i].share));
+    }
+    json_out_close(o, '}');
+    free(s->us);
+    *s = (struct bench_series){.us = NULL};
+}
+
+double bench_cpu_s(void)
+{
+    struct rusage used;
+    getrusage(RUSAGE_SELF, &used);
+    return (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
+           (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
 }

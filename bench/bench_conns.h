@@ -4,6 +4,7 @@
 #define PENSTOCK_BENCH_BENCH_CONNS_H
 
 #include "base/buf.h"
+#include "base/json.h"
 
 #include <stdint.h>
 
@@ -28,8 +29,9 @@ typedef void bench_answered(struct bench_conn *c, int status, struct str body);
 struct bench_conns *bench_conns_open(int port, size_t count, bench_answered *answered);
 void bench_conns_close(struct bench_conns *all);
 struct bench_conn *bench_conns_at(struct bench_conns *all, size_t i);
-/* Sends a request (POST with a JSON body). */
+/* Sends a request: POST with a JSON body, or as it is said. */
 void bench_conn_send(struct bench_conn *c, const char *path, struct str body);
+void bench_conn_call(struct bench_conn *c, const char *method, const char *path, struct str body);
 /* Moves what can be moved; waits up to so many milliseconds (-1: without end) for something. Also
  * comes back when `also` (-1: none) can be read. */
 void bench_conns_turn(struct bench_conns *all, int wait_ms, int also);
@@ -45,5 +47,9 @@ struct bench_series {
 void bench_series_add(struct bench_series *s, double seconds);
 /* Milliseconds that this share did not exceed. Sorts. */
 double bench_series_ms(struct bench_series *s, double share);
+/* {"count","p50_ms","p99_ms","max_ms"} under that name. Frees what the series holds. */
+void bench_series_out(struct json_out *o, const char *name, struct bench_series *s);
+/* The processor time of this process so far, in seconds. */
+double bench_cpu_s(void);
 
 #endif

@@ -18,7 +18,6 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -224,26 +223,8 @@ static double run(struct bench *b)
     return seconds;
 }
 
-static void out_series(struct json_out *o, const char *name, struct bench_series *s)
-{
-    json_out_name(o, name);
-    json_out_open(o, '{');
-    json_out_name(o, "count");
-    json_out_i64(o, (int64_t)s->count);
-    json_out_name(o, "p50_ms");
-    json_out_double(o, bench_series_ms(s, 0.5));
-    json_out_name(o, "p99_ms");
-    json_out_double(o, bench_series_ms(s, 0.99));
-    json_out_name(o, "max_ms");
-    json_out_double(o, bench_series_ms(s, 1));
-    json_out_close(o, '}');
-    free(s->us);
-}
-
 static void tell(struct bench *b, double seconds)
 {
-    struct rusage used;
-    getrusage(RUSAGE_SELF, &used);
     OWNED_BUF struct buf buf;
     struct json_out o;
     buf_init(&buf, BUF_NO_CAP);
@@ -256,10 +237,9 @@ static void tell(struct bench *b, double seconds)
     json_out_name(&o, "seconds");
     json_out_double(&o, seconds);
     json_out_name(&o, "cpu_s");
-    json_out_double(&o, (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
-                            (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6);
-    out_series(&o, "enqueue", &b->enqueue);
-    out_series(&o, "start", &b->start);
+    json_out_double(&o, bench_cpu_s());
+    bench_series_out(&o, "enqueue", &b->enqueue);
+    bench_series_out(&o, "start", &b->start);
     json_out_close(&o, '}');
     printf("%.*s\n", (int)buf.len, buf.data);
 }

@@ -33,6 +33,7 @@ import openaleph_bench  # noqa: E402
 import queue_measures  # noqa: E402
 import queue_python  # noqa: E402
 import run_bench  # noqa: E402
+import steps_bench  # noqa: E402
 from figure import (  # noqa: E402
     BUILD,
     INPUTS,
@@ -315,12 +316,14 @@ MEASURES: dict[str, Callable[[Bench], list[Figure]]] = {
     **openaleph_bench.MEASURES,
     **queue_measures.MEASURES,
     **flow_bench.MEASURES,
+    **steps_bench.MEASURES,
 }
 
 
 # Names for several of them.
 GROUPS = {
     "queue": [name for name in MEASURES if name.startswith(("queue", "openaleph"))],
+    "steps": list(steps_bench.MEASURES),
 }
 
 

@@ -188,12 +188,13 @@ PARTS = [
     ),
     Part(
         "demo",
-        "the main jobs on real data, as make demo, demo-queue and demo-flow run them",
+        "the main jobs on real data, as make demo, demo-queue, demo-flow and demo-steps run them",
         lambda _: [
             build("build", *RELEASE, "-Dbench=false"),
             [str(ROOT / ".venv-planchet" / "bin" / "python"), "demo/demo.py"],
             [str(ROOT / ".venv-openaleph" / "bin" / "python"), "demo/queue_demo.py"],
             [str(ROOT / ".venv-flow" / "bin" / "python"), "demo/flow_demo.py"],
+            [str(ROOT / ".venv-pinexq" / "bin" / "python"), "demo/step_demo.py"],
         ],
     ),
     Part(

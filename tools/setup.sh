@@ -78,6 +78,7 @@ for section in "$@"; do
     esac
     if [ "$section" = bench ]; then
         install_venv .venv-peers bench/requirements-peers.txt "the queue's peer"
+        install_venv .venv-pinexq demo/requirements-steps.txt "the steps' client"
         install_venv .venv-flow-peers bench/requirements-flow.txt "the flows' peers"
     fi
 done
