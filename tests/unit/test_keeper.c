@@ -216,16 +216,23 @@ static void what_is_left_of_a_group_ends_with_its_first_process(void **state)
 
 /* 0 in a shell that was started in the usual way. */
 #define IS_WARM "grep -c penstock-shell /proc/$$/maps"
+/* Behind what a command prints; nothing else prints it. */
+#define THE_END "<the end>\n"
+
+static bool is_whole(const struct buf *text)
+{
+    size_t len = sizeof THE_END - 1;
+    return text->len >= len && memcmp(text->data + text->len - len, THE_END, len) == 0;
+}
 
 /* What the command prints; `id` is of a program that ends well. */
 static char *run(struct world *w, uint64_t id, const char *command)
 {
     struct buf text;
     buf_init(&text, BUF_NO_CAP);
-    OWNED_MEM char *all = xasprintf("{ %s; } 2>&1; echo =", command);
+    OWNED_MEM char *all = xasprintf("{ %s; } 2>&1; echo '<the end>'", command);
     start(w, id, all);
-    /* Up to a line of one character that nothing else prints. */
-    while (text.len < 2 || strncmp(text.data + text.len - 2, "=\n", 2) != 0) {
+    while (!is_whole(&text)) {
         assert_true(buf_reserve(&text, 1));
         assert_int_equal(read(w->ends[0], text.data + text.len, 1), 1);
         text.len++;
@@ -239,7 +246,7 @@ static char *run(struct world *w, uint64_t id, const char *command)
 
 static void assert_prints(struct world *w, uint64_t id, const char *command, const char *want)
 {
-    OWNED_MEM char *got = run(w, id, command), *whole = xasprintf("%s=\n", want);
+    OWNED_MEM char *got = run(w, id, command), *whole = xasprintf("%s" THE_END, want);
     assert_string_equal(got, whole);
 }
 
