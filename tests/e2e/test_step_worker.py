@@ -48,6 +48,36 @@ def test_files_and_parameters_go_in_and_out(worker: StepWorker) -> None:
         client.step_jobs.run("fit", parameters={"way": "left"}, inputs={"table": table})
 
 
+def test_files_of_no_known_type_are_read_as_their_slot_says(worker: StepWorker) -> None:
+    worker.serve(
+        """
+        @penstock.step
+        @dataslot.input("rows", media_type=MediaTypes.CSV)
+        @dataslot.input("weights", media_type=MediaTypes.JSON)
+        def weigh(rows: list[dict[str, str]], weights: dict[str, int]) -> int:
+            return sum(weights[row["name"]] for row in rows)
+
+        @penstock.step
+        @dataslot.input_collection("tables", media_type=MediaTypes.CSV)
+        def count(tables: list[list[list[str]]]) -> list[int]:
+            return [len(table) for table in tables]
+        """,
+        steps=2,
+    )
+    upload = worker.client.artifacts.upload
+    rows = upload(b"name\na\nb\n", name="rows", media_type="application/octet-stream")
+    weights = upload(b'{"a":1,"b":2}', name="w.json", media_type="application/octet-stream")
+    job = worker.run("weigh", inputs={"rows": rows, "weights": weights})
+    assert (job.result, job.error) == (3, None)
+    plain = upload(b"a\n", name="a.txt", media_type="text/plain")
+    job = worker.run("count", inputs={"tables": [rows, plain]})
+    assert (job.result, job.error) == ([3, 1], None)
+    # What a file says of itself goes first.
+    listed = upload(b'["x","y"]', name="a.json", media_type="application/json")
+    job = worker.run("count", inputs={"tables": [listed]})
+    assert job.error and "must be" in job.error["message"], job
+
+
 def test_every_kind_of_function_runs(worker: StepWorker) -> None:
     worker.serve(
         """

@@ -2,7 +2,8 @@
 
 A slot's own reader or writer goes first. Else it is the annotation: a Path is the file itself,
 bytes and str are what is in it; and then the media type: JSON becomes what is annotated, CSV a list
-of dicts, or of lists.
+of dicts, or of lists. An input's file is what its own media type says, if that is one of these,
+else what the slot's says: many are uploaded without one.
 """
 
 from __future__ import annotations
@@ -73,11 +74,18 @@ def _read(slot: Slot, kind: Any) -> Any:
     if _is_open_file(kind):
         slot.open()
         return slot.file
-    if is_json(slot.media_type) and kind is not Any:
+    media_type = _form(slot)
+    if is_json(media_type) and kind is not Any:
         return _of_json(slot, kind)
-    if is_csv(slot.media_type) and _is_list(kind):
+    if is_csv(media_type) and _is_list(kind):
         return _of_csv(slot, kind)
     return slot.read_data()
+
+
+def _form(slot: Slot) -> str:
+    """The media type by which an input is read."""
+    told = slot.media_type
+    return told if is_json(told) or is_csv(told) else slot.annotation.media_type
 
 
 def _of_json(slot: Slot, kind: Any) -> Any:
