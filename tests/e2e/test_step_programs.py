@@ -111,7 +111,9 @@ def test_what_is_no_manifest_is_refused(worker: StepWorker) -> None:
     for text, said in (
         ("[]", "no manifests"),
         ("nonsense", "is no JSON"),
-        ('{"function_name":"f"}', "not as it should be"),
+        ('{"function_name":"f"}', "the manifest of f lacks 'version'"),
+        ('{"version":"1"}', "the manifest of a step lacks 'function_name'"),
+        ('{"function_name":"f","version":"1","input_dataslots":3}', "not as it should be"),
     ):
         (worker.folder / "bad.json").write_text(text)
         process = worker.start("--exec", "cat", "--manifest", "bad.json")

@@ -79,7 +79,10 @@ class ProgramStep:
                 )
                 for use in _uses(manifest.get(name) or (), kind)
             }
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+        except KeyError as error:
+            whose = manifest.get("function_name") or "a step"
+            raise InvalidError(f"the manifest of {whose} lacks {error}") from error
+        except (TypeError, AttributeError, ValueError) as error:
             text = f"{type(error).__name__}: {error}"
             raise InvalidError(f"the manifest is not as it should be: {text}") from error
         self._manifest = dict(manifest)
