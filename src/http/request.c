@@ -537,7 +537,8 @@ static bool check_route(struct request *req)
     if (m->route->scope > req->scope)
         return req->key_shown ? refuse(req, ERR_FORBIDDEN, 0, "this key does not allow that")
                               : refuse(req, ERR_UNAUTHORIZED, 0,
-                                       "a key is needed: Authorization: Bearer pk_...");
+                                       "a key is needed: Authorization: Bearer pk_..., "
+                                       "or x-api-key: pk_...");
     return true;
 }
 

@@ -518,7 +518,7 @@ static void the_unix_socket_is_ours_alone_and_trusted(void **state)
     assert_int_equal(connect(fd, (struct sockaddr *)&where, sizeof where), 0);
     say(fd, "GET /work HTTP/1.1\r\n" END);
     hear(fd, "\r\n\r\n3");
-    answers(w, "GET /work HTTP/1.1\r\n" END, "401", "key");
+    answers(w, "GET /work HTTP/1.1\r\n" END, "401", "x-api-key");
 }
 
 static void make_key(struct world *w, const char *name, const char *scopes, const char *key)
