@@ -497,13 +497,16 @@ static bool redirect(struct request *req)
     return false;
 }
 
-/* The house's things are not for keys of others. */
+/* The house's things are not for keys of others. A run takes no work: what it claimed would have
+ * tokens of its own, which outlive it. */
 static bool is_open_to_owner(const struct request *req)
 {
     const struct route_match *m = &req->match;
     const char *const *at = m->surface->owned;
     if (!req->who.owner[0] && !req->step_job)
         return true;
+    if (req->step_job && strncmp(m->route->path, "/v1/work/", strlen("/v1/work/")) == 0)
+        return false;
     for (; at && *at; at++)
         if (strncmp(m->route->path, *at, strlen(*at)) == 0)
             return true;
@@ -533,7 +536,9 @@ static bool check_route(struct request *req)
         m->params[i] = (struct str){decoded, len};
     }
     if (!is_open_to_owner(req))
-        return refuse(req, ERR_FORBIDDEN, 0, "a key with an owner does not open this path");
+        return refuse(req, ERR_FORBIDDEN, 0,
+                      req->step_job ? "a step token does not open this path"
+                                    : "a key with an owner does not open this path");
     if (m->route->scope > req->scope)
         return req->key_shown ? refuse(req, ERR_FORBIDDEN, 0, "this key does not allow that")
                               : refuse(req, ERR_UNAUTHORIZED, 0,

@@ -343,6 +343,8 @@ def test_owners_see_nothing_of_each_other(make_server: Callable[..., ServerProce
     run = Steps(server)
     assert run.call("GET", f"/step-jobs/{job['id']}", **token).status == 200
     assert run.call("GET", "/tasks", **token).status == 403
+    for call in ("claim", "settle", "extend", "release"):
+        problem(run.call("POST", f"/work/{call}", {"worker": "run"}, **token), 403, "forbidden")
     assert run.call(
         "GET", "/step-jobs", **{"Penstock-Step-Token": "st:1:1:a:" + "0" * 32}
     ).status in (200, 401)
