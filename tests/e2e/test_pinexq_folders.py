@@ -138,6 +138,9 @@ def test_things_are_put_into_folders_and_cleared(steps: Steps, wire: Wire) -> No
     rest = siren(wire.call("GET", links(first)["next"]))
     assert [entity["class"][0] for entity in rest["entities"]] == ["WorkData"]
     assert "next" not in links(rest)
+    for far in (f"offset={2**63 - 1}", f"after=1&before={2**63 - 1}&total={2**63 - 1}"):
+        path = f"{links(a)['Contents']}?size=1&{far}"
+        assert "is not a whole number" in problem(wire.call("GET", path), 400, "invalid")["detail"]
     cleared = folders.act(a, "Clear")
     assert cleared.status == 200 and cleared.headers["content-type"] == "application/json"
     report = cleared.json()

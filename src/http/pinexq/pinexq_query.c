@@ -94,11 +94,11 @@ bool pinexq_query_posted(struct request *req, const struct pinexq_sort *sorts,
     return read_query(req, text.len ? text : STR("{}"), sorts, out, err);
 }
 
-static bool read_number(struct request *req, const char *name, int64_t min, int64_t *out,
-                        struct err *err)
+static bool read_number(struct request *req, const char *name, int64_t min, int64_t max,
+                        int64_t *out, struct err *err)
 {
     struct str text;
-    return !request_param(req, name, &text) || parse_i64(text, min, INT64_MAX, out, err) ||
+    return !request_param(req, name, &text) || parse_i64(text, min, max, out, err) ||
            err_add(err, "%s", name);
 }
 
@@ -109,12 +109,12 @@ bool pinexq_query_read(struct request *req, const struct pinexq_sort *sorts,
     if (!request_param(req, "query", &text))
         text = STR("{}");
     if (!read_query(req, text, sorts, out, err) ||
-        !read_number(req, "offset", 0, &out->offset, err) ||
-        !read_number(req, "size", 1, &out->size, err) ||
-        !read_number(req, "before", 0, &out->before, err) ||
-        !read_number(req, "total", 0, &out->total, err) ||
-        !read_number(req, "number", INT64_MIN, &out->after_number, err) ||
-        !read_number(req, "after", 1, &out->after_id, err))
+        !read_number(req, "offset", 0, INT32_MAX, &out->offset, err) ||
+        !read_number(req, "size", 1, INT64_MAX, &out->size, err) ||
+        !read_number(req, "before", 0, PINEXQ_ID_MAX, &out->before, err) ||
+        !read_number(req, "total", 0, PINEXQ_ID_MAX, &out->total, err) ||
+        !read_number(req, "number", INT64_MIN, INT64_MAX, &out->after_number, err) ||
+        !read_number(req, "after", 1, PINEXQ_ID_MAX, &out->after_id, err))
         return false;
     if (out->size > PINEXQ_PAGE_MAX)
         out->size = PINEXQ_PAGE_MAX;
