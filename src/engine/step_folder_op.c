@@ -358,6 +358,8 @@ static bool target(struct engine *e, const struct op_folders *ask, const struct 
         found = find_by_id(e, &ask->by, ask->parent, parent, err);
     else
         parent->path = xstrndup(above.ptr, above.len);
+    if (found && parent->folder && strcmp(parent->owner, m->owner) != 0)
+        return err_set(err, ERR_CONFLICT, "folder %.200s is another owner's", parent->path);
     return found && join(parent->path, ask->name.ptr ? ask->name : name, out, err);
 }
 

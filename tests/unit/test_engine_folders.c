@@ -186,6 +186,14 @@ static void a_move_takes_everything_along(void **state)
     refused(b, &op, ERR_NOT_FOUND, "");
     prepare_folders(&op, FOLDERS_EDIT, "/")->name = STR("x");
     refused(b, &op, ERR_CONFLICT, "root");
+    prepare_folders(&op, FOLDERS_CREATE, "/other")->by = owner("other");
+    ask(b, &op);
+    assert_went_well(&op);
+    int64_t others = op.folders.views[0].id;
+    op_release(&op);
+    prepare_folders(&op, FOLDERS_EDIT, "/a")->parent = others;
+    op.folders.by.everyone = true;
+    refused(b, &op, ERR_CONFLICT, "another owner's");
     prepare_folders(&op, FOLDERS_EDIT, "/a/b");
     op.folders.parent_path = STR("/t");
     op.folders.name = STR("\xc3\xa9");
