@@ -1,5 +1,6 @@
 /* step_lineage.c: what made an artifact, and what was made from it: its jobs, nearest first, each
  * way so far as was asked. */
+#include "core/id_set.h"
 #include "engine/engine_state.h"
 
 #include <stdlib.h>
@@ -9,24 +10,18 @@ enum { JOBS_MAX = 1000, USERS_MAX = 1000 };
 struct tracing {
     struct engine *e;
     struct op_lineage *ask;
-    struct id_list jobs, artifacts; /* known ones, in the order in which they were found */
+    struct id_list jobs;      /* known ones, in the order in which they were found */
+    struct id_set *artifacts; /* known ones: there may be 10,000 of each job */
     int64_t limit;
     bool more;
     struct err *err;
 };
 
-static bool knows(const struct id_list *list, int64_t id)
-{
-    for (size_t i = 0; i < list->count; i++)
-        if (list->items[i] == id)
-            return true;
-    return false;
-}
-
 static bool add_job(struct tracing *t, int64_t id)
 {
-    if (knows(&t->jobs, id))
-        return false;
+    for (size_t i = 0; i < t->jobs.count; i++)
+        if (t->jobs.items[i] == id)
+            return false;
     if ((int64_t)t->jobs.count >= t->limit) {
         t->more = true;
         return false;
@@ -37,10 +32,9 @@ static bool add_job(struct tracing *t, int64_t id)
 
 static void add_artifact(struct tracing *t, struct id_list *next, int64_t id)
 {
-    if (knows(&t->artifacts, id))
-        return;
-    id_list_add(&t->artifacts, id);
-    id_list_add(next, id);
+    static const struct id_form form = {0};
+    if (!id_set_mark(t->artifacts, id_of_number(id, &form), ID_SEEN))
+        id_list_add(next, id);
 }
 
 /* --- up: who made it, of what --- */
@@ -91,9 +85,10 @@ static bool trace(struct tracing *t, int64_t far,
                   bool (*step)(struct tracing *t, int64_t id, struct id_list *next))
 {
     struct id_list front = {0};
+    OWNED(id_set) struct id_set *artifacts = id_set_new();
     bool good = true;
     id_list_add(&front, t->ask->artifact);
-    t->artifacts.count = 0;
+    t->artifacts = artifacts;
     for (int64_t depth = 0; good && front.count && depth < far; depth++) {
         struct id_list next = {0};
         for (size_t i = 0; good && i < front.count; i++)
@@ -102,6 +97,7 @@ static bool trace(struct tracing *t, int64_t far,
         front = next;
     }
     id_list_release(&front);
+    t->artifacts = NULL;
     return good;
 }
 
@@ -135,6 +131,5 @@ enum op_fate op_lineage(struct engine *e, struct op *op)
         t.limit = ask->limit;
     bool good = trace(&t, ask->up, step_up) && trace(&t, ask->down, step_down) && show(&t);
     id_list_release(&t.jobs);
-    id_list_release(&t.artifacts);
     return good ? steps_fate(e) : FATE_NOW;
 }
