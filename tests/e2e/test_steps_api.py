@@ -102,7 +102,9 @@ def test_a_job_goes_its_way(steps: Steps) -> None:
         ({"tags": [""]}, 400, "tag 1"),
         ({"tags": ["t"] * 10_000}, 400, "more than 1000"),
         ({"folder": "x"}, 400, "folder"),
-        ({"step": "add", "retry": {"kind": "no"}, "parameters": {"x": 1}, "start": True}, 400, ""),
+        ({"step": "add", "retry": {"kind": "no"}}, 400, 'retry.kind: expected "fixed"'),
+        ({"retry": {"delay": 1}}, 400, "retry"),
+        ({"retry": 5}, 400, "retry: expected an object or null, not 5"),
     ],
 )
 def test_a_set_up_is_all_or_nothing(

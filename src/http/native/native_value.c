@@ -2,6 +2,7 @@
 #include "http/native/native_value.h"
 
 #include "base/clock.h"
+#include "core/retry.h"
 #include "core/task.h"
 
 #include <math.h>
@@ -187,6 +188,21 @@ bool value_name(const char *name, struct str raw, struct str *out, struct err *e
                        TASK_NAME_MAX_BYTES, sent);
     *out = text;
     return true;
+}
+
+bool value_retry(const char *name, struct str raw, struct err *err)
+{
+    if (is_null(raw))
+        return true;
+    if (json_type_of(raw) != JSON_OBJECT)
+        return value_wrong(err, name, "an object or null", raw);
+    if (!value_all_once(raw, err))
+        return value_within(err, name);
+    struct retry_policy policy;
+    retry_policy_init(&policy);
+    bool good = retry_policy_read(raw, &policy, err);
+    retry_policy_release(&policy);
+    return good;
 }
 
 static void add_id(int64_t id, int64_t **list, size_t *count, size_t *cap)

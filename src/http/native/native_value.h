@@ -45,6 +45,8 @@ MUST_CHECK bool value_time(const char *name, struct str raw, int64_t *out_us, st
 /* A string's text: borrowed from `raw`, or, when it has escapes, decoded over it; what `raw` points
  * to must be writable and is no JSON afterwards. False when raw is no string. */
 bool value_decode(struct str raw, struct str *out);
+/* The member `retry`, as docs/queue.md has it, or null. */
+MUST_CHECK bool value_retry(const char *name, struct str raw, struct err *err);
 /* A name, key or label: 1 to 512 bytes without control characters. As value_decode. */
 MUST_CHECK bool value_name(const char *name, struct str raw, struct str *out, struct err *err);
 /* A list of ids from `min` on, appended to *list (owned by the caller, grown), which holds *count

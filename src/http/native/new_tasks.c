@@ -1,7 +1,6 @@
 /* new_tasks.c: see new_tasks.h. */
 #include "http/native/new_tasks.h"
 
-#include "core/retry.h"
 #include "core/task.h"
 #include "http/native/native_value.h"
 
@@ -165,17 +164,7 @@ static bool read_after_when(struct reading *r, const char *name, struct str raw,
 static bool read_retry(struct reading *r, const char *name, struct str raw, struct err *err)
 {
     r->options[OPTION_RETRY] = raw;
-    if (json_type_of(raw) == JSON_NULL)
-        return true;
-    if (json_type_of(raw) != JSON_OBJECT)
-        return value_wrong(err, name, "an object or null", raw);
-    if (!value_all_once(raw, err))
-        return value_within(err, name);
-    struct retry_policy policy;
-    retry_policy_init(&policy);
-    bool good = retry_policy_read(raw, &policy, err);
-    retry_policy_release(&policy);
-    return good;
+    return value_retry(name, raw, err);
 }
 
 static bool read_timeout(struct reading *r, const char *name, struct str raw, struct err *err)

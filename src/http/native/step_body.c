@@ -320,9 +320,8 @@ READER(job, max_attempts)
 READER(job, retry)
 {
     struct op_step_job_edit *ask = to;
-    struct str object;
     ask->sets |= STEP_JOB_SETS_OPTIONS;
-    if (!read_object("retry", raw, &object, err))
+    if (!value_retry("retry", raw, err))
         return false;
     add_option(req, ask, "retry", raw);
     return true;
