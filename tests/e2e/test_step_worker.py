@@ -75,7 +75,10 @@ def test_files_of_no_known_type_are_read_as_their_slot_says(worker: StepWorker) 
     # What a file says of itself goes first.
     listed = upload(b'["x","y"]', name="a.json", media_type="application/json")
     job = worker.run("count", inputs={"tables": [listed]})
-    assert job.error and "must be" in job.error["message"], job
+    assert job.error and "input 'tables', file 'a.json', cannot" in job.error["message"], job
+    odd = upload(b"\xff", name="odd.csv")
+    job = worker.run("count", inputs={"tables": [plain, odd]})
+    assert job.error and "input 'tables', file 'odd.csv', cannot" in job.error["message"]
 
 
 def test_every_kind_of_function_runs(worker: StepWorker) -> None:
@@ -202,7 +205,7 @@ def test_failures_name_what_is_the_matter(worker: StepWorker) -> None:
     assert failed.value.job.state == "failed"
     artifact = worker.client.artifacts.upload(b'[1,"a"]', name="a.json")
     read = worker.run("picky", inputs={"table": artifact})
-    assert read.error and "input 'table' cannot be read" in read.error["message"]
+    assert read.error and "input 'table', file 'a.json', cannot be read" in read.error["message"]
     assert "[1] must be a whole number" in read.error["message"]
     artifact = worker.client.artifacts.upload(b"[1]", name="a.json")
     missing = worker.run("picky", inputs={"table": artifact})

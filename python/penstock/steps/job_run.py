@@ -145,10 +145,12 @@ class JobRun:
             return slots
         if not use.slot.is_input:
             return empty_output(slots, use.kind)
+        read: list[Slot] = []
         try:
-            return read_slots(slots, use.kind)
+            return read_slots(slots, use.kind, read.append)
         except Exception as error:
-            what = f"{self.step.name}: input {use.slot.shown_name!r} cannot be read"
+            file = f", file {read[-1].meta.filename!r}," if read else ""
+            what = f"{self.step.name}: input {use.slot.shown_name!r}{file} cannot be read"
             raise SlotError(f"{what}: {type(error).__name__}: {error}") from error
 
     def _count(self, slots: DataSlot) -> int:

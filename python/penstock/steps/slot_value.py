@@ -15,6 +15,7 @@ import json
 import pathlib
 import shutil
 import typing
+from collections.abc import Callable
 from typing import IO, Any
 
 from ..arguments import Misfit, shown, to_json
@@ -47,17 +48,25 @@ def item_of(kind: Any) -> Any:
     return args[0] if args else Any
 
 
-def read_slots(slots: DataSlot, kind: Any) -> Any:
-    """The argument for an input. Raises what a reader raises."""
+def _ignore(slot: Slot) -> None:
+    """Nobody asks which file it is."""
+
+
+def read_slots(slots: DataSlot, kind: Any, begins: Callable[[Slot], None] = _ignore) -> Any:
+    """The argument for an input. Raises what a reader raises; `begins` was told the file before."""
     annotation = slots.annotation
     if not annotation.collection:
         if not slots.slots:
             return None
+        begins(slots.slots[0])
         return _read(slots.slots[0], kind)
     if annotation.collection_reader is not None:
         with slots:
             return annotation.collection_reader([slot.file for slot in slots])
-    values = [_read(slot, item_of(kind)) for slot in slots]
+    values = []
+    for slot in slots:
+        begins(slot)
+        values.append(_read(slot, item_of(kind)))
     origin = typing.get_origin(kind) or kind
     return tuple(values) if origin is tuple else values
 
