@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,10 @@ from harness.wire import Wire
 
 if TYPE_CHECKING:
     from harness.openaleph_case import OpenAlephCase
+
+
+# Under nohup it is ignored, and what the tests start would ignore it, too.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture
