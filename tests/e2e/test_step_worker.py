@@ -227,6 +227,23 @@ def test_another_manifest_of_the_same_version_ends_the_worker(worker: StepWorker
     assert "mine:1.0.0 is registered with another manifest" in worker.log()
 
 
+def test_a_worker_whose_server_is_away_says_so(worker: StepWorker) -> None:
+    worker.write(
+        """
+        @penstock.step
+        def one() -> int:
+            return 1
+        """
+    )
+    worker.server.kill()
+    worker.start()
+    said = f"waiting for the server: no server can be reached at {worker.server.url[7:]}"
+    wait_until(lambda: said in worker.log(), "nothing is said")
+    worker.server.start()
+    wait_until(lambda: list(worker.client.steps.list()), worker.log())
+    assert worker.log().count("waiting for the server") == 1
+
+
 def test_what_is_no_step_is_refused(worker: StepWorker) -> None:
     for source, said in (
         ("@penstock.step\ndef f(x: object(), *rest): pass\n", "cannot be given by name"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -63,10 +64,15 @@ class StepApp(App):
     async def _ask(self, call: Call) -> Any:
         """Asks until the server answers: one that is away comes back, or the supervisor ends us."""
         pause_s = 0.05
+        told = False
         while True:
             try:
                 return await self.async_client.ask(call)
-            except (BusyError, ConnectionLostError):
+            except (BusyError, ConnectionLostError) as error:
+                if not told:
+                    # Its URL may be a wrong one, and nobody else would say so.
+                    print(f"waiting for the server: {error}", file=sys.stderr)
+                told = True
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, RETRY_MAX_S)
 
