@@ -10,7 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { WORK_MAX = 100000, DEPTH_MAX = 128, PATH_MAX_BYTES = 200, SHOWN_BYTES = 60 };
+enum {
+    WORK_MAX = 100000,
+    WORK_MAX_BYTES = 512 << 20,
+    DEPTH_MAX = 128,
+    PATH_MAX_BYTES = 200,
+    SHOWN_BYTES = 60
+};
 
 enum keyword {
     KEY_TYPE,
@@ -87,9 +93,10 @@ static bool says(const struct schema *schema, enum keyword key, struct str *out)
 struct checking {
     struct str root;
     struct err *err;
-    int work;   /* schemas that may still be applied */
-    int depth;  /* of them within each other */
-    bool given; /* the outermost object is not whole yet */
+    int work;      /* schemas that may still be applied */
+    int64_t bytes; /* of the schema and the value that may still be read: again and again, too */
+    int depth;     /* of them within each other */
+    bool given;    /* the outermost object is not whole yet */
     char path[PATH_MAX_BYTES];
 };
 
@@ -362,12 +369,14 @@ static bool check_text(struct checking *c, const struct schema *schema, struct s
 /* --- lists, objects --- */
 
 /* The schema of an element by its place; false: none says anything of it. */
-static bool schema_of_item(const struct schema *schema, size_t index, struct str *out)
+static bool schema_of_item(struct checking *c, const struct schema *schema, size_t index,
+                           struct str *out)
 {
     struct str list, item;
     struct json j;
     if (!says(schema, KEY_PREFIX_ITEMS, &list) || json_type_of(list) != JSON_ARRAY)
         return says(schema, KEY_ITEMS, out);
+    c->bytes -= (int64_t)list.len;
     json_open(&j, list);
     if (json_enter(&j, '['))
         for (size_t i = 0; json_item(&j) && json_value(&j, &item); i++)
@@ -387,7 +396,8 @@ static bool check_list(struct checking *c, const struct schema *schema, struct s
     if (!json_enter(&j, '['))
         return true;
     for (; json_item(&j) && json_value(&j, &item); count++) {
-        if (!schema_of_item(schema, count, &of) || json_type_of(of) == JSON_ARRAY)
+        if (c->bytes <= 0 || !schema_of_item(c, schema, count, &of) ||
+            json_type_of(of) == JSON_ARRAY)
             continue;
         size_t before = enter_item(c, count);
         if (!check(c, of, item))
@@ -398,11 +408,15 @@ static bool check_list(struct checking *c, const struct schema *schema, struct s
 }
 
 /* What says something of a member: its property, or what is said of all others. */
-static bool schema_of_member(const struct schema *schema, const char *name, struct str *out)
+static bool schema_of_member(struct checking *c, const struct schema *schema, const char *name,
+                             struct str *out)
 {
     struct str properties, ignored;
-    if (says(schema, KEY_PROPERTIES, &properties) && json_find(properties, name, out))
-        return true;
+    if (says(schema, KEY_PROPERTIES, &properties)) {
+        c->bytes -= (int64_t)properties.len;
+        if (json_find(properties, name, out))
+            return true;
+    }
     return !says(schema, KEY_PATTERN_PROPERTIES, &ignored) &&
            says(schema, KEY_ADDITIONAL_PROPERTIES, out);
 }
@@ -416,8 +430,10 @@ static bool check_members(struct checking *c, const struct schema *schema, struc
     if (!json_enter(&j, '{'))
         return true;
     for (; json_member(&j, &raw) && json_value(&j, &member); ++*count) {
+        if (c->bytes <= 0)
+            continue;
         OWNED_MEM char *name = json_take_text(raw);
-        if (!name || !schema_of_member(schema, name, &of))
+        if (!name || !schema_of_member(c, schema, name, &of))
             continue;
         size_t before = enter_member(c, name);
         if (json_type_of(of) == JSON_FALSE)
@@ -438,8 +454,9 @@ static bool check_object(struct checking *c, const struct schema *schema, struct
     if (!partial && says(schema, KEY_REQUIRED, &required) && json_type_of(required) == JSON_ARRAY) {
         json_open(&j, required);
         if (json_enter(&j, '['))
-            while (json_item(&j) && json_value(&j, &raw)) {
+            while (c->bytes > 0 && json_item(&j) && json_value(&j, &raw)) {
                 OWNED_MEM char *name = json_take_text(raw);
+                c->bytes -= (int64_t)value.len;
                 if (name && !json_find(value, name, &ignored))
                     return err_set(c->err, ERR_INVALID, "%s: the member %.60s is missing", c->path,
                                    name);
@@ -524,10 +541,10 @@ static void undo_escapes(char *word)
 }
 
 /* What a reference within the schema means. */
-static bool follow(struct str root, struct str ref, struct str *out)
+static bool follow(struct checking *c, struct str ref, struct str *out)
 {
     OWNED_MEM char *text = json_take_text(ref);
-    struct str at = root, next;
+    struct str at = c->root, next;
     if (!text || text[0] != '#')
         return false;
     for (char *word = text[1] == '/' ? text + 2 : NULL; word;) {
@@ -535,6 +552,7 @@ static bool follow(struct str root, struct str ref, struct str *out)
         if (slash)
             *slash = '\0';
         undo_escapes(word);
+        c->bytes -= (int64_t)at.len;
         if (!json_find(at, word, &next) && !element(at, word, &next))
             return false;
         at = next;
@@ -547,8 +565,7 @@ static bool follow(struct str root, struct str ref, struct str *out)
 static bool check_within(struct checking *c, const struct schema *schema, struct str value)
 {
     struct str part, place;
-    return (!says(schema, KEY_REF, &part) || !follow(c->root, part, &place) ||
-            check(c, place, value)) &&
+    return (!says(schema, KEY_REF, &part) || !follow(c, part, &place) || check(c, place, value)) &&
            (!says(schema, KEY_ANY_OF, &part) || check_any(c, part, value)) &&
            (!says(schema, KEY_ONE_OF, &part) || check_any(c, part, value)) &&
            (!says(schema, KEY_ALL_OF, &part) || check_all(c, part, value));
@@ -575,9 +592,10 @@ static bool check(struct checking *c, struct str schema, struct str value)
     enum json_type type = json_type_of(schema);
     if (type == JSON_FALSE)
         return wrong(c, "nothing", value);
-    if (type != JSON_OBJECT || c->work <= 0 || c->depth >= DEPTH_MAX)
+    if (type != JSON_OBJECT || c->work <= 0 || c->bytes <= 0 || c->depth >= DEPTH_MAX)
         return true;
     struct schema s;
+    c->bytes -= (int64_t)schema.len;
     if (!read_schema(schema, &s))
         return true;
     c->work--;
@@ -590,7 +608,7 @@ static bool check(struct checking *c, struct str schema, struct str value)
 
 bool json_schema_check(struct str schema, struct str value, const char *name, struct err *err)
 {
-    struct checking c = {.root = schema, .err = err, .work = WORK_MAX};
+    struct checking c = {.root = schema, .err = err, .work = WORK_MAX, .bytes = WORK_MAX_BYTES};
     snprintf(c.path, sizeof c.path, "%s", name);
     return check(&c, schema, str_trim(value));
 }
@@ -598,7 +616,8 @@ bool json_schema_check(struct str schema, struct str value, const char *name, st
 bool json_schema_check_given(struct str schema, struct str object, const char *name,
                              struct err *err)
 {
-    struct checking c = {.root = schema, .err = err, .work = WORK_MAX, .given = true};
+    struct checking c = {
+        .root = schema, .err = err, .work = WORK_MAX, .bytes = WORK_MAX_BYTES, .given = true};
     snprintf(c.path, sizeof c.path, "%s", name);
     return check(&c, schema, str_trim(object));
 }

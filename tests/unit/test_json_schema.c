@@ -152,6 +152,31 @@ static void a_schema_that_takes_too_much_work_lets_through(void **state)
         STR("{\"anyOf\":[{\"allOf\":[{\"$ref\":\"#\"},{\"$ref\":\"#\"}]}]}"), STR("1"), "p", &err));
 }
 
+/* A schema with a text of `pad` bytes that is asked for `refs` places behind it, and then refuses.
+ */
+static bool check_padded(size_t pad, int refs)
+{
+    struct err err;
+    OWNED_BUF struct buf b;
+    buf_init(&b, BUF_NO_CAP);
+    buf_add_text(&b, "{\"$defs\":{\"pad\":\"");
+    for (size_t i = 0; i < pad; i++)
+        buf_add_char(&b, 'x');
+    buf_add_text(&b, "\",\"a\":{},\"b\":{\"type\":\"string\"}},\"allOf\":[");
+    for (int i = 0; i < refs; i++)
+        buf_add_text(&b, "{\"$ref\":\"#/$defs/a\"},");
+    buf_add_text(&b, "{\"$ref\":\"#/$defs/b\"}]}");
+    return json_schema_check(buf_str(&b), STR("1"), "p", &err);
+}
+
+static void a_long_schema_is_not_read_without_end(void **state)
+{
+    (void)state;
+    assert_false(check_padded(1 << 20, 10));
+    assert_false(check_padded(10, 1000));
+    assert_true(check_padded(1 << 20, 1000));
+}
+
 static void what_is_required_may_have_a_default(void **state)
 {
     static const char schema[] =
@@ -188,6 +213,7 @@ int main(void)
         cmocka_unit_test(lists_and_objects_are_checked),
         cmocka_unit_test(schemas_within_schemas_are_checked),
         cmocka_unit_test(a_schema_that_takes_too_much_work_lets_through),
+        cmocka_unit_test(a_long_schema_is_not_read_without_end),
         cmocka_unit_test(what_is_required_may_have_a_default),
         cmocka_unit_test(defaults_are_filled_in),
     };
