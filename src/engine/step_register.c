@@ -9,6 +9,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+enum { PARAMETERS_MAX = 1000 };
+
 static void show(struct op_steps *all, const struct step_entry *entry)
 {
     all->views = xrealloc(all->views, (all->count + 1) * sizeof *all->views);
@@ -105,11 +107,36 @@ static bool meet_existing(struct op *op, const struct step_entry *entry)
     return true;
 }
 
+/* Parameters are looked up one by one in what a job and the schema say, on this thread: there is an
+ * end to how many. */
+static bool check_parameters(struct str schema, struct err *err)
+{
+    static const char *const lists[] = {"properties", "required"};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        struct json j;
+        struct str list, raw;
+        size_t count = 0;
+        if (!schema.len || !json_find(schema, lists[i], &list))
+            continue;
+        json_open(&j, list);
+        if (json_type_of(list) == JSON_ARRAY && json_enter(&j, '['))
+            while (json_item(&j) && json_value(&j, &raw))
+                count++;
+        else if (json_type_of(list) == JSON_OBJECT && json_enter(&j, '{'))
+            while (json_member(&j, &raw) && json_value(&j, &raw))
+                count++;
+        if (count > PARAMETERS_MAX)
+            return err_set(err, ERR_LIMIT, "parameters.%s: more than %d", lists[i], PARAMETERS_MAX);
+    }
+    return true;
+}
+
 static bool add_step(struct engine *e, struct op *op)
 {
     struct op_steps *ask = &op->steps;
     struct step *s = step_new();
-    if (!step_manifest_read(ask->manifest, &s->manifest, &op->err)) {
+    if (!step_manifest_read(ask->manifest, &s->manifest, &op->err) ||
+        !check_parameters(str_of(s->manifest.parameters), &op->err)) {
         step_free(s);
         return false;
     }

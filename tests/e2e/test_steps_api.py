@@ -49,6 +49,20 @@ def test_steps_are_registered_shown_and_edited(steps: Steps) -> None:
     problem(steps.call("GET", f"/steps/{second}"), 404, "not-found")
 
 
+def test_a_step_has_at_most_1000_parameters(steps: Steps) -> None:
+    names = [f"p{n}" for n in range(1001)]
+    for schema in (
+        {"type": "object", "properties": {name: {"default": 1} for name in names}},
+        {"type": "object", "required": names},
+    ):
+        problem(steps.call("POST", "/steps", manifest(parameters=schema)), 413, "limit")
+    properties = {name: {"default": 1} for name in names[:1000]}
+    steps.register(
+        parameters={"type": "object", "properties": properties, "required": names[:1000]}
+    )
+    assert len(steps.make(step="add", start=True)["arguments"]) == 1000
+
+
 def test_a_job_goes_its_way(steps: Steps) -> None:
     steps.register()
     data = steps.upload(b"1,2\n")
