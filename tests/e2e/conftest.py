@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from harness.openaleph_case import OpenAlephCase
 
 
-# Under nohup it is ignored, and what the tests start would ignore it, too.
+# In the background, or under nohup, these are ignored, and what the tests start would ignore them.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
