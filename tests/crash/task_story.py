@@ -343,6 +343,8 @@ class Producer(Actor):
             "arguments": {"n": -1},
             "after": list(self.story.ids.values()),
             "unique": {"key": "last", "while": "stored"},
+            "max_attempts": 1000,
+            "retry": RETRY,
         }
         reply = self.call("/v1/tasks", {"tasks": [task]})
         if reply.status == 201:
