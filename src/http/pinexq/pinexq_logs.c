@@ -105,6 +105,6 @@ static bool finish_metrics(struct request *req, struct op *op, struct reply *rep
 bool pinexq_job_metrics(struct request *req, struct reply *reply, struct err *err)
 {
     struct op *op = report_op(req, err);
-    (void)reply, (void)err;
+    (void)reply;
     return op && request_call(req, finish_metrics);
 }
