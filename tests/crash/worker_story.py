@@ -181,11 +181,14 @@ class Worker:
     def __init__(self, story: WorkerStory, name: str, command: list[str]) -> None:
         self.story, self.name, self.command = story, name, command
         self.process: subprocess.Popen[bytes] | None = None
+        self.log = story.folder / f"{name}.log"
+        self.logged = 0  # bytes, when the process began
 
     def keep_alive(self) -> None:
         if self.process and self.process.poll() is None:
             return
-        with (self.story.folder / f"{self.name}.log").open("ab") as log:
+        with self.log.open("ab") as log:
+            self.logged = log.tell()
             self.process = subprocess.Popen(
                 self.command, cwd=self.story.folder, env=self.story.environment,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -222,7 +225,16 @@ class Worker:
             self.process.kill()
             self.process.wait()
             return f"{self.name} does not end"
-        return f"{self.name} ended with {status}" if status else ""
+        return (
+            "" if status == 0 or self.had_not_begun(status) else f"{self.name} ended with {status}"
+        )
+
+    def had_not_begun(self, status: int) -> bool:
+        """Whether it was started so late that the signal was there before its work."""
+        said = self.log.read_bytes()[self.logged :]
+        if status == -signal.SIGTERM:  # before it could take signals
+            return not said
+        return status == 128 + signal.SIGTERM and b"before anything was done" in said
 
 
 class DocumentProducer(Producer):
