@@ -91,6 +91,12 @@ def test_what_is_no_json_is_refused_with_its_byte(tasks: Tasks, body: bytes) -> 
             '{"tasks":[{"function":"f","retry":{"kind":"fixed","kind":"linear"}}]}',
             "tasks[0].retry.kind: is given twice",
         ),
+        (
+            "POST",
+            "/tasks",
+            '{"tasks":[{"function":"f","retry":{"errors":[{"type":"A","type":"B"}]}}]}',
+            "tasks[0].retry.errors[0].type: is given twice",
+        ),
         ("POST", "/work/claim", '{"max":1,"max":2}', "max: is given twice"),
         (
             "POST",
@@ -113,7 +119,31 @@ def test_what_is_no_json_is_refused_with_its_byte(tasks: Tasks, body: bytes) -> 
             '{"every_s":5,"function":"f","every_s":6}',
             "every_s: is given twice",
         ),
+        (
+            "PUT",
+            "/schedules/s",
+            '{"every_s":5,"function":"f","retry":{"errors":[{"type":"A","retry":true,"retry":false}]}}',
+            "retry.errors[0].retry: is given twice",
+        ),
         ("POST", "/jobs", '{"name":"a","name":"b"}', "name: is given twice"),
+        (
+            "POST",
+            "/jobs",
+            '{"mode":"read","source":{"path":"a.csv","path":"b.csv"}}',
+            "source.path: is given twice",
+        ),
+        (
+            "POST",
+            "/jobs",
+            '{"source":{"path":"a"},"limits":{"rpm":1,"\\u0072pm":2}}',
+            "limits.\\u0072pm: is given twice",
+        ),
+        (
+            "POST",
+            "/jobs",
+            '{"resume":true,"portion":{"limit":1,"limit":null}}',
+            "portion.limit: is given twice",
+        ),
         ("POST", "/flows", '{"nodes":[],"nodes":[]}', "nodes: is given twice"),
         (
             "POST",

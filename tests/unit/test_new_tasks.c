@@ -104,6 +104,12 @@ static void a_member_that_is_said_twice_is_named(void **state)
          "tasks[0].unique.key: is given twice"},
         {"{\"tasks\":[{\"function\":\"f\",\"retry\":{\"delay_s\":1,\"delay_s\":1}}]}",
          "tasks[0].retry.delay_s: is given twice"},
+        {"{\"tasks\":[{\"function\":\"f\",\"retry\":{\"errors\":[{\"type\":\"A\"},"
+         "{\"type\":\"B\",\"retry\":true,\"r\\u0065try\":false}]}}]}",
+         "tasks[0].retry.errors[1].r\\u0065try: is given twice"},
+        {"{\"tasks\":[{\"function\":\"f\",\"retry\":{\"errors\":[{\"type\":\"A\",\"x\":"
+         "[[],[{}],{\"y\":null,\"y\":null}]}]}}]}",
+         "tasks[0].retry.errors[0].x[2].y: is given twice"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct new_tasks l = {0};

@@ -77,7 +77,6 @@ static bool read_new_job(struct request *req, struct new_job *job, struct err *e
     buf_add_char(&spec, '{');
     struct str body = {NULL, 0}, name, raw;
     body.ptr = request_body(req, &body.len);
-    struct json_names seen = {0};
     struct json j;
     json_open(&j, body);
     if (json_enter(&j, '{'))
@@ -85,8 +84,7 @@ static bool read_new_job(struct request *req, struct new_job *job, struct err *e
             bool known = false;
             if (!json_value(&j, &raw))
                 break;
-            if (!value_once(&seen, name, err) ||
-                !native_member_read(req, name, raw, members, sizeof members / sizeof *members,
+            if (!native_member_read(req, name, raw, members, sizeof members / sizeof *members,
                                     &known, err))
                 return false;
             if (known)
@@ -99,6 +97,8 @@ static bool read_new_job(struct request *req, struct new_job *job, struct err *e
         }
     if (!json_end(&j))
         return err_set(err, ERR_INVALID, "body: byte %zu: %s", json_fault_at(&j), j.fault);
+    if (!value_all_once(body, err))
+        return false;
     buf_add_char(&spec, '}');
     if (portion.ptr && !portion_read(portion, &job->portion, err))
         return false;

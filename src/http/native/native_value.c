@@ -34,23 +34,63 @@ bool value_once(struct json_names *seen, struct str raw_name, struct err *err)
            err_set(err, ERR_INVALID, "%.*s: is given twice", value_shown(name), name.ptr);
 }
 
-bool value_all_once(struct str raw_object, struct err *err)
+static bool next_once(struct json *j, struct err *err);
+
+static bool object_once(struct json *j, struct err *err)
 {
     struct json_names seen = {0};
-    struct json j;
-    struct str name, raw;
-    json_open(&j, raw_object);
-    if (json_enter(&j, '{'))
-        while (json_member(&j, &name) && json_value(&j, &raw))
-            if (!value_once(&seen, name, err))
-                return false;
+    struct str name;
+    json_enter(j, '{');
+    while (json_member(j, &name)) {
+        if (!value_once(&seen, name, err))
+            return false;
+        if (next_once(j, err))
+            continue;
+        struct str text = {name.ptr + 1, name.len - 2};
+        OWNED_MEM char *place = xstrndup(text.ptr, (size_t)value_shown(text));
+        return value_within(err, place);
+    }
     return true;
+}
+
+static bool list_once(struct json *j, struct err *err)
+{
+    json_enter(j, '[');
+    for (size_t i = 0; json_item(j); i++)
+        if (!next_once(j, err))
+            return value_place(err, "", i);
+    return true;
+}
+
+/* The value that comes next, by one cursor for all levels: each byte is read once. It calls itself
+ * JSON_DEPTH_LIMIT times at most. */
+static bool next_once(struct json *j, struct err *err)
+{
+    struct str raw;
+    switch (json_peek(j)) {
+    case JSON_OBJECT:
+        return object_once(j, err);
+    case JSON_ARRAY:
+        return list_once(j, err);
+    default:
+        json_value(j, &raw);
+        return true;
+    }
+}
+
+bool value_all_once(struct str raw, struct err *err)
+{
+    struct json j;
+    json_open(&j, raw);
+    return next_once(&j, err);
 }
 
 bool value_within(struct err *err, const char *place)
 {
     struct err inner = *err;
-    const char *joint = strncmp(inner.text, "unknown", 7) == 0 ? ": " : ".";
+    const char *joint = inner.text[0] == '['                     ? ""
+                        : strncmp(inner.text, "unknown", 7) == 0 ? ": "
+                                                                 : ".";
     return err_set(err, inner.code, "%s%s%s", place, joint, inner.text);
 }
 

@@ -20,9 +20,11 @@ bool value_wrong(struct err *err, const char *name, const char *expected, struct
 bool value_unknown(struct err *err, struct str raw_name);
 /* Whether the object has that member for the first time; else "priority: is given twice". */
 MUST_CHECK bool value_once(struct json_names *seen, struct str raw_name, struct err *err);
-/* The same for all members of an object that is valid. */
-MUST_CHECK bool value_all_once(struct str raw_object, struct err *err);
-/* Turns the "max: ..." of an error into "claim.max: ...". Always false. */
+/* The same for all members of all objects in a value that is valid, however deep: else
+ * "errors[0].type: is given twice". Not for what is the user's own, as arguments are. */
+MUST_CHECK bool value_all_once(struct str raw, struct err *err);
+/* Turns the "max: ..." of an error into "claim.max: ...", "[3].max: ..." into "claim[3].max: ...".
+ * Always false. */
 bool value_within(struct err *err, const char *place);
 /* Turns the "priority: ..." of an error into "tasks[3].priority: ...". Always false. */
 bool value_place(struct err *err, const char *list, size_t index);
