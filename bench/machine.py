@@ -22,6 +22,26 @@ def sync_rate(folder: Path, seconds: float = 1.0) -> float:
         return count / took
 
 
+def sync_p99_ms(folder: Path, group_bytes: int, rate: int, count: int = 4_000) -> float:
+    """Of so many writes a second over bytes that a file has, each made durable: what 99 of a
+    hundred take at most. A log that is written again and again, and nothing besides."""
+    log_bytes, took = 16 << 20, []
+    group = os.urandom(group_bytes)
+    with tempfile.NamedTemporaryFile(dir=folder) as f:
+        f.write(bytes(log_bytes))
+        f.flush()
+        os.fsync(f.fileno())
+        due = time.perf_counter()
+        for i in range(count):
+            due += 1 / rate
+            time.sleep(max(0.0, due - time.perf_counter()))
+            began = time.perf_counter()
+            os.pwrite(f.fileno(), group, i * group_bytes % (log_bytes - group_bytes))
+            os.fdatasync(f.fileno())
+            took.append(time.perf_counter() - began)
+    return sorted(took)[count * 99 // 100] * 1e3
+
+
 def write_bytes_per_s(folder: Path, group_bytes: int, total_bytes: int = 1 << 29) -> float:
     """Bytes a second appended in groups of this size, each group made durable."""
     group = os.urandom(group_bytes)
