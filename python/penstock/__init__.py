@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from .arguments import ArgumentsError
     from .async_client import AsyncClient
     from .async_job import AsyncJob, AsyncLease
+    from .async_step_client import AsyncStepJob
     from .client import Client, Jobs, Key, Keys
     from .context import RunningTask, TaskContext, current_context
     from .errors import (
@@ -41,7 +42,8 @@ if TYPE_CHECKING:
     from .lease import Lease, Settled
     from .outcome import Aborted, Fail, Retry, RetryAfter, Skip, retry
     from .queue_calls import Blob, Changed, Fragment
-    from .step_client import Artifact, Artifacts, StepJob, StepJobFailed, StepJobs, Steps
+    from .step_calls import Artifact, StepJobFailed
+    from .step_client import Artifacts, StepJob, StepJobs, Steps
     from .steps.context import StepContext, current_step
     from .steps.dataslot import MediaTypes, SlotType, dataslot
     from .steps.declare import step
@@ -58,6 +60,7 @@ __all__ = [
     "AsyncClient",
     "AsyncJob",
     "AsyncLease",
+    "AsyncStepJob",
     "Blob",
     "BusyError",
     "Changed",
@@ -132,6 +135,7 @@ _MODULES = {
     "arguments": "ArgumentsError",
     "async_client": "AsyncClient",
     "async_job": "AsyncJob AsyncLease",
+    "async_step_client": "AsyncStepJob",
     "client": "Client Jobs Key Keys",
     "context": "RunningTask TaskContext current_context",
     "errors": (
@@ -148,7 +152,8 @@ _MODULES = {
     "lease": "Lease Settled",
     "outcome": "Aborted Fail Retry RetryAfter Skip retry",
     "queue_calls": "Blob Changed Fragment",
-    "step_client": "Artifact Artifacts StepJob StepJobFailed StepJobs Steps",
+    "step_calls": "Artifact StepJobFailed",
+    "step_client": "Artifacts StepJob StepJobs Steps",
     "steps.context": "StepContext current_step",
     "steps.dataslot": "MediaTypes SlotType dataslot",
     "steps.declare": "step",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +20,10 @@ from .async_queue_client import (
     AsyncSchedules,
     AsyncTasks,
 )
+from .async_step_client import AsyncArtifacts, AsyncStepJobs, AsyncSteps
 from .calls import Call
 from .client import Key
+from .connection import Connection
 from .errors import ConnectionLostError
 from .event import Event, EventReader, resuming
 from .job import job_path
@@ -93,11 +97,12 @@ class AsyncClient:
         key: str | None = None,
         *,
         token: str | None = None,
+        step_token: str | None = None,
         timeout_s: float = 60.0,
         patience_s: float = 30.0,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._reach = Reach(url, key, token, timeout_s, patience_s, tls)
+        self._reach = Reach(url, key, token, timeout_s, patience_s, tls, step_token)
         self._idle = [self.new_connection()]
         self.jobs = AsyncJobs(self)
         self.keys = AsyncKeys(self)
@@ -108,6 +113,9 @@ class AsyncClient:
         self.schedules = AsyncSchedules(self)
         self.fragments = AsyncFragments(self)
         self.blobs = AsyncBlobs(self)
+        self.steps = AsyncSteps(self)
+        self.step_jobs = AsyncStepJobs(self)
+        self.artifacts = AsyncArtifacts(self)
 
     def new_connection(self) -> AsyncConnection:
         """Another connection to the same server."""
@@ -144,6 +152,28 @@ class AsyncClient:
             )
         finally:
             self._idle.append(connection)
+
+    async def upload(
+        self, path: str, pieces: Iterator[bytes], content_type: str = "application/octet-stream"
+    ) -> Any:
+        """As Client.upload. A thread reads the pieces and sends them; who is cancelled leaves it to
+        its end."""
+        connection = Connection(self._reach)
+        send = partial(connection.upload, path, pieces, content_type=content_type)
+        try:
+            sent = await asyncio.get_running_loop().run_in_executor(None, send)
+        finally:
+            connection.close()
+        return loads(sent.body)
+
+    async def download(self, path: str) -> AsyncIterator[bytes]:
+        """As Client.download."""
+        connection = self.new_connection()
+        try:
+            async for piece in connection.stream(path, {}):
+                yield piece
+        finally:
+            connection.close()
 
     async def workers(self) -> list[dict[str, Any]]:
         """As Client.workers."""

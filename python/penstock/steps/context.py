@@ -9,10 +9,16 @@ import orjson
 
 from ..client import Client
 from ..context import TaskContext
-from ..errors import PenstockError
+from ..errors import InvalidError
+from .capture import show
+from .step_log import LEVELS, StepLog
 
 if TYPE_CHECKING:
     from ..step_client import StepJob
+
+#: A run waits no longer than that for its log to be taken.
+LOG_TIMEOUT_S = 10.0
+LOG_PATIENCE_S = 5.0
 
 
 class StepContext:
@@ -42,6 +48,8 @@ class StepContext:
         #: Acts for the job's owner as long as this run goes on.
         self.step_token: str | None = told.get("step_token")
         self._client: Client | None = None
+        #: What it has printed and logged. For the runtime.
+        self.step_log = StepLog(self.job_id, self.fence, self._log_client)
 
     @property
     def attempt(self) -> int:
@@ -65,12 +73,15 @@ class StepContext:
             self._client = self.new_client()
         return self._client
 
-    def new_client(self) -> Client:
-        """Another one, for another thread. The caller closes it."""
+    def new_client(self, **members: Any) -> Client:
+        """Another one, for another thread. The caller closes it. `members`: further ones of it."""
         app = self._task.app
         # Who may ask without a token is on the server's own machine.
         key = None if self.step_token else app.key
-        return Client(app.url, key, step_token=self.step_token, tls=app.tls)
+        return Client(app.url, key, step_token=self.step_token, tls=app.tls, **members)
+
+    def _log_client(self) -> Client:
+        return self.new_client(timeout_s=LOG_TIMEOUT_S, patience_s=LOG_PATIENCE_S)
 
     def job(self) -> StepJob:
         """The job as the server has it now."""
@@ -91,15 +102,14 @@ class StepContext:
         return self.client.step_jobs.create(name or str(step), step=step, start=True, **members)
 
     def log(self, text: str, level: str = "info") -> None:
-        """A line for the job's log, which is printed, too. Lost when the server is away."""
-        print(text, flush=True)
-        path = f"/v1/step-jobs/{self.job_id}/logs?fence={self.fence}"
-        body = orjson.dumps({"lines": [{"level": level, "message": text}]})
-        try:
-            # Twice would be two lines.
-            self.client.send("POST", path, body, repeatable=False)
-        except PenstockError:
-            return  # a log is no reason to fail
+        """A line for the job's log, which is printed, too. Told within about a second.
+
+        `level`: debug, info, warning, error or critical. InvalidError.
+        """
+        if level not in LEVELS:
+            raise InvalidError(f"level is one of {', '.join(LEVELS)}, not {level!r}")
+        show(text)
+        self.step_log.add(text, level)
 
     def set_metrics(self, **figures: Any) -> None:
         """Figures of this run, any JSON, in place of those told before. PenstockError."""

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from ..context import TaskContext
 from ..scratch import held_folder
+from .capture import captured
 from .context import StepContext, enter, leave
 from .courier import Courier
 from .declare import AnyStep, SlotUse, Step, is_data_slot
@@ -34,11 +35,16 @@ def run_plain(step: Step, task: TaskContext) -> Any:
 
 
 async def run_coroutine(step: Step, task: TaskContext) -> Any:
-    """The same of a coroutine function; files are carried by threads."""
+    """The same of a coroutine function; files and the log are carried by threads."""
     with job_of(step, task) as job:
-        arguments = await _in_thread(job.prepare)
-        result = await step.call(**arguments)
-        return await _in_thread(partial(job.finish, result))
+        try:
+            arguments = await _in_thread(job.prepare)
+            result = await step.call(**arguments)
+            return await _in_thread(partial(job.finish, result))
+        finally:
+            log = job.context.step_log
+            if log.is_used:
+                await _in_thread(log.close)
 
 
 async def _in_thread(call: Callable[[], Result]) -> Result:
@@ -58,11 +64,13 @@ def job_of(step: AnyStep, task: TaskContext) -> Iterator[JobRun]:
     with ExitStack() as stack:
         context = StepContext(task)
         stack.callback(context.close)
+        stack.callback(context.step_log.close)
         client = context.new_client()
         stack.callback(client.close)
         place = stack.enter_context(held_folder())
         token = enter(context)
         stack.callback(leave, token)
+        stack.enter_context(captured(context.step_log))
         job = JobRun(step, context, Courier(client, task.check), place)
         stack.callback(job.close)
         try:

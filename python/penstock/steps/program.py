@@ -6,11 +6,7 @@ done with; the next job gets a new one.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import signal
-import subprocess
 import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -22,11 +18,11 @@ from ..runtime.codec import dumps, loads
 from .dataslot import SlotType, dataslot
 from .declare import SlotUse
 from .job_run import JobRun, job_of
+from .program_copy import END_WITHIN_S, LineTooLong, ProgramCopy, kill_tree
 from .slot_file import DataSlot, Slot
+from .step_log import StepLog
 
 LINE_MAX_BYTES = 64 << 20
-#: A program whose input has ended gets so long.
-END_WITHIN_S = 5.0
 
 
 class ProgramDied(Exception):  # noqa: N818
@@ -136,7 +132,8 @@ def run_program(step: ProgramStep, task: TaskContext) -> Any:
     """Runs a job of it in this thread; its result."""
     with job_of(step, task) as job:
         arguments = job.prepare()
-        result = step.programs.ask(dumps(_line(step, job, task, arguments)), task)
+        log = job.context.step_log
+        result = step.programs.ask(dumps(_line(step, job, task, arguments)), task, log)
         for name, use in step.slots.items():
             if not use.slot.is_input and use.slot.collection:
                 job.take_folder(arguments[name])
@@ -184,60 +181,61 @@ class Programs:
     def __init__(self, command: str) -> None:
         self._command = command
         self._lock = threading.Lock()
-        self._idle: list[subprocess.Popen[bytes]] = []
+        self._idle: list[ProgramCopy] = []
 
-    def ask(self, line: bytes, task: TaskContext) -> Any:
-        """Gives a line to a copy; its answer. ProgramDied, ProgramFailed, NotJson; Aborted."""
+    def ask(self, line: bytes, task: TaskContext, log: StepLog) -> Any:
+        """Gives a line to a copy; its answer. What it prints on standard error goes into the log.
+
+        ProgramDied, ProgramFailed, NotJson; Aborted.
+        """
         task.check()
         with self._lock:
-            program = self._idle.pop() if self._idle else self._start()
+            copy = self._idle.pop() if self._idle else None
+        copy = copy or ProgramCopy(self._command, LINE_MAX_BYTES)
         usable = False
         try:
-            with task.on_abort(lambda: kill_tree(program.pid)):
-                answer = self._exchange(program, line, task)
+            with task.on_abort(lambda: kill_tree(copy.pid)):
+                answer = _exchange(copy, line, task, log)
             usable = not task.should_abort()
         finally:
             if usable:
                 with self._lock:
-                    self._idle.append(program)
+                    self._idle.append(copy)
             else:
-                _end(program)
+                copy.end()
         return _read(answer)
 
     def close(self) -> None:
         """Ends the copies that have nothing to do."""
         with self._lock:
             idle, self._idle = self._idle, []
-        for program in idle:
-            assert program.stdin is not None
-            program.stdin.close()
-        for program in idle:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                program.wait(END_WITHIN_S)
-            _end(program)
+        for copy in idle:
+            copy.finish()
+        for copy in idle:
+            copy.end(END_WITHIN_S)
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            ["/bin/sh", "-c", self._command], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
 
-    def _exchange(self, program: subprocess.Popen[bytes], line: bytes, task: TaskContext) -> bytes:
-        assert program.stdin is not None and program.stdout is not None
-        # One that is gone is seen by its missing answer.
-        with contextlib.suppress(BrokenPipeError):
-            program.stdin.write(line + b"\n")
-            program.stdin.flush()
-        while True:
-            answer = program.stdout.readline(LINE_MAX_BYTES)
-            if not answer.endswith(b"\n"):
-                task.check()
-                if len(answer) >= LINE_MAX_BYTES:
-                    raise NotJson(f"an answer has more than {LINE_MAX_BYTES} bytes")
-                raise ProgramDied(f"the program {_ended(program)} without an answer")
-            told = _progress(answer)
-            if told is None:
-                return answer
+def _exchange(copy: ProgramCopy, line: bytes, task: TaskContext, log: StepLog) -> bytes:
+    """What the copy answers to the line; what it says of progress before is passed on."""
+    answer = b""
+
+    def take(said: bytes) -> bool:
+        nonlocal answer
+        told = _progress(said)
+        if told is not None:
             task.progress(*told)
+            return False
+        answer = said
+        return True
+
+    try:
+        answered = copy.exchange(line + b"\n", take, lambda text: log.feed(text, "stderr"))
+    except LineTooLong:
+        raise NotJson(f"an answer has more than {LINE_MAX_BYTES} bytes") from None
+    if not answered:
+        task.check()
+        raise ProgramDied(f"the program {copy.ended()} without an answer")
+    return answer
 
 
 def _progress(line: bytes) -> tuple[float, str | None] | None:
@@ -267,32 +265,3 @@ def _read(line: bytes) -> Any:
     if isinstance(said, dict) and "fail" in said:
         raise ProgramFailed(said)
     return said.get("result") if isinstance(said, dict) else None
-
-
-def _ended(program: subprocess.Popen[bytes]) -> str:
-    try:
-        status = program.wait(END_WITHIN_S)
-    except subprocess.TimeoutExpired:
-        return "closed its output"
-    return f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
-
-
-def _end(program: subprocess.Popen[bytes]) -> None:
-    kill_tree(program.pid)
-    program.wait()
-    for pipe in (program.stdin, program.stdout):
-        assert pipe is not None
-        with contextlib.suppress(OSError):
-            pipe.close()
-
-
-def kill_tree(pid: int) -> None:
-    """SIGKILL for a process that was started here, and for all that it has started."""
-    found = [pid]
-    for one in found:
-        with contextlib.suppress(OSError, ValueError):
-            path = Path(f"/proc/{one}/task/{one}/children")
-            found += [int(child) for child in path.read_text().split()]
-    for one in found:
-        with contextlib.suppress(OSError):
-            os.kill(one, signal.SIGKILL)
