@@ -200,6 +200,16 @@ void step_job_select(struct step_job *job, const struct step *step)
     job->inputs = xcalloc(job->input_count, sizeof *job->inputs);
 }
 
+void step_job_add_slots(struct step_job *job, const struct step *step)
+{
+    size_t all = step ? step->manifest.input_count : 0;
+    if (job->input_count >= all)
+        return;
+    job->inputs = xrealloc(job->inputs, all * sizeof *job->inputs);
+    for (; job->input_count < all; job->input_count++)
+        job->inputs[job->input_count] = (struct step_fill){NULL, 0};
+}
+
 bool step_job_configure(struct step_job *job, const struct step *step, struct str parameters,
                         struct err *err)
 {

@@ -84,6 +84,9 @@ MUST_CHECK bool step_job_may(const struct step_job *job, const struct step *step
 /* Selects a step: parameters and slots are empty then. NULL: none. The caller has asked
  * step_job_may. */
 void step_job_select(struct step_job *job, const struct step *step);
+/* Gives a job that was read from the store, which has rows of what is in slots only, its empty
+ * slots. `step`: the selected one, NULL. */
+void step_job_add_slots(struct step_job *job, const struct step *step);
 /* Sets the parameters (a JSON object; empty: none). ERR_INVALID when the step's schema refuses
  * them. */
 MUST_CHECK bool step_job_configure(struct step_job *job, const struct step *step,

@@ -107,9 +107,12 @@ static bool read_thing(struct engine *e, enum thing_kind kind, int64_t id, const
     bool ok = tx_begin(e->store, &tx, err) &&
               (kind == THING_JOB ? step_job_store_read(tx, id, &job, err)
                                  : artifact_store_read(tx, id, &artifact, err));
-    if (ok)
-        *out = kind == THING_JOB ? (const void *)job : (const void *)artifact;
-    return ok;
+    if (!ok)
+        return false;
+    if (job)
+        step_job_add_slots(job, steps_step_of(e, job));
+    *out = kind == THING_JOB ? (const void *)job : (const void *)artifact;
+    return true;
 }
 
 static bool missing(enum thing_kind kind, int64_t id, struct err *err)

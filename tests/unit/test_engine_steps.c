@@ -119,6 +119,44 @@ static void a_job_is_configured_bit_by_bit_and_runs(void **state)
     assert_sound(b);
 }
 
+/* What a draft lacks is still missing when it was read from the store again. */
+static void a_draft_that_is_read_again_has_its_empty_slots(void **state)
+{
+    struct bench *b = *state;
+    struct op op;
+    int64_t step = register_step(
+        b,
+        "{\"function_name\":\"copy\",\"version\":\"1\",\"parameters\":{\"type\":\"object\"},"
+        "\"input_dataslots\":[{\"name\":\"a\",\"minSlots\":1,\"maxSlots\":1},"
+        "{\"name\":\"b\",\"minSlots\":1,\"maxSlots\":1}]}",
+        nobody);
+    int64_t data = add_artifact(b, "a.csv", "1,2\n");
+    prepare_edit(&op, 0, STEP_JOB_SETS_STEP);
+    op.step_job_edit.step = step;
+    int64_t id = edited(b, &op);
+    for (int64_t slot = 0; slot < 2; slot++) {
+        reopen_engine(b);
+        const struct step_job_view *view = job_shown(b, &op, id);
+        assert_int_equal(view->job->input_count, 2);
+        op_release(&op);
+        prepare_edit(&op, id, STEP_JOB_SETS_PARAMETERS);
+        op.step_job_edit.parameters = STR("{}");
+        edited(b, &op);
+        assert_job_state(b, id, JOB_DRAFT);
+        prepare_edit(&op, id, STEP_JOB_STARTS);
+        ask(b, &op);
+        assert_refused(&op, REFUSED_OTHERWISE, ERR_CONFLICT, "has 0 of 1 artifacts");
+        op_release(&op);
+        struct step_fill_ask fill = {.slot = slot, .ids = &data, .count = 1};
+        prepare_edit(&op, id, 0);
+        op.step_job_edit.fills = &fill;
+        op.step_job_edit.fill_count = 1;
+        edited(b, &op);
+    }
+    assert_job_state(b, id, JOB_READY);
+    assert_sound(b);
+}
+
 static void a_rapid_set_up_is_all_or_nothing(void **state)
 {
     struct bench *b = *state;
@@ -761,6 +799,7 @@ int main(void)
         ENGINE_TEST(a_step_is_registered_once),
         ENGINE_TEST(a_name_means_the_highest_current_version),
         ENGINE_TEST(a_job_is_configured_bit_by_bit_and_runs),
+        ENGINE_TEST(a_draft_that_is_read_again_has_its_empty_slots),
         ENGINE_TEST(a_rapid_set_up_is_all_or_nothing),
         ENGINE_TEST(a_started_job_is_not_configured_any_more),
         ENGINE_TEST(a_failure_and_its_retry_are_the_jobs_too),
