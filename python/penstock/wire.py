@@ -6,7 +6,7 @@ No socket here: what sends and receives (connection.py, async_connection.py) sha
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from .errors import ConnectionLostError, LimitError
 
@@ -66,16 +66,19 @@ class Address(NamedTuple):
 
     @classmethod
     def of(cls, url: str) -> Address:
-        """Reads http://host:port, https://host:port or unix:///path/to/socket."""
-        parts = urlsplit(url)
-        if parts.scheme == "unix":
-            path = unquote(parts.netloc + parts.path)
+        """Reads http://host:port, https://host:port or unix:///path/to/socket.
+
+        A path is taken as it is, as the program takes it: folders may have any of #, ?, % in their
+        names.
+        """
+        scheme, _, path = url.partition("://")
+        if scheme == "unix":
             if not path:
                 raise ValueError(f"no path in {url!r}")
             return cls(path, "localhost", 0, False, "")
-        if parts.scheme == "embedded":
-            state = unquote(parts.netloc + parts.path)
-            return cls(f"{state}/penstock.sock", "localhost", 0, False, "", state)
+        if scheme == "embedded":
+            return cls(f"{path}/penstock.sock", "localhost", 0, False, "", path)
+        parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"not an http://, https:// or unix:// address: {url!r}")
         tls = parts.scheme == "https"

@@ -190,6 +190,9 @@ static bool judge(const struct run *r, const struct progress_figures *f, struct 
     if (r->settings.processes > 0 && !is_complete(r))
         return err_set(err, ERR_INTERNAL, "the workers left before the end of the input");
     count_text(f->failed, count);
+    /* Everything behind a stray quote may be in it: who reads 0 would think that all is done. */
+    if (f->failed == 0 && r->end.tail && !r->end.paused)
+        return err_set(err, ERR_IO, "the end of the input was not taken: %s", r->end.tail);
     return f->failed == 0 || err_set(err, ERR_IO, "%s record%s failed; the list is in %s", count,
                                      f->failed == 1 ? "" : "s", r->errors);
 }

@@ -59,6 +59,27 @@ def test_several_inputs_of_every_kind_are_one(folder: RunFolder) -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["a#1?b=2&c", "50%20off", "tab\tand\nline"])
+def test_a_folder_may_have_any_name(folder: RunFolder, name: str) -> None:
+    """An address of a socket is no URL that ends at the first # or ?."""
+    folder.write_records("in.jsonl", numbered(0, 2))
+    folder.write("task.py", "def process_record(record):\n    return record\n")
+    folder.go("task.py", "--input=in.jsonl", f"--output={name}/out.jsonl")
+    assert folder.records(f"{name}/out.jsonl") == numbered(0, 2)
+
+
+def test_a_quote_that_is_never_closed_is_no_success(folder: RunFolder) -> None:
+    folder.write("in.csv", 'id,name\n0,x\n1,"y\n2,z\n3,w\n')
+    args = ("--exec", "cat", "--input=in.csv", "--output=out.jsonl")
+    for _ in range(2):
+        done = folder.go(*args, status=1)
+        assert "the end of the input was not taken: line 3: a quoted cell is not closed" in done.err
+    assert [r["id"] for r in folder.records("out.jsonl")] == [0]
+    folder.write("in.csv", 'id,name\n0,x\n1,"y\n2,z\n3,w\n"\n4,v\n')
+    folder.go(*args)
+    assert [r["id"] for r in folder.records("out.jsonl")] == [0, 1, 4]
+
+
 def test_a_further_input_is_growth_and_a_changed_one_is_refused(folder: RunFolder) -> None:
     args = ("--exec", "cat", "--output=out.jsonl", "--ordered")
     folder.write_records("in/a.jsonl", numbered(0, 2))
