@@ -132,6 +132,62 @@ static void who_falls_behind_is_told_so(void **state)
     assert_int_equal(read_on(other, entries, 8), 8);
 }
 
+static void others_jobs_put_nobody_behind(void **state)
+{
+    OWNED(step_feed) struct step_feed *f = step_feed_new();
+    struct step_feed_entry entries[8];
+    size_t count = 0;
+    int wakes = 0, others = 0;
+    (void)state;
+    OWNED(step_follower)
+    struct step_follower *who = step_feed_follow(f, STR("a"), 0, count_wake, &wakes);
+    OWNED(step_follower)
+    struct step_follower *reads = step_feed_follow(f, STR("b"), 0, count_wake, &others);
+    assert_int_equal(read_on(who, entries, 8), 0);
+    for (int64_t i = 1; i <= STEP_FEED_ENTRIES + 10; i++)
+        step_feed_add(f, STR("b"), i, STEP_FEED_CREATED, i);
+    step_feed_wake(f);
+    assert_int_equal(wakes, 0);
+    /* It looks for another reason, between an entry and its wake. */
+    step_feed_add(f, STR("a"), 7, STEP_FEED_STATE, 0);
+    step_feed_add(f, STR("b"), 8, STEP_FEED_STATE, 0);
+    assert_int_equal(read_on(who, entries, 8), 1);
+    assert_int_equal(entries[0].job, 7);
+    assert_int_equal(read_on(who, entries, 8), 0);
+    step_feed_wake(f);
+    step_feed_add(f, STR("a"), 9, STEP_FEED_CREATED, 0);
+    step_feed_wake(f);
+    assert_int_equal(read_on(who, entries, 8), 1);
+    assert_int_equal(entries[0].job, 9);
+    assert_false(step_follower_take(reads, entries, 8, &count));
+}
+
+static void many_owners_are_told_apart(void **state)
+{
+    enum { OWNERS = 300 };
+    OWNED(step_feed) struct step_feed *f = step_feed_new();
+    struct step_follower *all[OWNERS];
+    struct step_feed_entry entries[4];
+    char name[OWNERS][8];
+    int wakes[OWNERS] = {0};
+    (void)state;
+    for (int i = 0; i < OWNERS; i++) {
+        snprintf(name[i], sizeof name[i], "o%d", i);
+        all[i] = step_feed_follow(f, str_of(name[i]), 0, count_wake, &wakes[i]);
+        assert_int_equal(read_on(all[i], entries, 4), 0);
+    }
+    for (int i = 0; i < OWNERS; i++)
+        step_feed_add(f, str_of(name[i]), 1000 + i, STEP_FEED_CREATED, 1);
+    step_feed_wake(f);
+    for (int i = 0; i < OWNERS; i++) {
+        assert_int_equal(wakes[i], 1);
+        assert_int_equal(read_on(all[i], entries, 4), 1);
+        assert_int_equal(entries[0].job, 1000 + i);
+    }
+    for (int i = 0; i < OWNERS; i++)
+        step_follower_free(all[i]);
+}
+
 static void the_engine_tells_what_is_durable(void **state)
 {
     struct bench *b = *state;
@@ -168,6 +224,8 @@ int main(void)
         cmocka_unit_test(what_was_read_is_told_again_when_asked),
         cmocka_unit_test(who_comes_new_is_told_the_last_of_each_job),
         cmocka_unit_test(who_falls_behind_is_told_so),
+        cmocka_unit_test(others_jobs_put_nobody_behind),
+        cmocka_unit_test(many_owners_are_told_apart),
         ENGINE_TEST(the_engine_tells_what_is_durable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
