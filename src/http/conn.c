@@ -107,6 +107,7 @@ void conn_close(struct conn *c)
     /* Closing alone does not do it, if it lingers under another number. */
     epoll_ctl(l->epoll, EPOLL_CTL_DEL, c->fd, NULL);
     forget_wakes(c);
+    loop_forget(l, c);
     bool lingers = !resets && !atomic_load(&s->stopping) &&
                    lingers_add(&s->lingers, c->fd, c->sent_away, clock_now().mono_us);
     atomic_fetch_sub(&l->count, 1);
@@ -362,6 +363,23 @@ static enum go send_answer(struct conn *c)
     return c->closes ? GO_CLOSE : GO_ON;
 }
 
+/* A piece's room is the loop's, of which one is enough as long as clients read; who does not
+ * has one of its own until it does. */
+static char *take_piece_room(struct conn *c)
+{
+    if (!c->out.own)
+        c->out.own = c->loop->piece ? TAKE(c->loop->piece)
+                                    : xcalloc(1, PIECE_HEAD + PIECE_BYTES + PIECE_END + 1);
+    return c->out.own + PIECE_HEAD;
+}
+
+static void give_piece_room(struct conn *c)
+{
+    if (!c->loop->piece)
+        c->loop->piece = TAKE(c->out.own);
+    free(TAKE(c->out.own));
+}
+
 /* The next piece of a stream: a chunk, or for HTTP/1.0 just bytes, as its end is the connection's.
  */
 static enum go send_piece(struct conn *c)
@@ -372,12 +390,12 @@ static enum go send_piece(struct conn *c)
         return go;
     if (c->ended && !req->reply.whole)
         return GO_CLOSE; /* nobody listens any more */
-    if (!c->out.own)
-        c->out.own = xcalloc(1, PIECE_HEAD + PIECE_BYTES + PIECE_END + 1);
-    char *bytes = c->out.own + PIECE_HEAD;
+    char *bytes = take_piece_room(c);
     ssize_t got = waker_take(req, bytes, PIECE_BYTES);
-    if (got == 0)
+    if (got == 0) {
+        give_piece_room(c);
         return GO_LATER;
+    }
     if (got < -1 || (got < 0 && req->reply.bare))
         return GO_CLOSE;
     bool chunks =
@@ -453,6 +471,11 @@ void conn_ready(struct conn *c, unsigned events)
     }
     if (c->stage != CONN_ROOM && c->stage != CONN_ASKED)
         go_on(c);
+}
+
+bool conn_waits_for_round(const struct conn *c, unsigned why)
+{
+    return why == WAKE_STREAM && c->stage == CONN_STREAMING && !c->req->reply.whole;
 }
 
 void conn_woken(struct conn *c, unsigned why)

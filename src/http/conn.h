@@ -52,6 +52,8 @@ struct conn {
     struct tls *tls;     /* NULL: plain */
     char *kept;          /* read and not used: owned */
     size_t kept_len;
+    struct conn *rest_next;
+    bool rests;      /* it is on one of the loop's lists of streams, by rest_next */
     bool readable;   /* there may be more to read */
     bool ended;      /* the client has closed its side */
     bool wants_room; /* it is told when there is room to send */
@@ -70,6 +72,8 @@ struct conn {
 struct conn *conn_open(struct server *s, struct loop *loop, int fd, bool local);
 /* Its socket is ready: epoll's events. */
 void conn_ready(struct conn *c, unsigned events);
+/* Whether it sends a stream of events and was woken for nothing else: such are sent in rounds. */
+bool conn_waits_for_round(const struct conn *c, unsigned why);
 /* It was woken, for these reasons. */
 void conn_woken(struct conn *c, unsigned why);
 /* Ends what it does and frees it; in CONN_ASKED only when no engine will answer any more. */

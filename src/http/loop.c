@@ -13,6 +13,10 @@
 
 /* So many sockets are looked at before what was asked goes to the engine. */
 enum { EVENTS_MAX = 64 };
+/* So many streams are sent to before the sockets are looked at again. */
+enum { ROUND_STEP = 64 };
+/* After a round streams rest, so many times as long as it took, in whole milliseconds; at most: */
+enum { REST_TIMES = 2, REST_MAX_US = 6000, MS_US = 1000 };
 
 void loop_ring(struct loop *l)
 {
@@ -54,6 +58,74 @@ const char *loop_date(struct loop *l, int64_t wall_us)
     return l->date;
 }
 
+/* It is sent to in the next round. */
+static void rest(struct loop *l, struct conn *c)
+{
+    if (c->rests)
+        return;
+    c->rests = true;
+    c->rest_next = NULL;
+    *l->resting_end = c;
+    l->resting_end = &c->rest_next;
+}
+
+/* Takes the connection off a list; returns where the list ends. */
+static struct conn **take_off(struct conn **list, const struct conn *c)
+{
+    while (*list)
+        if (*list == c)
+            *list = c->rest_next;
+        else
+            list = &(*list)->rest_next;
+    return list;
+}
+
+void loop_forget(struct loop *l, struct conn *c)
+{
+    if (!c->rests)
+        return;
+    l->resting_end = take_off(&l->resting, c);
+    take_off(&l->round, c);
+    c->rests = false;
+}
+
+/* A step of the round, or the first of the next one when the rest is over. */
+static void go_round(struct loop *l)
+{
+    if (!l->round && !l->resting)
+        return;
+    int64_t began_us = clock_now().mono_us;
+    if (!l->round) {
+        if (began_us < l->rest_until_us)
+            return;
+        l->round = TAKE(l->resting);
+        l->resting_end = &l->resting;
+        l->round_us = 0;
+    }
+    for (int i = 0; l->round && i < ROUND_STEP; i++) {
+        struct conn *c = l->round;
+        l->round = c->rest_next;
+        c->rests = false;
+        conn_woken(c, WAKE_STREAM);
+    }
+    int64_t now_us = clock_now().mono_us;
+    l->round_us += now_us - began_us;
+    int64_t rest_us =
+        l->round_us * REST_TIMES < REST_MAX_US ? l->round_us * REST_TIMES : REST_MAX_US;
+    l->rest_until_us = now_us + rest_us / MS_US * MS_US;
+}
+
+/* How long the thread may sleep, if it may; -1: until it is woken. */
+static int sleep_ms(const struct loop *l)
+{
+    if (l->round)
+        return 0;
+    if (!l->resting)
+        return -1;
+    int64_t left_us = l->rest_until_us - clock_now().mono_us;
+    return left_us > 0 ? (int)((left_us + MS_US - 1) / MS_US) : 0;
+}
+
 /* Those that were woken so far. Each is called on its own, and closes nobody but itself. */
 static void look_at_woken(struct loop *l)
 {
@@ -69,7 +141,10 @@ static void look_at_woken(struct loop *l)
         unsigned why = c->woken;
         c->woken = 0;
         pthread_mutex_unlock(&l->lock);
-        conn_woken(c, why);
+        if (conn_waits_for_round(c, why))
+            rest(l, c);
+        else
+            conn_woken(c, why);
     }
 }
 
@@ -92,7 +167,7 @@ static void *run(void *context)
         bool stopping = false, sleeps = may_sleep(l, &stopping);
         if (stopping)
             return NULL;
-        int count = epoll_wait(l->epoll, events, EVENTS_MAX, sleeps ? -1 : 0);
+        int count = epoll_wait(l->epoll, events, EVENTS_MAX, sleeps ? sleep_ms(l) : 0);
         /* The bell needs no reading: each ring is an edge. */
         for (int i = 0; i < count; i++)
             if (events[i].data.ptr)
@@ -102,6 +177,7 @@ static void *run(void *context)
         loop_ask_now(l);
         /* What was answered at once. */
         look_at_woken(l);
+        go_round(l);
         loop_ask_now(l);
     }
 }
@@ -123,6 +199,7 @@ bool loop_start(struct loop *l, struct server *s, struct err *err)
     pthread_mutex_init(&l->lock, NULL);
     l->woken_end = &l->woken;
     l->ops_end = &l->ops;
+    l->resting_end = &l->resting;
     l->bytes = xcalloc(1, LOOP_READ_BYTES);
     l->epoll = epoll_create1(EPOLL_CLOEXEC);
     l->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -158,5 +235,6 @@ void loop_release(struct loop *l)
     if (l->bell >= 0)
         close(l->bell);
     pthread_mutex_destroy(&l->lock);
+    free(l->piece);
     free(l->bytes);
 }

@@ -1,5 +1,10 @@
 /* loop.h: one HTTP thread: it waits for its connections' sockets and for who wakes them, and moves
- * them on. It never waits for anything else. */
+ * them on. It never waits for anything else.
+ *
+ * Streams of events that are woken get their turn in rounds. A round of many takes milliseconds, as
+ * each send is a call of the kernel's; then the thread rests from streams for some milliseconds, so
+ * that others get their turn and what happens meanwhile goes to each stream in one send. Where few
+ * follow nothing rests. */
 #ifndef PENSTOCK_HTTP_LOOP_H
 #define PENSTOCK_HTTP_LOOP_H
 
@@ -31,6 +36,12 @@ struct loop {
     bool asleep, stopping;
 
     /* Its thread's alone: */
+    struct conn *resting,
+        **resting_end;     /* streams that were woken, by rest_next: for the next round */
+    struct conn *round;    /* those whose turn it is, by rest_next */
+    int64_t round_us;      /* what this round has taken so far */
+    int64_t rest_until_us; /* the next round begins then */
+    char *piece;           /* a stream's, to be used again; NULL: somebody has it */
     char *bytes; /* LOOP_READ_BYTES: what the connection at hand has read, at..end not used yet */
     size_t at, end;
     struct op *ops, **ops_end; /* to be asked when all that are ready were looked at */
@@ -48,6 +59,8 @@ void loop_release(struct loop *l);
 void loop_ask(struct loop *l, struct op *op);
 /* Asks all that is to be asked, now. Its thread. */
 void loop_ask_now(struct loop *l);
+/* The connection is closed: it is in no round any more. Its thread. */
+void loop_forget(struct loop *l, struct conn *c);
 /* The Date of now. Its thread. */
 const char *loop_date(struct loop *l, int64_t wall_us);
 

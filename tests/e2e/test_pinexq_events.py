@@ -137,6 +137,20 @@ def test_a_stream_is_its_owner_s(make_server: Callable[..., ServerProcess]) -> N
     assert not event["ResourceLink"].endswith(f"{mine:012x}")
 
 
+def test_each_of_many_streams_is_told_of_everything(server: ServerProcess) -> None:
+    steps = Steps(server)
+    steps.register()
+    streams = [Events(server) for _ in range(200)]
+    jobs = [steps.run()["id"] for _ in range(10)]
+    for stream in streams[::4]:
+        stream.socket.close()  # while it is being told
+    jobs += [steps.run()["id"] for _ in range(10)]
+    for at, stream in enumerate(streams):
+        if at % 4:
+            told = (event["ResourceLink"][-12:] for event in stream if event)
+            assert [next(told) for _ in jobs] == [f"{job:012x}" for job in jobs]
+
+
 def test_a_stop_is_a_reset_never_an_end(server: ServerProcess) -> None:
     stream = Events(server)
     server.stop()
