@@ -103,6 +103,8 @@ void bench_conn_call(struct bench_conn *c, const char *method, const char *path,
 {
     c->out.len = 0;
     buf_add_format(&c->out, "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n", method, path, c->all->port);
+    if (c->key)
+        buf_add_format(&c->out, "x-api-key: %s\r\n", c->key);
     if (strcmp(method, "GET") != 0)
         buf_add_format(&c->out, "Content-Type: application/json\r\nContent-Length: %zu\r\n",
                        body.len);

@@ -12,8 +12,9 @@ struct bench_conns;
 
 struct bench_conn {
     struct bench_conns *all;
-    int fd;      /* -1: closed */
-    void *owner; /* the caller's */
+    int fd;          /* -1: closed */
+    void *owner;     /* the caller's */
+    const char *key; /* its API key; NULL: none; the caller's */
     struct buf out, in;
     size_t sent;
     size_t want, body_at; /* of the answer; want 0: its head is not whole */

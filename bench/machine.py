@@ -65,14 +65,9 @@ def memory_bytes_per_s(seconds: float = 0.5) -> float:
 
 
 @contextlib.contextmanager
-def bare_mhd(build: Path, body_bytes: int) -> Iterator[int]:
-    """libmicrohttpd that answers at once with so many bytes; gives its port."""
-    process = subprocess.Popen(
-        [build / "bench" / "bare_mhd", str(body_bytes)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+def _bare(*command: str) -> Iterator[int]:
+    """A program that tells its port and ends with its input."""
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin and process.stdout
     try:
         yield int(process.stdout.readline())
@@ -80,3 +75,13 @@ def bare_mhd(build: Path, body_bytes: int) -> Iterator[int]:
         process.stdin.close()
         process.wait()
         process.stdout.close()
+
+
+def bare_mhd(build: Path, body_bytes: int) -> contextlib.AbstractContextManager[int]:
+    """libmicrohttpd that answers at once with so many bytes; gives its port."""
+    return _bare(str(build / "bench" / "bare_mhd"), str(body_bytes))
+
+
+def bare_streams(build: Path) -> contextlib.AbstractContextManager[int]:
+    """An epoll loop that sends to many streams; gives its port."""
+    return _bare(str(build / "bench" / "bare_streams"))

@@ -1,11 +1,15 @@
 /* steps_streams.c: many open streams of events, and jobs that change at a set rate.
  *
  *   steps_streams --port N --path /api/Events [--streams 1000] [--jobs 1000] [--rate 1000]
- *                 [--seconds 10]
+ *                 [--seconds 10] [--keys FILE]
  *
  * One thread. Makes the jobs, opens the streams, waits until what has been before is told, and then
  * gives a job after the other another name; a name's way is from the sending of its request until a
- * stream has told of it. Each stream is to tell of each change once. Prints one JSON object. */
+ * stream has told of it. Prints one JSON object.
+ *
+ * Without keys all is one owner's: each stream is to tell of each change. With a file that has a
+ * key a line, each of another owner, stream i and job i are the i-th owner's: each change is to be
+ * told by one stream. */
 #include "base/json.h"
 #include "base/parse.h"
 #include "bench_conns.h"
@@ -22,7 +26,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-enum { IN_MAX = 256 << 10, CHANGERS = 64, EVENTS = 256 };
+enum { IN_MAX = 256 << 10, CHANGERS = 64, EVENTS = 256, LINK_DIGITS = 12, KEY_MAX = 200 };
 static const double quiet_s = 3; /* longer than the distance of what keeps a stream alive */
 
 struct stream {
@@ -35,6 +39,7 @@ struct stream {
 struct bench {
     int64_t port, streams, jobs, rate, seconds;
     const char *path;
+    char **keys;       /* of streams and jobs; NULL: none */
     int64_t *ids;      /* of the jobs, ascending */
     double *changed_s; /* when; 0: not yet */
     int64_t made, asked, changed, due, broken;
@@ -52,10 +57,11 @@ static void stream_open(struct bench *b, struct stream *s, int epoll)
                              .sin_port = htons((uint16_t)b->port),
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     char ask[512];
-    int len =
-        snprintf(ask, sizeof ask,
-                 "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%lld\r\nAccept: text/event-stream\r\n\r\n",
-                 b->path, (long long)b->port);
+    const char *key = b->keys ? b->keys[s - b->all] : NULL;
+    int len = snprintf(
+        ask, sizeof ask,
+        "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%lld\r\nAccept: text/event-stream\r\n%s%s%s\r\n",
+        b->path, (long long)b->port, key ? "x-api-key: " : "", key ? key : "", key ? "\r\n" : "");
     s->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (s->fd < 0 || connect(s->fd, (struct sockaddr *)&to, sizeof to) != 0 ||
         send(s->fd, ask, (size_t)len, MSG_NOSIGNAL) != len ||
@@ -69,23 +75,24 @@ static void stream_open(struct bench *b, struct stream *s, int epoll)
 /* Which of our jobs a link ends with; -1: none. */
 static int64_t job_of(const struct bench *b, const char *digits)
 {
-    char text[13] = {0};
-    memcpy(text, digits, 12);
-    int64_t id = strtoll(text, NULL, 16), at = id - b->ids[0];
-    while (at >= b->jobs || (at > 0 && b->ids[at] > id))
-        at = at >= b->jobs ? b->jobs - 1 : at - 1;
-    return at >= 0 && b->ids[at] == id ? at : -1;
+    int64_t id = 0;
+    for (int i = 0; i < LINK_DIGITS; i++)
+        id = id << 4 | (digits[i] <= '9' ? digits[i] - '0' : digits[i] - 'a' + 10);
+    int64_t at = id - b->ids[0];
+    if (at < 0)
+        return -1;
+    for (at = at < b->jobs ? at : b->jobs - 1; at > 0 && b->ids[at] > id;)
+        at--;
+    return b->ids[at] == id ? at : -1;
 }
 
-/* One event, up to its blank line. */
-static void take_event(struct bench *b, struct stream *s, const char *event, size_t len, double now)
+/* One line: an event ends with its job's link, of which the last digits are the id. */
+static void take_line(struct bench *b, struct stream *s, const char *end, size_t len, double now)
 {
-    static const char tail[] = "-8000-8000-";
-    const char *at = memmem(event, len, tail, sizeof tail - 1);
-    if (!at || at + sizeof tail - 1 + 12 > event + len)
+    static const char tail[] = "\"}";
+    if (len < LINK_DIGITS + 2 || memcmp(end - 2, tail, 2) != 0)
         return;
-    /* 8000-8000- stands before the 12 digits, which are the id. */
-    int64_t job = job_of(b, at + sizeof tail - 1);
+    int64_t job = job_of(b, end - 2 - LINK_DIGITS);
     if (job < 0 || !b->counts || b->changed_s[job] <= 0)
         return;
     s->told++;
@@ -96,9 +103,9 @@ static void take_events(struct bench *b, struct stream *s)
 {
     double now = bench_now_s();
     char *at = s->in, *end;
-    while ((end = memmem(at, (size_t)(s->in + s->len - at), "\n\n", 2))) {
-        take_event(b, s, at, (size_t)(end - at), now);
-        at = end + 2;
+    while ((end = memchr(at, '\n', (size_t)(s->in + s->len - at)))) {
+        take_line(b, s, end, (size_t)(end - at), now);
+        at = end + 1;
     }
     s->len -= (size_t)(at - s->in);
     memmove(s->in, at, s->len);
@@ -129,6 +136,7 @@ static void change(struct bench *b, struct bench_conn *c)
     int len = snprintf(body, sizeof body, "{\"name\":\"named %lld\"}", (long long)b->asked++);
     b->changed_s[job] = bench_now_s();
     b->due--;
+    c->key = b->keys ? b->keys[job] : NULL;
     bench_conn_call(c, "PATCH", path, (struct str){body, (size_t)len});
 }
 
@@ -149,6 +157,7 @@ static void make_jobs(struct bench *b)
 {
     while (b->made < b->jobs) {
         struct bench_conn *c = bench_conns_at(b->conns, 0);
+        c->key = b->keys ? b->keys[b->made] : NULL;
         if (!c->busy)
             bench_conn_send(c, "/v1/step-jobs", STR("{\"name\":\"named\"}"));
         bench_conns_turn(b->conns, -1, -1);
@@ -234,7 +243,7 @@ static void tell(struct bench *b)
     json_out_open(&o, '{');
     out(&o, "changes", b->changed);
     out(&o, "told", told);
-    out(&o, "lost", b->changed * b->streams - told);
+    out(&o, "lost", b->changed * (b->keys ? 1 : b->streams) - told);
     out(&o, "broken", b->broken);
     json_out_name(&o, "cpu_s");
     json_out_double(&o, bench_cpu_s());
@@ -243,17 +252,33 @@ static void tell(struct bench *b)
     printf("%.*s\n", (int)buf.len, buf.data);
 }
 
+/* As many as there are streams and jobs. */
+static void read_keys(struct bench *b, const char *name)
+{
+    FILE *file = fopen(name, "re");
+    char line[KEY_MAX];
+    if (!file || b->jobs != b->streams)
+        bench_give_up("keys", "a file with one for each stream, and as many jobs");
+    b->keys = xcalloc((size_t)b->streams, sizeof *b->keys);
+    for (int64_t i = 0; i < b->streams; i++) {
+        if (!fgets(line, sizeof line, file))
+            bench_give_up("keys", "the file has too few");
+        line[strcspn(line, "\n")] = '\0';
+        b->keys[i] = xstrdup(line);
+    }
+    fclose(file);
+}
+
 int main(int argc, char **argv)
 {
     struct bench b = {.streams = 1000, .jobs = 1000, .rate = 1000, .seconds = 10};
-    static const struct option options[] = {{"port", required_argument, NULL, 'p'},
-                                            {"path", required_argument, NULL, 'u'},
-                                            {"streams", required_argument, NULL, 's'},
-                                            {"jobs", required_argument, NULL, 'j'},
-                                            {"rate", required_argument, NULL, 'r'},
-                                            {"seconds", required_argument, NULL, 't'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"port", required_argument, NULL, 'p'},    {"path", required_argument, NULL, 'u'},
+        {"streams", required_argument, NULL, 's'}, {"jobs", required_argument, NULL, 'j'},
+        {"rate", required_argument, NULL, 'r'},    {"seconds", required_argument, NULL, 't'},
+        {"keys", required_argument, NULL, 'k'},    {NULL, 0, NULL, 0}};
     struct err err = {.text = "see the top of steps_streams.c"};
+    const char *keys = NULL;
     for (int c = 0; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         int64_t *into = c == 'p'   ? &b.port
                         : c == 's' ? &b.streams
@@ -263,16 +288,23 @@ int main(int argc, char **argv)
                                    : NULL;
         if (c == 'u')
             b.path = optarg;
+        else if (c == 'k')
+            keys = optarg;
         else if (!into || !parse_i64(str_of(optarg), 1, 1000000, into, &err))
             bench_give_up("usage", err.text);
     }
     if (b.port == 0 || !b.path)
         bench_give_up("usage", err.text);
+    if (keys)
+        read_keys(&b, keys);
     b.ids = xcalloc((size_t)b.jobs, sizeof *b.ids);
     b.changed_s = xcalloc((size_t)b.jobs, sizeof *b.changed_s);
     b.all = xcalloc((size_t)b.streams, sizeof *b.all);
     run(&b);
     tell(&b);
+    for (int64_t i = 0; b.keys && i < b.streams; i++)
+        free(b.keys[i]);
+    free(b.keys);
     free(b.ids);
     free(b.changed_s);
     free(b.all);
