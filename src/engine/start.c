@@ -9,6 +9,7 @@
 #include "engine/error_file.h"
 #include "engine/held_lines.h"
 #include "engine/resume.h"
+#include "io/csv_header.h"
 #include "store/ledger_store.h"
 #include "store/tail_store.h"
 
@@ -22,7 +23,7 @@ struct ends {
     char *out_name; /* normal form of the output's path, NULL */
     char print[65];
     int64_t print_bytes;
-    char *inputs; /* of several inputs: see source_inputs; NULL */
+    char *inputs; /* see source_inputs; NULL */
 };
 
 static void ends_release(struct ends *ends)
@@ -303,22 +304,49 @@ static enum op_fate start_new(struct engine *e, struct op *op, struct ends *ends
     return FATE_DURABLE;
 }
 
+static bool same_kind(const struct data_spec *before, const struct data_spec *now)
+{
+    return before->source_format == now->source_format &&
+           (before->source_format != FORMAT_CSV || before->chunk_rows == now->chunk_rows);
+}
+
+/* Whether the input's bytes begin as they did: a file that has grown is compared as far as it was
+ * looked at then. */
+static bool same_beginning(struct source *source, const struct data_job *job, bool *same,
+                           struct err *err)
+{
+    const struct data_progress *p = &job->row.progress;
+    char print[65];
+    int64_t bytes = 0;
+    *same = true;
+    if (p->source_print_bytes <= 0)
+        return true;
+    if (!source_fingerprint(source, p->source_print_bytes, print, &bytes, err))
+        return false;
+    *same = strcmp(print, p->source_print) == 0;
+    return true;
+}
+
+static bool same_file(struct engine *e, const struct data_job *job, const struct data_spec *spec,
+                      bool *same, struct err *err)
+{
+    OWNED(source) struct source *source = NULL;
+    return source_open(spec, e->options.folders, &source, err) &&
+           (!job->row.inputs || source_check_inputs(source, job->row.inputs, err)) &&
+           same_beginning(source, job, same, err);
+}
+
 /* A repair goes on with the same input; the name of its file may have changed. */
 static bool same_input(struct engine *e, const struct data_job *job, const struct op *op,
-                       const struct ends *ends, struct err *err)
+                       struct err *err)
 {
-    if (job->row.inputs) {
-        OWNED(source) struct source *source = NULL;
-        return source_open(op->start.spec, e->options.folders, &source, err) &&
-               source_check_inputs(source, job->row.inputs, err);
-    }
-    const struct data_progress *p = &job->row.progress;
-    bool same_kind = job->spec.source_format == op->start.spec->source_format &&
-                     (job->spec.source_format != FORMAT_CSV ||
-                      job->spec.chunk_rows == op->start.spec->chunk_rows);
-    /* A file shorter than the print then, or grown since: the next opening compares what it can. */
-    bool comparable = ends->print_bytes == p->source_print_bytes && p->source_print_bytes > 0;
-    if (same_kind && (!comparable || strcmp(ends->print, p->source_print) == 0))
+    const struct data_spec *spec = op->start.spec;
+    bool several = job->row.inputs && !csv_header_is_text(job->row.inputs);
+    bool same = several || same_kind(&job->spec, spec);
+    bool has_file = spec->source_format != FORMAT_NONE && spec->source_format != FORMAT_PROGRAM;
+    if (same && has_file && !same_file(e, job, spec, &same, err))
+        return false;
+    if (same)
         return true;
     return err_set(err, ERR_CONFLICT,
                    "job %s was started on another input: start it clean, or under another name",
@@ -484,7 +512,7 @@ static enum op_fate start_again(struct engine *e, struct data_job *job, struct o
         if (!forget_records(e, job, by_ids && !moved, op->start.portion.retry_skipped, &op->err))
             return FATE_NOW;
     } else {
-        if (!same_input(e, job, op, ends, &op->err))
+        if (!same_input(e, job, op, &op->err))
             return FATE_NOW;
         /* The print of the first start stays: it is what the numbers belong to. */
         memcpy(ends->print, job->row.progress.source_print, sizeof ends->print);

@@ -2,6 +2,7 @@
 #include "io/source.h"
 
 #include "base/file.h"
+#include "io/csv_header.h"
 #include "io/source_kind.h"
 
 #include <errno.h>
@@ -168,6 +169,8 @@ bool source_inputs(struct source *s, char **out, struct err *err)
 
 bool source_check_inputs(struct source *s, const char *before, struct err *err)
 {
+    if (!s->ops->check_inputs && csv_header_is_text(before))
+        return err_set(err, ERR_CONFLICT, "the job was started on a CSV file, not on %s", s->name);
     if (!s->ops->check_inputs)
         return err_set(err, ERR_CONFLICT, "the job was started on several inputs, not on %s alone",
                        s->name);

@@ -8,6 +8,7 @@
  * its place stays good, and the whole chunk decides their types. A chunk never ends with a row that
  * lacks its line end, so no place lies within a line. */
 #include "base/json.h"
+#include "io/csv_header.h"
 #include "io/csv_row.h"
 #include "io/csv_type.h"
 #include "io/source_kind.h"
@@ -485,6 +486,25 @@ static void csv_free(struct source *s)
     free(c);
 }
 
+/* Of rows that are arrays the names do not matter; a header that may still go on says nothing. */
+static bool csv_inputs(struct source *s, char **out, struct err *err)
+{
+    const struct source_csv *c = csv_of(s);
+    (void)err;
+    if (c->objects && !c->header_open)
+        *out = csv_header_text(c->names.data, c->name_ends, c->width);
+    return true;
+}
+
+static bool csv_check_inputs(struct source *s, const char *before, struct err *err)
+{
+    OWNED_MEM char *now = NULL;
+    if (!csv_header_is_text(before))
+        return err_set(err, ERR_CONFLICT, "the job was started on several inputs, not on %s alone",
+                       s->name);
+    return csv_inputs(s, &now, err) && (!now || csv_header_check(s->name, now, before, err));
+}
+
 struct source *source_csv_new(int64_t chunk_rows, bool objects)
 {
     static const struct source_ops ops = {.next = csv_next,
@@ -492,7 +512,9 @@ struct source *source_csv_new(int64_t chunk_rows, bool objects)
                                           .seek = csv_seek,
                                           .skip_to = csv_skip_to,
                                           .number = csv_number,
-                                          .free = csv_free};
+                                          .free = csv_free,
+                                          .inputs = csv_inputs,
+                                          .check_inputs = csv_check_inputs};
     struct source_csv *c = xcalloc(1, sizeof *c);
     c->base.ops = &ops;
     c->base.fd = -1;

@@ -6,6 +6,7 @@
  * met. A place has the file's index above FILE_SHIFT in `bytes`; its line, which the formats count
  * from 1 in each file, is what a JSONL file numbers its records by, and says nothing to a CSV. */
 #include "base/json.h"
+#include "io/csv_header.h"
 #include "io/source_kind.h"
 
 #include <errno.h>
@@ -353,6 +354,10 @@ static bool many_check_inputs(struct source *s, const char *before, struct err *
     struct json j;
     struct str text = str_of(before);
     size_t count = 0;
+    if (csv_header_is_text(before)) { /* it had one input, which is the first now */
+        OWNED(source) struct source *first = NULL;
+        return open_file(m, 0, &first, err) && source_check_inputs(first, before, err);
+    }
     json_open(&j, text);
     if (json_enter(&j, '['))
         for (; json_item(&j); count++) {

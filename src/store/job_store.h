@@ -40,7 +40,7 @@ struct job_row {
     enum job_state state;
     bool paused;
     char *spec;    /* JSON, see data_spec_write */
-    char *inputs;  /* what tells several inputs from others (source_inputs), NULL */
+    char *inputs;  /* what tells the input from others (source_inputs), NULL */
     char *failure; /* why it failed, NULL */
     char *portion; /* JSON, see portion_write: what of the input this run takes; NULL: all */
     bool has_token;

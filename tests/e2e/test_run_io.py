@@ -95,6 +95,21 @@ def test_a_further_input_is_growth_and_a_changed_one_is_refused(folder: RunFolde
     assert folder.records("out.jsonl") == numbered(0, 6)
 
 
+@pytest.mark.parametrize("header", ["id,nom", "id,surname"])
+def test_a_header_that_was_edited_is_told(folder: RunFolder, header: str) -> None:
+    """Without ids records are known by their numbers, which are the same."""
+    args = ("--exec", "cat", "--input=in.csv", "--output=out.jsonl")
+    folder.write("in.csv", "id,name\n0,a\n1,b\n")
+    folder.go(*args)
+    folder.write("in.csv", f"{header}\n0,a\n1,b\n2,c\n")
+    done = folder.go(*args, status=1)
+    was, now = '["id","name"]', f'["id","{header[3:]}"]'
+    assert f"in.csv is {now} now, it was {was} when the job was started" in done.err
+    assert len(folder.records("out.jsonl")) == 2
+    folder.go(*args, "--id-key=id")
+    assert folder.records("out.jsonl")[2] == {"id": 2, header[3:]: "c"}
+
+
 @pytest.mark.parametrize("name", ["out.jsonl", "out.jsonl.gz", "out.jsonl.zst", "out.csv"])
 def test_an_output_of_every_kind_is_appended_to(folder: RunFolder, name: str) -> None:
     for count in (3, 5):

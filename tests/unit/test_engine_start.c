@@ -357,6 +357,34 @@ static void a_repair_goes_on_with_the_same_input_only(void **state)
     assert_int_equal(claim(b, 9), 4);
 }
 
+/* Shorter than what a print covers, and of another length than it was. */
+static void a_repair_does_not_go_on_with_another_header(void **state)
+{
+    struct bench *b = *state;
+    struct op op;
+    b->spec.source_format = FORMAT_CSV;
+    b->spec.csv_objects = true;
+    set_text(&b->spec.source_path, "in.csv");
+    put(b, "data/in.csv", "a,b\n1,x\n2,y\n");
+    start(b, "job");
+    assert_int_equal(claim(b, 1), 1);
+    put(b, "data/in.csv", "a,ccc\n1,x\n2,y\n");
+    start_flags(b, &op, "job", false, true, false);
+    assert_refused(&op, REFUSED_OTHERWISE, ERR_CONFLICT,
+                   "the header of in.csv is [\"a\",\"ccc\"] now, it was [\"a\",\"b\"]");
+    b->spec.csv_objects = false; /* the beginning is another all the same */
+    start_flags(b, &op, "job", false, true, false);
+    assert_refused(&op, REFUSED_OTHERWISE, ERR_CONFLICT, "was started on another input");
+    b->spec.csv_objects = true;
+    put(b, "data/in.csv", "a,b\n1,x\n");
+    start_flags(b, &op, "job", false, true, false);
+    assert_refused(&op, REFUSED_OTHERWISE, ERR_CONFLICT, "in.csv has become shorter");
+    put(b, "data/in.csv", "a,b\n1,x\n2,y\n3,z\n");
+    start_flags(b, &op, "job", false, true, false);
+    assert_went_well(&op);
+    assert_int_equal(claim(b, 9), 3);
+}
+
 static void a_repair_may_go_on_in_another_output(void **state)
 {
     struct bench *b = *state;
@@ -561,6 +589,7 @@ int main(void)
         ENGINE_TEST(a_repair_serves_again_what_is_in_flight),
         ENGINE_TEST(a_repair_of_a_job_that_is_not_there_makes_it),
         ENGINE_TEST(a_repair_goes_on_with_the_same_input_only),
+        ENGINE_TEST(a_repair_does_not_go_on_with_another_header),
         ENGINE_TEST(a_repair_may_go_on_in_another_output),
         ENGINE_TEST(a_new_token_comes_with_the_right_of_the_old_one),
         ENGINE_TEST(a_state_folder_belongs_to_one_engine),

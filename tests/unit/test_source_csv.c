@@ -444,6 +444,81 @@ static void headers_that_cannot_name_members_are_refused(void **state)
     assert_error(t, ERR_INVALID, "the header of in is no UTF-8");
 }
 
+static char *header_now(struct temp *t)
+{
+    char *text = NULL;
+    OWNED(source) struct source *s = open_in(t);
+    assert_true(source_inputs(s, &text, &t->err));
+    return text;
+}
+
+static bool has_header(struct temp *t, const char *before)
+{
+    OWNED(source) struct source *s = open_in(t);
+    return source_check_inputs(s, before, &t->err);
+}
+
+static void another_header_is_noticed_by_its_names(void **state)
+{
+    struct temp *t = *state;
+    t->spec.csv_objects = true;
+    temp_write(t, "in", "a,\"b \"\"c\"\"\",\n1,2,3\n");
+    OWNED_MEM char *before = header_now(t);
+    assert_string_equal(before, "{\"header\":[\"a\",\"b \\\"c\\\"\",\"column 3\"]}");
+    temp_write(t, "in", "\xef\xbb\xbf\"a\",\"b \"\"c\"\"\",\r\n7,8,9\r\n");
+    assert_true(has_header(t, before));
+    temp_write(t, "in", "a,c\n1,2,3\n");
+    assert_false(has_header(t, before));
+    assert_error(
+        t, ERR_CONFLICT,
+        "the header of in is [\"a\",\"c\"] now, it was [\"a\",\"b \\\"c\\\"\",\"column 3\"] "
+        "when the job was started");
+    assert_false(has_header(t, "[[6,6,\"00\"]]"));
+    assert_error(t, ERR_CONFLICT, "on several inputs, not on in alone");
+    OWNED(source) struct source *lines = must_open_in(t, FORMAT_JSONL);
+    assert_false(source_check_inputs(lines, before, &t->err));
+    assert_error(t, ERR_CONFLICT, "started on a CSV file, not on in");
+}
+
+static void a_header_that_says_nothing_is_not_compared(void **state)
+{
+    struct temp *t = *state;
+    temp_write(t, "in", "a,b\n1,2\n");
+    assert_null(header_now(t)); /* rows are arrays */
+    t->spec.csv_objects = true;
+    OWNED_MEM char *before = header_now(t);
+    temp_write(t, "in", "a,b,c"); /* may go on */
+    assert_null(header_now(t));
+    assert_true(has_header(t, before));
+    OWNED_BUF struct buf wide;
+    buf_init(&wide, BUF_NO_CAP);
+    for (int i = 0; i < 4000; i++)
+        buf_add_format(&wide, "%d,", i);
+    buf_add_text(&wide, "end\n");
+    OWNED_MEM char *text = xstrndup(wide.data, wide.len);
+    temp_write(t, "in", text);
+    assert_null(header_now(t));
+    assert_true(has_header(t, before));
+}
+
+static void of_a_long_header_the_beginning_is_told(void **state)
+{
+    struct temp *t = *state;
+    t->spec.csv_objects = true;
+    OWNED_BUF struct buf wide;
+    buf_init(&wide, BUF_NO_CAP);
+    for (int i = 0; i < 80; i++)
+        buf_add_text(&wide, "\xc3\xa4"); /* of two bytes: cut between them */
+    buf_add_text(&wide, "\n");
+    OWNED_MEM char *text = xstrndup(wide.data, wide.len);
+    temp_write(t, "in", text);
+    OWNED_MEM char *before = header_now(t);
+    temp_write(t, "in", "x\n");
+    assert_false(has_header(t, before));
+    assert_true(str_is_utf8(str_of(t->err.text)));
+    assert_error(t, ERR_CONFLICT, "\xc3\xa4... when the job was started");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -477,6 +552,9 @@ int main(void)
         UNIT(a_failed_read_fails_and_can_be_repeated),
         UNIT(rows_may_be_objects_named_by_the_header),
         UNIT(headers_that_cannot_name_members_are_refused),
+        UNIT(another_header_is_noticed_by_its_names),
+        UNIT(a_header_that_says_nothing_is_not_compared),
+        UNIT(of_a_long_header_the_beginning_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
