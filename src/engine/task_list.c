@@ -247,8 +247,12 @@ enum op_fate op_task_status(struct engine *e, struct op *op)
         return FATE_NOW;
     OWNED(tx) struct tx *tx = NULL;
     bool ok = tx_begin(e->store, &tx, &op->err) &&
-              task_tally_store_list(tx, status->key, status->batch, status->active_only, tally_row,
-                                    &t, &op->err);
-    (void)ok; /* or the op's error */
+              task_tally_store_list(tx, status->key, status->batch, status->active_only,
+                                    TASK_STATUS_LEAVES_MAX + 1, tally_row, &t, &op->err);
+    if (ok && status->count > TASK_STATUS_LEAVES_MAX)
+        err_set(&op->err, ERR_LIMIT,
+                "more than %d functions of queues, batches and keys: ask for those of a key, of a "
+                "batch, or that are active",
+                TASK_STATUS_LEAVES_MAX);
     return FATE_NOW;
 }

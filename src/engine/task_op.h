@@ -232,6 +232,9 @@ struct op_task_errors { /* OP_TASK_ERRORS: failed tasks by function and error ty
     int64_t reached; /* the engine's: it goes on in slices */
 };
 
+/* A tree of more is refused: as long as it is read the engine does nothing else. */
+enum { TASK_STATUS_LEAVES_MAX = 20000 };
+
 /* A leaf of the status tree; leaves come ordered by key, batch, queue, function. */
 struct task_tally {
     char *key, *batch, *queue, *function; /* owned; "" where there is none */

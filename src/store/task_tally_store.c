@@ -23,11 +23,13 @@ static const char sql_add[] =
 static const char sql_list[] =
     "SELECT " COLUMNS " FROM task_tally WHERE " COUNTS_ANY
     " AND (:active = 0 OR pending + running > 0)"
-    " AND (:batch = '' OR batch = :batch) ORDER BY key, batch, queue_id, function_id";
+    " AND (:batch = '' OR batch = :batch) ORDER BY key, batch, queue_id, function_id"
+    " LIMIT :most";
 static const char sql_list_key[] =
     "SELECT " COLUMNS " FROM task_tally WHERE key = :key AND " COUNTS_ANY
     " AND (:active = 0 OR pending + running > 0)"
-    " AND (:batch = '' OR batch = :batch) ORDER BY key, batch, queue_id, function_id";
+    " AND (:batch = '' OR batch = :batch) ORDER BY key, batch, queue_id, function_id"
+    " LIMIT :most";
 
 static const char sql_forget[] =
     "DELETE FROM task_tally WHERE key = :key AND batch = :batch AND queue_id = :queue"
@@ -90,6 +92,7 @@ bool task_tally_store_add(struct tx *tx, const struct task_tally_row *rows, size
 }
 
 bool task_tally_store_list(struct tx *tx, struct str key, struct str batch, bool active_only,
+                           int64_t most,
                            void (*each)(void *context, const struct task_tally_row *row),
                            void *context, struct err *err)
 {
@@ -100,6 +103,7 @@ bool task_tally_store_list(struct tx *tx, struct str key, struct str batch, bool
         bind_text(q, ":key", key);
     bind_text(q, ":batch", batch);
     stmt_bind_i64(q, ":active", active_only);
+    stmt_bind_i64(q, ":most", most);
     enum row got = ROW_FAILED;
     while ((got = stmt_step(q, err)) == ROW_HERE) {
         struct task_tally_row row = {.key = stmt_text(q, 0),

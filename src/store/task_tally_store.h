@@ -15,9 +15,10 @@ struct task_tally_row {
 /* A row that counts nothing any more is forgotten. */
 MUST_CHECK bool task_tally_store_add(struct tx *tx, const struct task_tally_row *rows, size_t count,
                                      struct err *err);
-/* Those of a key and a batch (empty: all), ordered by key, batch, queue, function; with counts. */
+/* The first `most` of a key and a batch (empty: all), ordered by key, batch, queue, function; with
+ * counts. */
 MUST_CHECK bool task_tally_store_list(struct tx *tx, struct str key, struct str batch,
-                                      bool active_only,
+                                      bool active_only, int64_t most,
                                       void (*each)(void *context, const struct task_tally_row *row),
                                       void *context, struct err *err);
 

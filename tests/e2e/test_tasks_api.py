@@ -184,6 +184,19 @@ def test_the_status_is_a_tree_with_sums(tasks: Tasks) -> None:
     problem(tasks.call("GET", "/tasks/status?active=perhaps"), 400, "invalid")
 
 
+def test_a_status_of_too_many_is_refused(tasks: Tasks) -> None:
+    """Whoever asks gets all at once, and the engine does nothing else meanwhile."""
+    most = 20_000
+    for first in range(0, most, 5_000):
+        tasks.enqueue(*({"function": "f", "key": f"k{n}"} for n in range(first, first + 5_000)))
+    assert len(tasks.ok("GET", "/tasks/status")["keys"]) == most
+    tasks.enqueue(key="k0", batch="b")
+    told = problem(tasks.call("GET", "/tasks/status"), 413, "limit")
+    assert told["detail"].startswith("more than 20000 functions of queues, batches and keys")
+    assert tasks.ok("GET", "/tasks/status?batch=b")["remaining"] == 1
+    assert tasks.ok("GET", "/tasks/status?key=k0")["remaining"] == 2
+
+
 def gate(tasks: Tasks, kind: str, name: str) -> Any:
     return next(g for g in tasks.ok("GET", f"/{kind}")[kind] if g["name"] == name)
 

@@ -151,7 +151,8 @@ static void counts_are_added_up(void **state)
     row.counts[JOB_RUNNING] = 1;
     row.first_at_us = row.last_at_us = 8;
     OK(f, task_tally_store_add(f->tx, &row, 1, &f->err));
-    OK(f, task_tally_store_list(f->tx, STR("d"), (struct str){0}, true, take_tally, &got, &f->err));
+    OK(f,
+       task_tally_store_list(f->tx, STR("d"), (struct str){0}, true, 9, take_tally, &got, &f->err));
     assert_int_equal(got.counts[JOB_PENDING], 2);
     assert_int_equal(got.counts[JOB_RUNNING], 1);
     assert_int_equal(got.first_at_us, 5);
@@ -165,12 +166,17 @@ static void count_tally(void *context, const struct task_tally_row *row)
     ++*(int *)context;
 }
 
-static int count_tallies(struct fixture *f)
+static int count_tallies_to(struct fixture *f, int64_t most)
 {
     int count = 0;
-    OK(f, task_tally_store_list(f->tx, (struct str){0}, (struct str){0}, false, count_tally, &count,
-                                &f->err));
+    OK(f, task_tally_store_list(f->tx, (struct str){0}, (struct str){0}, false, most, count_tally,
+                                &count, &f->err));
     return count;
+}
+
+static int count_tallies(struct fixture *f)
+{
+    return count_tallies_to(f, INT64_MAX);
 }
 
 static int64_t tally_rows(struct fixture *f)
@@ -194,6 +200,7 @@ static void counts_of_nothing_are_forgotten(void **state)
     rows[1].counts[JOB_FAILED] = 1;
     OK(f, task_tally_store_add(f->tx, rows, 2, &f->err));
     assert_true(tally_rows(f) == 2 && count_tallies(f) == 2);
+    assert_int_equal(count_tallies_to(f, 1), 1);
     rows[0].counts[JOB_COMPLETED] = -2;
     rows[1].counts[JOB_FAILED] = 0;
     OK(f, task_tally_store_add(f->tx, rows, 2, &f->err));
