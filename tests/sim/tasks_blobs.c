@@ -131,7 +131,7 @@ static void count_one(void *context, const struct blob_hash *hash, int64_t bytes
     ++*(int *)context;
 }
 
-void blobs_check_collected(void (*pass)(int64_t us))
+void blobs_check_collected(void)
 {
     struct err err;
     int left = 1;

@@ -140,7 +140,7 @@ struct known *tick_adopt(int64_t id)
     return k;
 }
 
-void ticks_check_alive(void (*pass)(int64_t us), void (*check_all)(void))
+void ticks_check_alive(void)
 {
     ticks_delete_all();
     check_all();
