@@ -68,6 +68,19 @@ def test_a_folder_may_have_any_name(folder: RunFolder, name: str) -> None:
     assert folder.records(f"{name}/out.jsonl") == numbered(0, 2)
 
 
+def test_an_input_that_was_cut_short_ends_the_next_run(folder: RunFolder) -> None:
+    folder.write_records("in.jsonl", numbered(0, 3000))
+    folder.write("task.py", "def process_record(record):\n    return record\n")
+    args = ("task.py", "--input=in.jsonl", "--output=out.jsonl")
+    folder.go(*args)
+    folder.write_records("in.jsonl", numbered(0, 2000))
+    done = folder.go(*args, status=1)
+    assert "in.jsonl has become shorter" in done.err
+    folder.write_records("in.jsonl", numbered(0, 3001))
+    folder.go(*args)
+    assert len(folder.records("out.jsonl")) == 3001
+
+
 def test_a_quote_that_is_never_closed_is_no_success(folder: RunFolder) -> None:
     folder.write("in.csv", 'id,name\n0,x\n1,"y\n2,z\n3,w\n')
     args = ("--exec", "cat", "--input=in.csv", "--output=out.jsonl")

@@ -22,6 +22,8 @@ from .codec import loads
 PATIENCE_S = 86400.0
 EXTEND_AT_MOST_S = 20.0
 RETRY_MAX_S = 2.0
+# Of one claim, until it is believed.
+CONFLICTS_MAX = 3
 
 
 class Claimed(NamedTuple):
@@ -78,12 +80,14 @@ class Session:
     async def claim(
         self, most: int, running: int, wait_s: float, holds: Callable[[], list[int]]
     ) -> Claimed:
-        """Takes up to `most` records, waiting for the first. LeaseEndedError.
+        """Takes up to `most` records, waiting for the first. LeaseEndedError; ConflictError: the
+        input is no more what it was, and will not be.
 
         `holds` gives the numbers of all records that are here: it is asked when an answer was lost,
         whose records would else be nobody's.
         """
         pause_s = 0.05
+        conflicts = 0
         while True:
             body: dict[str, Any] = {"max": most, "wait_s": wait_s, "running": running}
             if self.lease is None:
@@ -107,7 +111,11 @@ class Session:
                 break
             except LeaseEndedError:
                 raise
-            except (BusyError, ConflictError, ConnectionLostError):
+            except (BusyError, ConflictError, ConnectionLostError) as why:
+                # A claim that a later one has ended is refused, too: that one says more.
+                conflicts += isinstance(why, ConflictError)
+                if conflicts > CONFLICTS_MAX or (conflicts and self.lease is None):
+                    raise
                 if self._again:
                     self._again = False
                     continue
