@@ -433,7 +433,7 @@ bool steps_load(struct engine *e, struct err *err)
 bool steps_open(struct engine *e, struct err *err)
 {
     e->steps = xcalloc(1, sizeof *e->steps);
-    return steps_load(e, err);
+    return steps_load(e, err) && steps_tell_again(e, err);
 }
 
 void steps_free(struct engine *e)

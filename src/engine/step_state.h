@@ -191,6 +191,11 @@ void steps_things_moved(struct engine *e, struct str owner, struct str from, str
 MUST_CHECK bool steps_delete_job(struct engine *e, const struct step_job *job, struct err *err);
 MUST_CHECK bool steps_delete_step(struct engine *e, struct step_entry *entry, struct err *err);
 
+/* --- step_replay.c --- */
+/* When the engine opens: its feed begins with what happened to jobs in the last STEP_FEED_KEEP_US
+ * of its life before. ERR_STORE. */
+MUST_CHECK bool steps_tell_again(struct engine *e, struct err *err);
+
 /* --- step_views.c --- */
 MUST_CHECK bool step_job_view_make(struct engine *e, const struct step_job *job,
                                    struct step_job_view *view, struct err *err);

@@ -216,6 +216,49 @@ static void the_engine_tells_what_is_durable(void **state)
     assert_int_equal(read_on(who, entries, 8), 0);
 }
 
+/* Who waits for a job may not have heard of it before the engine ended. */
+static void an_engine_that_opens_tells_again_what_happened_last(void **state)
+{
+    struct bench *b = *state;
+    struct step_feed_entry entries[4];
+    int wakes = 0;
+    int64_t step = register_step(b, STEP_MANIFEST("add", "1.0.0"), nobody);
+    int64_t old = start_job(b, step), first = start_job(b, step);
+    pass_time(b, STEP_FEED_KEEP_US + SECOND_US);
+    struct hand hand = {.count = 0};
+    take_steps(b, &hand, 2);
+    complete(b, &hand, old);
+    complete(b, &hand, first);
+    int64_t second = start_job(b, step);
+    end_job(b, second, STEP_JOB_END_FAIL);
+    end_job(b, second, STEP_JOB_END_DELETE);
+    reopen_engine(b);
+    OWNED(step_follower)
+    struct step_follower *who =
+        step_feed_follow(engine_step_feed(b->engine), STR(""), b->now.mono_us, count_wake, &wakes);
+    OWNED(step_follower)
+    struct step_follower *other =
+        step_feed_follow(engine_step_feed(b->engine), STR("b"), b->now.mono_us, count_wake, &wakes);
+    assert_int_equal(read_on(other, entries, 4), 0);
+    assert_int_equal(read_on(who, entries, 4), 3);
+    assert_int_equal(entries[0].job, old);
+    assert_int_equal(entries[0].kind, STEP_FEED_STATE);
+    assert_int_equal(entries[1].job, first);
+    assert_int_equal(entries[1].kind, STEP_FEED_STATE);
+    assert_int_equal(entries[2].job, second);
+    assert_int_equal(entries[2].kind, STEP_FEED_DELETED);
+    step_follower_free(TAKE(who));
+    step_follower_free(TAKE(other));
+    pass_time(b, STEP_FEED_KEEP_US + SECOND_US);
+    int64_t third = start_job(b, step);
+    reopen_engine(b);
+    who =
+        step_feed_follow(engine_step_feed(b->engine), STR(""), b->now.mono_us, count_wake, &wakes);
+    assert_int_equal(read_on(who, entries, 4), 1);
+    assert_int_equal(entries[0].job, third);
+    step_follower_free(TAKE(who));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -227,6 +270,7 @@ int main(void)
         cmocka_unit_test(others_jobs_put_nobody_behind),
         cmocka_unit_test(many_owners_are_told_apart),
         ENGINE_TEST(the_engine_tells_what_is_durable),
+        ENGINE_TEST(an_engine_that_opens_tells_again_what_happened_last),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
