@@ -54,7 +54,10 @@ bool parse_bytes(struct str text, int64_t min, int64_t max, int64_t *out, struct
     int64_t value = 0;
     if (!parse_i64(digits, 0, INT64_MAX >> shift, &value, err) || value << shift < min ||
         value << shift > max)
-        return bad_number(err, text, min, max);
+        return err_set(err, ERR_INVALID,
+                       "'%.*s' is no size from %lld to %lld bytes, such as 4096, 64M or 1G",
+                       text.len > 40 ? 40 : (int)text.len, text.ptr ? text.ptr : "", (long long)min,
+                       (long long)max);
     *out = value << shift;
     return true;
 }

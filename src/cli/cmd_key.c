@@ -207,8 +207,9 @@ static bool create_run(const struct options *options, struct err *err)
     char scopes[API_KEY_SCOPES_SIZE], secret[API_KEY_SECRET_SIZE];
     OWNED(client) struct client *client = NULL;
     OWNED(local_engine) struct local_engine *local = NULL;
-    if (!api_key_name_check(name, err) || (owner && !api_key_name_check(owner, err)) ||
-        !read_scopes(options, wanted, err) || !local_or_client(options, true, &local, &client, err))
+    if (!api_key_name_check("name", name, err) ||
+        (owner && !api_key_name_check("owner", owner, err)) || !read_scopes(options, wanted, err) ||
+        !local_or_client(options, true, &local, &client, err))
         return false;
     api_key_scopes_write(wanted, scopes);
     bool good = local ? create_here(local, name, owner, scopes, secret, err)

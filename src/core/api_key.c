@@ -7,15 +7,15 @@
 
 const char *const api_key_scopes[API_KEY_SCOPE_COUNT] = {"read", "work", "admin"};
 
-bool api_key_name_check(const char *name, struct err *err)
+bool api_key_name_check(const char *member, const char *name, struct err *err)
 {
     static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
                                   "0123456789_.-";
     size_t len = strlen(name);
     if (len == 0 || len > API_KEY_NAME_MAX || name[strspn(name, allowed)] != '\0')
         return err_set(err, ERR_INVALID,
-                       "name: expected 1 to %d letters, digits, dots, hyphens and underscores",
-                       API_KEY_NAME_MAX);
+                       "%s: expected 1 to %d letters, digits, dots, hyphens and underscores",
+                       member, API_KEY_NAME_MAX);
     return true;
 }
 

@@ -8,8 +8,9 @@
 #include <stdint.h>
 
 #define API_KEY_NAME_MAX 64
-/* 1 to 64 letters, digits, dots, hyphens and underscores. ERR_INVALID. */
-MUST_CHECK bool api_key_name_check(const char *name, struct err *err);
+/* 1 to 64 letters, digits, dots, hyphens and underscores; `member` says whose name it is.
+ * ERR_INVALID. */
+MUST_CHECK bool api_key_name_check(const char *member, const char *name, struct err *err);
 
 /* The words of scopes, each including those before it: "read", "work", "admin". */
 #define API_KEY_SCOPE_COUNT 3

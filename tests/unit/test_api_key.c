@@ -15,15 +15,16 @@ static void a_name_is_one_plain_word(void **state)
     char longest[API_KEY_NAME_MAX + 2];
     memset(longest, 'a', sizeof longest);
     longest[API_KEY_NAME_MAX] = '\0';
-    assert_true(api_key_name_check("laptop-2.a_B", &err));
-    assert_true(api_key_name_check(longest, &err));
+    assert_true(api_key_name_check("owner", "laptop-2.a_B", &err));
+    assert_true(api_key_name_check("owner", longest, &err));
     longest[API_KEY_NAME_MAX] = 'a';
     longest[API_KEY_NAME_MAX + 1] = '\0';
     static const char *const wrong[] = {"", "a b", "a/b", "é", "a\n"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
-        assert_false(api_key_name_check(wrong[i], &err));
-    assert_false(api_key_name_check(longest, &err));
+        assert_false(api_key_name_check("owner", wrong[i], &err));
+    assert_false(api_key_name_check("owner", longest, &err));
     assert_int_equal(err.code, ERR_INVALID);
+    assert_non_null(strstr(err.text, "owner: expected 1 to 64 letters"));
 }
 
 static void scopes_are_known_words_in_one_order(void **state)

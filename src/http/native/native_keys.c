@@ -128,7 +128,8 @@ bool native_keys_create(struct request *req, struct reply *reply, struct err *er
         {.name = "scopes", .type = MEMBER_RAW, .required = true, .out = &raw_scopes},
     };
     if (!native_body_read(req, members, sizeof members / sizeof *members, err) ||
-        !api_key_name_check(name, err) || (owner && !api_key_name_check(owner, err)) ||
+        !api_key_name_check("name", name, err) ||
+        (owner && !api_key_name_check("owner", owner, err)) ||
         !read_scopes(raw_scopes, scopes, err))
         return false;
     size_t name_size = strlen(name) + 1;
