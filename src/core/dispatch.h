@@ -42,6 +42,7 @@ const char *dispatch_function_name(const struct dispatch *d, uint32_t function);
 /* What holds a queue or a function back. Copied; takes effect at once. */
 struct gate {
     bool paused;
+    bool closed;         /* as paused, but nobody's setting: what is there is being taken away */
     int64_t concurrency; /* 0: no limit */
     double rpm;          /* starts a minute; 0: no limit */
     bool fair;           /* of a queue: turns of keys before priority */

@@ -6,7 +6,7 @@ int64_t rates_open_us(const struct dispatch *d)
     int64_t first = NEVER_US, looked_us = d->looked_us;
     for (size_t i = 0; i < d->ready_count; i++) {
         const struct station *queue = d->ready[i]->queue, *function = d->ready[i]->function;
-        if (queue->gate.paused || function->gate.paused)
+        if (gate_is_shut(&queue->gate) || gate_is_shut(&function->gate))
             continue;
         int64_t one = limit_next_us(&queue->limit, looked_us);
         int64_t other = limit_next_us(&function->limit, looked_us);
@@ -47,7 +47,7 @@ static int64_t later(int64_t a_us, int64_t b_us)
 /* When its queue and its function have room by time alone; NEVER_US. */
 static int64_t pair_opens_us(const struct pair *p, int64_t now_us)
 {
-    if (p->queue->gate.paused || p->function->gate.paused)
+    if (gate_is_shut(&p->queue->gate) || gate_is_shut(&p->function->gate))
         return NEVER_US;
     return later(limit_next_us(&p->queue->limit, now_us),
                  limit_next_us(&p->function->limit, now_us));
@@ -78,7 +78,7 @@ static enum task_hold explain_ready(const struct task *t, int64_t now_us, int64_
 {
     const struct station *queue = station_of_queue(t), *function = station_of_function(t);
     const struct task *head = t->lane->tasks.items[0];
-    if (queue->gate.paused)
+    if (gate_is_shut(&queue->gate))
         return HOLD_QUEUE_PAUSED;
     if (function->gate.paused)
         return HOLD_FUNCTION_PAUSED;

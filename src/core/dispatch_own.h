@@ -39,6 +39,11 @@ struct station {
     char *name;
 };
 
+static inline bool gate_is_shut(const struct gate *gate)
+{
+    return gate->paused || gate->closed;
+}
+
 struct pair {
     struct station *queue, *function;
     struct heap lanes; /* by the queue's order */

@@ -40,7 +40,7 @@ static uint32_t station_must(struct stations *all, struct str name)
 
 bool station_is_open(const struct station *s, int64_t now_us)
 {
-    return !s->gate.paused && limit_has_room(&s->limit, now_us);
+    return !gate_is_shut(&s->gate) && limit_has_room(&s->limit, now_us);
 }
 
 void stations_release(struct stations *all)

@@ -25,6 +25,7 @@ struct engine_options {
     int64_t held_records;  /* so many results wait at most for their turn; 0: the usual */
     int64_t keep_tasks_us; /* so long tasks are kept that have ended; 0: the usual */
     int64_t keep_tasks;    /* and so many of them at most; 0: the usual */
+    int64_t flow_portion;  /* so many nodes are defaulted or left in one go; 0: the usual */
     bool seeded;           /* tokens from `seed` instead of the system (simulation) */
     uint64_t seed;
 };

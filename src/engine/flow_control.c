@@ -4,34 +4,30 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-/* Its open tasks, in the order of the list. */
-static struct id_list open_tasks(const struct flow_job *flow)
-{
-    struct id_list open = {0};
-    for (int64_t i = 0; i < flow->row.tasks; i++)
-        if (flow_marks_is_open(flow->marks, flow->places[i]))
-            id_list_add(&open, flow->row.first_task + i);
-    return open;
-}
-
-/* Stops what waits; what runs is told to stop, or with `at_once` stopped here. Last first: then
- * nobody who waits is let through by those before him. */
+/* What runs is told to stop, or with `at_once` stopped here; what waits is left: a portion of it
+ * now, the rest with the next steps; with `at_once` all. */
 static void stop(struct engine *e, struct flow_job *flow, bool at_once)
 {
-    struct id_list open = open_tasks(flow);
+    struct flows *flows = e->tasks->flows;
+    flows->stopping += flow->stop_at == 0;
     flow->row.stops = true;
+    flow->stop_at = flow->row.tasks;
+    flow_close(e, flow, true);
     flow_touch(e, flow);
-    for (size_t i = open.count; i-- > 0;) {
-        struct task *t = dispatch_find(e->tasks->dispatch, open.items[i]);
-        struct task_note *note = t ? note_must(e, t) : NULL;
-        if (!note)
+    for (int64_t i = 0; i < flow->row.tasks; i++) {
+        if (flow_marks_get(flow->marks, flow->places[i]) != FLOW_RUNNING)
             continue;
-        if (t->run && !at_once)
-            task_abort(e, note, ABORT_CANCELLED);
-        else
+        struct task *t = dispatch_find(e->tasks->dispatch, flow->row.first_task + i);
+        struct task_note *note = t && t->run ? note_must(e, t) : NULL;
+        if (note && at_once)
             task_cancel(e, note);
+        else if (note)
+            task_abort(e, note, ABORT_CANCELLED);
     }
-    id_list_release(&open);
+    if (at_once)
+        flow_stop_whole(e, flow);
+    else
+        flow_stops_go(e);
     e->tasks->stirred = true;
 }
 

@@ -316,6 +316,7 @@ static void set_limits(struct engine *e, const struct starting *s, const struct 
     uint32_t place = gate_need(e, false, str_of(m->queue));
     struct gate gate = *dispatch_queue_gate(tasks->dispatch, place);
     gate.in_order = true;
+    gate.closed = false;
     gate.concurrency = ask->max_running;
     gate.rpm = ask->gap_us ? 60e6 / (double)ask->gap_us : 0;
     dispatch_set_queue_gate(tasks->dispatch, place, &gate);

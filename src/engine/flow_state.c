@@ -28,7 +28,8 @@ void flows_forget(struct engine *e)
     for (size_t i = 0; i < flows->count; i++)
         flow_free(flows->list[i]);
     free(TAKE(flows->list));
-    flows->count = flows->running = 0;
+    flows->count = flows->running = flows->stopping = flows->cascade_at = 0;
+    id_list_release(&flows->cascade);
 }
 
 void flows_free(struct engine *e)
@@ -156,6 +157,8 @@ void flow_finish(struct engine *e, struct flow_job *flow)
     enum job_state state = flow_marks_outcome(flow->marks, flow->row.stops, flow->row.kept);
     flow->row.state = state;
     flow->row.stops = false;
+    flow->stop_at = 0;
+    flow_close(e, flow, false);
     flow->row.lock_task = flow->row.lock_fence = 0;
     flow->row.ended_at_us = e->now.wall_us;
     flow_touch(e, flow);
@@ -342,6 +345,7 @@ static bool load_flow(void *context, const struct flow_store_row *row, struct er
     uint32_t place = gate_place(e, false, str_of(queue));
     struct gate gate = *dispatch_queue_gate(e->tasks->dispatch, place);
     gate.in_order = true;
+    gate.closed = row->stops;
     dispatch_set_queue_gate(e->tasks->dispatch, place, &gate);
     return true;
 }
@@ -388,6 +392,9 @@ bool flows_load(struct engine *e, struct tx *tx, struct err *err)
         if (!flow_node_store_walk(tx, flow->row.id, 0, false, FLOW_PENDING, flow->row.nodes + 1,
                                   load_node, &l, err))
             return false;
+        flow_cascade_resume(e, flow);
+        flow->stop_at = flow->row.stops ? flow->row.tasks : 0;
+        flows->stopping += flow->stop_at > 0;
     }
     flows->look = true;
     return true;

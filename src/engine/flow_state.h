@@ -15,11 +15,19 @@ struct engine;
 struct task;
 struct task_note;
 
+struct id_list {
+    int64_t *items;
+    size_t count, cap;
+};
+void id_list_add(struct id_list *l, int64_t id);
+void id_list_release(struct id_list *l);
+
 struct flow_job {
     struct flow_store_row row; /* texts owned, behind these: */
     char *name, *pools, *variables;
     struct flow_marks *marks; /* from its start until its end is committed; else NULL */
     uint32_t *places;         /* of its tasks, in their order */
+    int64_t stop_at; /* it stops: of its tasks those before this one may have to be left yet */
     bool in_group;
 };
 
@@ -69,6 +77,10 @@ struct flows {
     size_t running;           /* so many of them have marks */
     struct op *shows, *locks; /* that wait, the oldest first */
     bool cascades;            /* what is cancelled now waited for what has failed */
+    struct id_list cascade;   /* tasks that did not complete, whose children are to be told: from */
+    size_t cascade_at;        /* this one on */
+    size_t stopping;          /* so many have a stop_at */
+    int64_t portion;          /* so much is done yet in this step, see flow_cascade.c */
     bool look;                /* something that those who wait might wait for has happened */
 };
 
@@ -132,6 +144,22 @@ void flow_end_at_once(struct engine *e, struct flow_job *flow);
 void flow_drop_pools(struct engine *e, const struct flow_job *flow);
 /* The tasks of its last run are forgotten. */
 MUST_CHECK bool flow_forget_tasks(struct engine *e, const struct flow_job *flow, struct err *err);
+
+/* --- flow_cascade.c --- */
+/* Who waits for the task, which has ended otherwise, is told: some of them at once, as long as this
+ * step's portion lasts (flow_cascade_go), the others with the next steps. */
+void flow_cascade_add(struct engine *e, int64_t parent);
+void flow_cascade_go(struct engine *e);
+/* What a cascade of before had yet to come to, of a flow that was just loaded. */
+void flow_cascade_resume(struct engine *e, const struct flow_job *flow);
+/* Nothing of it starts; or may start again. */
+void flow_close(struct engine *e, const struct flow_job *flow, bool closed);
+/* Leaves what of flows with a stop_at does not run: a portion; of one flow all. */
+void flow_stops_go(struct engine *e);
+void flow_stop_whole(struct engine *e, struct flow_job *flow);
+/* A step begins: the next portion of all this. Whether there is more. */
+void flows_step(struct engine *e);
+bool flows_go_on(const struct engine *e);
 
 /* --- flow_context.c --- */
 /* The committer's part of OP_FLOW_PUT. */

@@ -55,7 +55,7 @@ static void drop_edges(struct engine *e, int64_t parent, bool all)
 }
 
 /* Tells the children of a task that has ended. Those that are to be cancelled are put on a list. */
-static void tell_children(struct engine *e, int64_t parent, enum job_state state,
+static void tell_children(struct engine *e, int64_t parent, enum job_state state, bool of_flow,
                           struct id_list *doomed)
 {
     struct tasks *tasks = e->tasks;
@@ -63,7 +63,11 @@ static void tell_children(struct engine *e, int64_t parent, enum job_state state
     enum after_when when = AFTER_COMPLETED;
     if (!task_graph_has_children(tasks->graph, parent))
         return;
-    for (int64_t id = 0; (id = task_graph_take(tasks->graph, parent, completed, all, &when));) {
+    bool later = of_flow && all && !completed;
+    if (later)
+        flow_cascade_add(e, parent);
+    for (int64_t id = 0;
+         !later && (id = task_graph_take(tasks->graph, parent, completed, all, &when));) {
         struct task *child = dispatch_find(tasks->dispatch, id);
         if (!child)
             continue;
@@ -116,8 +120,9 @@ static void end(struct engine *e, struct task_note *note, enum job_state state,
     attempts_set(tasks->ended, row->id, 1 + (int64_t)state);
     id_list_add(&e->building.tasks.ended, row->id);
     /* A flow's node is not retried in its run: who waits for its completion waits in vain. */
-    bool in_vain = flow_task_ended(e, note, state) && state == JOB_FAILED;
-    tell_children(e, row->id, in_vain ? JOB_CANCELLED : state, doomed);
+    bool of_flow = flow_task_ended(e, note, state);
+    bool in_vain = of_flow && state == JOB_FAILED;
+    tell_children(e, row->id, in_vain ? JOB_CANCELLED : state, of_flow, doomed);
 }
 
 /* --- one by one --- */
@@ -149,6 +154,7 @@ static void end_and_follow(struct engine *e, struct task_note *note, enum job_st
     struct id_list doomed = {0};
     end(e, note, state, &doomed);
     cancel_all(e, &doomed);
+    flow_cascade_go(e);
 }
 
 void task_cancel(struct engine *e, struct task_note *note)
@@ -156,19 +162,28 @@ void task_cancel(struct engine *e, struct task_note *note)
     struct id_list doomed = {0};
     cancel_one(e, note, &doomed);
     cancel_all(e, &doomed);
+    flow_cascade_go(e);
+}
+
+void task_cancel_in_vain(struct engine *e, struct task_note *note)
+{
+    struct id_list doomed = {0};
+    e->tasks->flows->cascades = true;
+    cancel_one(e, note, &doomed);
+    cancel_all(e, &doomed);
 }
 
 void task_free_children(struct engine *e, int64_t parent)
 {
     struct id_list doomed = {0};
-    tell_children(e, parent, JOB_COMPLETED, &doomed);
+    tell_children(e, parent, JOB_COMPLETED, false, &doomed);
     assert(doomed.count == 0);
 }
 
 void task_cancel_children(struct engine *e, int64_t parent)
 {
     struct id_list doomed = {0};
-    tell_children(e, parent, JOB_CANCELLED, &doomed);
+    tell_children(e, parent, JOB_CANCELLED, false, &doomed);
     cancel_all(e, &doomed);
 }
 

@@ -76,6 +76,7 @@ void tasks_begin(struct engine *e)
     task_timeouts_tick(e);
     tasks_keep_tick(e);
     task_slices_step(e);
+    flows_step(e);
 }
 
 void tasks_feed(struct engine *e)
@@ -104,7 +105,7 @@ int64_t tasks_next_us(const struct engine *e)
     sooner(&next, task_sessions_next_us(e));
     sooner(&next, delays_first_us(tasks->timeouts));
     sooner(&next, tasks->keep_due_us);
-    if (tasks->slices)
+    if (tasks->slices || flows_go_on(e))
         next = 0;
     /* While changes are refused nothing is done in its time. */
     if (next < tasks->refused_until_us)

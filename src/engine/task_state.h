@@ -24,13 +24,6 @@
 struct engine;
 struct group;
 
-struct id_list {
-    int64_t *items;
-    size_t count, cap;
-};
-void id_list_add(struct id_list *l, int64_t id);
-void id_list_release(struct id_list *l);
-
 /* A key, batch, queue and function that tasks of notes have: what becomes of its counts. */
 struct task_leaf {
     struct task_leaf *next; /* of its bucket */
@@ -282,6 +275,8 @@ struct task_failure {
 /* An attempt has failed: another follows (returns true), or the task has failed. */
 bool task_fail(struct engine *e, struct task_note *note, const struct task_failure *why);
 void task_cancel(struct engine *e, struct task_note *note);
+/* The same, for what it waited for: of a flow's node, that is defaulted. */
+void task_cancel_in_vain(struct engine *e, struct task_note *note);
 /* Its worker is gone: an attempt was spent. */
 void task_lose(struct engine *e, struct task_note *note, const char *why);
 /* It has failed, wherever it is, as somebody says. */

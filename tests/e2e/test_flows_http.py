@@ -375,7 +375,7 @@ def test_a_large_flow_is_started_and_loaded_in_little_time(server: ServerProcess
     again = Tasks(server)
     session = again.work(queues=["flow/f"])
     session.settle(failures=[[session.ids[0], None]])
-    told = again.ok("GET", "/flows/f")
+    told = again.ok("GET", "/flows/f?wait_s=60")
     assert told["state"] == "failed" and told["counts"]["D"] == 19_999
     page = again.ok("GET", "/flows/f/nodes?after=19000&limit=10000")
     assert len(page["nodes"]) == 1000 and page["more"] is False
