@@ -1,10 +1,10 @@
 /* cmd_limit.c: `penstock limit list|set|delete`: limits of each key that a pattern matches. */
-#include "base/json.h"
 #include "base/terminal.h"
 #include "cli/answer_list.h"
 #include "cli/answer_member.h"
 #include "cli/client.h"
 #include "cli/command.h"
+#include "cli/option_member.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,20 +74,6 @@ static const struct option set_options[] = {
 };
 static const struct option *const set_tables[] = {set_options, json_options, client_options, NULL};
 
-static bool write_number(const struct options *options, const char *name, struct json_out *o,
-                         struct err *err)
-{
-    const char *text = options_text(options, name);
-    double number = 0;
-    if (!text)
-        return true;
-    if (!json_check(str_of(text), NULL, NULL) || !json_double(str_of(text), &number))
-        return err_set(err, ERR_INVALID, "--%s: \"%s\" is no number", name, text);
-    json_out_name(o, name);
-    json_out_raw(o, str_of(text));
-    return true;
-}
-
 static bool set_run(const struct options *options, struct err *err)
 {
     OWNED(client) struct client *client = NULL;
@@ -101,7 +87,8 @@ static bool set_run(const struct options *options, struct err *err)
     json_out_open(&o, '{');
     json_out_name(&o, "pattern");
     json_out_text(&o, options_argument(options, 1));
-    if (!write_number(options, "concurrency", &o, err) || !write_number(options, "rpm", &o, err))
+    if (!option_member_number(options, "concurrency", "concurrency", &o, err) ||
+        !option_member_number(options, "rpm", "rpm", &o, err))
         return false;
     json_out_close(&o, '}');
     return client_open(options, &client, err) &&

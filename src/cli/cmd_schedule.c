@@ -5,6 +5,7 @@
 #include "cli/answer_member.h"
 #include "cli/client.h"
 #include "cli/command.h"
+#include "cli/option_member.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,26 +132,22 @@ static const struct set_member {
 static bool write_member(const struct options *options, const struct set_member *m,
                          struct json_out *o, struct err *err)
 {
-    const char *text = m->as == AS_FLAG ? NULL : options_text(options, m->option);
-    double number = 0;
-    if (m->as == AS_FLAG ? !options_has(options, m->option) : !text)
+    switch (m->as) {
+    case AS_TEXT:
+        option_member_text(options, m->option, m->member, o);
         return true;
-    json_out_name(o, m->member);
-    if (m->as == AS_FLAG) {
-        json_out_bool(o, true);
+    case AS_NUMBER:
+        return option_member_number(options, m->option, m->member, o, err);
+    case AS_JSON:
+        return option_member_json(options, m->option, m->member, o, err);
+    case AS_FLAG:
+        if (options_has(options, m->option)) {
+            json_out_name(o, m->member);
+            json_out_bool(o, true);
+        }
         return true;
     }
-    if (m->as == AS_TEXT) {
-        json_out_text(o, text);
-        return true;
-    }
-    bool good = json_check(str_of(text), NULL, NULL) &&
-                (m->as == AS_JSON || json_double(str_trim(str_of(text)), &number));
-    if (!good)
-        return err_set(err, ERR_INVALID, "--%s: \"%s\" is no %s", m->option, text,
-                       m->as == AS_JSON ? "JSON" : "number");
-    json_out_raw(o, str_trim(str_of(text)));
-    return true;
+    return err_set(err, ERR_INTERNAL, "--%s: no such kind", m->option);
 }
 
 static bool write_body(const struct options *options, struct json_out *o, struct err *err)

@@ -5,6 +5,7 @@
 #include "cli/answer_member.h"
 #include "cli/client.h"
 #include "cli/command.h"
+#include "cli/option_member.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -43,29 +44,6 @@ static const struct option *const enqueue_tables[] = {enqueue_options, client_op
 
 /* --- the body --- */
 
-static bool number_member(const struct options *options, const char *option, const char *member,
-                          struct json_out *o, struct err *err)
-{
-    const char *text = options_text(options, option);
-    double number = 0;
-    if (!text)
-        return true;
-    if (!json_check(str_of(text), NULL, NULL) || !json_double(str_trim(str_of(text)), &number))
-        return err_set(err, ERR_INVALID, "--%s: \"%s\" is no number", option, text);
-    json_out_name(o, member);
-    json_out_raw(o, str_trim(str_of(text)));
-    return true;
-}
-
-static void text_member(const struct options *options, const char *option, const char *member,
-                        struct json_out *o)
-{
-    if (!options_text(options, option))
-        return;
-    json_out_name(o, member);
-    json_out_text(o, options_text(options, option));
-}
-
 static bool after_member(const struct options *options, struct json_out *o, struct err *err)
 {
     size_t count = options_count(options, "after");
@@ -86,30 +64,25 @@ static bool after_member(const struct options *options, struct json_out *o, stru
 /* All members but the arguments, which differ. `o` stands in the task's object. */
 static bool write_members(const struct options *options, struct json_out *o, struct err *err)
 {
-    const char *retry = options_text(options, "retry");
     json_out_name(o, "function");
     json_out_text(o, options_argument(options, 0));
-    text_member(options, "queue", "queue", o);
-    text_member(options, "of", "key", o);
-    text_member(options, "batch", "batch", o);
-    text_member(options, "lock", "lock", o);
-    text_member(options, "at", "run_at", o);
+    option_member_text(options, "queue", "queue", o);
+    option_member_text(options, "of", "key", o);
+    option_member_text(options, "batch", "batch", o);
+    option_member_text(options, "lock", "lock", o);
+    option_member_text(options, "at", "run_at", o);
     if (options_text(options, "unique")) {
         json_out_name(o, "unique");
         json_out_open(o, '{');
-        text_member(options, "unique", "key", o);
+        option_member_text(options, "unique", "key", o);
         json_out_close(o, '}');
     }
-    if (retry && !json_check(str_of(retry), NULL, NULL))
-        return err_set(err, ERR_INVALID, "--retry: \"%s\" is no JSON", retry);
-    if (retry) {
-        json_out_name(o, "retry");
-        json_out_raw(o, str_trim(str_of(retry)));
-    }
-    return number_member(options, "priority", "priority", o, err) &&
-           number_member(options, "delay", "delay_s", o, err) &&
-           number_member(options, "max-attempts", "max_attempts", o, err) &&
-           number_member(options, "timeout", "timeout_s", o, err) && after_member(options, o, err);
+    return option_member_json(options, "retry", "retry", o, err) &&
+           option_member_number(options, "priority", "priority", o, err) &&
+           option_member_number(options, "delay", "delay_s", o, err) &&
+           option_member_number(options, "max-attempts", "max_attempts", o, err) &&
+           option_member_number(options, "timeout", "timeout_s", o, err) &&
+           after_member(options, o, err);
 }
 
 /* --- sending --- */

@@ -7,7 +7,9 @@
 
 #include <cmocka.h>
 
-#include "cli/option.h"
+#include "cli/option_member.h"
+
+#include <string.h>
 
 static const struct option first[] = {
     {.name = "port", .value = "N"},
@@ -176,6 +178,52 @@ static void the_nearest_word_is_a_slip_away_or_none(void **state)
     assert_null(option_nearest(endless, words, 3));
 }
 
+static void they_become_members_of_a_body(void **state)
+{
+    (void)state;
+    struct err err;
+    struct json_out out;
+    OWNED_BUF struct buf body;
+    OWNED(options) struct options *o = NULL;
+    assert_true(READ(&o, &err, "--port", " 8e1 ", "--key", "{\"a\": 1}", "--size", "\"q\""));
+    buf_init(&body, BUF_NO_CAP);
+    json_out_init(&out, &body);
+    json_out_open(&out, '{');
+    option_member_text(o, "size", "text", &out);
+    option_member_text(o, "data", "none", &out);
+    assert_true(option_member_number(o, "port", "number", &out, &err));
+    assert_true(option_member_number(o, "data", "none", &out, &err));
+    assert_true(option_member_json(o, "key", "any", &out, &err));
+    assert_true(option_member_json(o, "data", "none", &out, &err));
+    assert_refused(option_member_number(o, "key", "n", &out, &err), &err,
+                   "--key: \"{\"a\": 1}\" is no number");
+    json_out_close(&out, '}');
+    assert_true(
+        str_is(buf_str(&body), "{\"text\":\"\\\"q\\\"\",\"number\":8e1,\"any\":{\"a\": 1}}"));
+}
+
+static void what_is_no_json_becomes_no_member(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"", "x", "1 2", "{", "nan", "1e999"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct err err;
+        struct json_out out;
+        OWNED_BUF struct buf body;
+        OWNED(options) struct options *o = NULL;
+        OWNED_MEM char *word = xasprintf("--port=%s", texts[i]);
+        OWNED_MEM char *told = xasprintf("--port: \"%s\" is no number", texts[i]);
+        OWNED_MEM char *told_json = xasprintf("--port: \"%s\" is no JSON", texts[i]);
+        assert_true(READ(&o, &err, word));
+        buf_init(&body, BUF_NO_CAP);
+        json_out_init(&out, &body);
+        assert_refused(option_member_number(o, "port", "n", &out, &err), &err, told);
+        if (strcmp(texts[i], "1e999") != 0)
+            assert_refused(option_member_json(o, "port", "n", &out, &err), &err, told_json);
+        assert_int_equal(body.len, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -185,6 +233,8 @@ int main(void)
         cmocka_unit_test(what_may_be_repeated_keeps_its_order),
         cmocka_unit_test(a_variable_stands_in_and_the_option_is_stronger),
         cmocka_unit_test(slips_are_refused_with_what_to_do),
+        cmocka_unit_test(they_become_members_of_a_body),
+        cmocka_unit_test(what_is_no_json_becomes_no_member),
         cmocka_unit_test(numbers_are_checked_and_name_their_option),
         cmocka_unit_test(a_word_is_one_of_a_list),
         cmocka_unit_test(the_nearest_word_is_a_slip_away_or_none),
