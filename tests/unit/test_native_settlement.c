@@ -1,20 +1,7 @@
 /* What a worker reports, read where it lies. */
 #include "http/native/native_settlement.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-
-/* The body in an allocation of its very size, so that sanitizers see a byte too far. */
-static char *body_of(const char *text, size_t *len)
-{
-    *len = strlen(text);
-    char *body = xcalloc(*len + !*len, 1);
-    memcpy(body, text, *len);
-    return body;
-}
+#include "exact_body.h"
 
 static void check_line(const struct settlement *s, size_t i, int64_t record, bool failed,
                        const char *line)

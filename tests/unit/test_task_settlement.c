@@ -1,26 +1,7 @@
 /* What a worker reports of tasks, and what it claims, read where it lies. */
 #include "http/native/task_settlement.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-
-/* The body in an allocation of its very size, so that sanitizers see a byte too far. */
-static char *body_of(const char *text, size_t *len)
-{
-    *len = strlen(text);
-    char *body = xcalloc(*len + !*len, 1);
-    memcpy(body, text, *len);
-    return body;
-}
-
-static void check_text(struct str got, const char *expected)
-{
-    if (!str_is(got, expected))
-        fail_msg("expected %s, not %.*s", expected, (int)got.len, got.ptr);
-}
+#include "exact_body.h"
 
 static void check_entry(const struct task_settlement *s, size_t i, int64_t id,
                         enum task_outcome outcome, const char *value)

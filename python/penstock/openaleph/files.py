@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from followthemoney.proxy import EntityProxy
 
 from ..archive import Archive, BlobFile, BlobNotFoundError
 from .app import app_of
 from .exceptions import ArchiveFileNotFound
+
+T = TypeVar("T")
 
 
 def get_archive(dataset: str | None = None, app: Any = None) -> Archive:
@@ -20,29 +22,28 @@ def get_archive(dataset: str | None = None, app: Any = None) -> Archive:
 
 
 @contextlib.contextmanager
+def _found(enter: Callable[[], contextlib.AbstractContextManager[T]]) -> Iterator[T]:
+    """What it gives, for the block; what it misses on entering is OpenAleph's error."""
+    with contextlib.ExitStack() as stack:
+        try:
+            it = stack.enter_context(enter())
+        except BlobNotFoundError as missing:
+            raise ArchiveFileNotFound(*missing.args) from None
+        yield it
+
+
 def open_file(
     dataset: str, content_hash: str, name: str | None = None, app: Any = None
-) -> Iterator[BlobFile]:
+) -> contextlib.AbstractContextManager[BlobFile]:
     """The file, verified, for the block. ArchiveFileNotFound, BlobDamagedError on entering."""
-    with contextlib.ExitStack() as stack:
-        try:
-            file = stack.enter_context(get_archive(dataset, app).open(content_hash, name))
-        except BlobNotFoundError as missing:
-            raise ArchiveFileNotFound(*missing.args) from None
-        yield file
+    return _found(lambda: get_archive(dataset, app).open(content_hash, name))
 
 
-@contextlib.contextmanager
 def get_localpath(
     dataset: str, content_hash: str, name: str | None = None, app: Any = None
-) -> Iterator[Path]:
+) -> contextlib.AbstractContextManager[Path]:
     """A verified copy for the block, removed after it. Errors as of open_file."""
-    with contextlib.ExitStack() as stack:
-        try:
-            path = stack.enter_context(get_archive(dataset, app).localpath(content_hash, name))
-        except BlobNotFoundError as missing:
-            raise ArchiveFileNotFound(*missing.args) from None
-        yield path
+    return _found(lambda: get_archive(dataset, app).localpath(content_hash, name))
 
 
 class EntityFileReference:
