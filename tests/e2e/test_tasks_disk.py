@@ -100,3 +100,31 @@ def test_workers_go_on_when_there_is_room_again(
         for worker in workers:
             worker.terminate()
         assert [worker.wait(DEADLINE_S) for worker in workers] == [0, 0]
+
+
+def test_a_worker_that_comes_while_the_disk_is_full_waits(
+    shaky: Tasks, shim: FaultShim, tmp_path: Path
+) -> None:
+    (tmp_path / "shop.py").write_text(SHOP)
+    ids = shaky.enqueue(
+        *[{"function": "shop.double", "queue": "py", "arguments": {"n": n}} for n in range(3)]
+    )
+    fill_up(shim)
+    worker = subprocess.Popen(
+        [
+            *[binary(), "worker", "--server", shaky.server.url, "shop:app", "--one-shot"],
+            *["--python", sys.executable],
+        ],
+        cwd=tmp_path, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        env={**environment(), "PYTHONPATH": str(ROOT / "python")},
+    )  # fmt: skip
+    try:
+        assert worker.stderr is not None
+        assert any("nothing can be claimed until there is room" in line for line in worker.stderr)
+        shim.heal()
+        worker.stderr.read()
+        assert worker.wait(DEADLINE_S) == 0
+        assert [shaky.show(one)["result"] for one in ids] == [0, 2, 4]
+    finally:
+        worker.kill()
+        worker.communicate()

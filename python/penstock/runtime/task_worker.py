@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from ..context import TaskContext
-from ..errors import LeaseEndedError, NotFoundError, PenstockError
+from ..errors import LeaseEndedError, NoSpaceError, NotFoundError, PenstockError
 from . import jsonlbatch
 from .channel import Channel, Message
 from .supply import Supply
@@ -26,6 +26,7 @@ CLAIM_MAX = 2000
 HELD_MAX_S = 0.5
 CONCURRENCY_DEFAULT = 10
 EMPTY_PAUSE_S = 0.01
+FULL_PAUSE_S = 1.0
 PROGRESS_S = 0.25
 
 
@@ -60,6 +61,7 @@ class TaskWorker(WorkerLife):
         self._one_shot = bool(go.get("one_shot"))
         self._max_tasks = int(go.get("max_records") or 0)
         self._failed = False
+        self._said_full = False
         self._said_lease: str | None = None
         self._claimed = 0
         self._last_claim = 1
@@ -133,6 +135,10 @@ class TaskWorker(WorkerLife):
             except (LeaseEndedError, NotFoundError):
                 self._lost(lease)
                 continue
+            except NoSpaceError as full:
+                await self._until_there_is_room(full)
+                continue
+            self._said_full = False
             self._take(tasks)
             self._abort(self._session.aborts)
             if not tasks and self._one_shot and self._session.again_s is not None:
@@ -144,6 +150,14 @@ class TaskWorker(WorkerLife):
                 await self._until_settled(ended)
             elif not tasks and time.monotonic() - asked_s < EMPTY_PAUSE_S:
                 await asyncio.sleep(EMPTY_PAUSE_S)
+
+    async def _until_there_is_room(self, full: NoSpaceError) -> None:
+        """The server's disk is full: it hands nothing out before somebody makes room."""
+        if not self._said_full:
+            self._said_full = True
+            text = f"nothing can be claimed until there is room: {full}"
+            self._channel.say(log={"level": "warning", "text": text})
+        await asyncio.sleep(FULL_PAUSE_S)
 
     async def _until_settled(self, before: int) -> None:
         """More than that was settled, or nothing is left to be."""

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import LeaseEndedError, PenstockError
+from ..errors import LeaseEndedError, NoSpaceError, PenstockError
 from . import jsonlbatch
 from .channel import Channel, Message
 from .desk import Desk
@@ -32,6 +32,7 @@ FIRST_CLAIM = 64
 SLOTS_DEFAULT = 100
 # A claim that brings nothing although it could wait is not repeated at once.
 EMPTY_PAUSE_S = 0.01
+FULL_PAUSE_S = 1.0
 LOOK_EVERY_S = 0.4
 # Who was seen alone is so for at least so long: who comes later waits longer with its first start.
 ALONE_S = 0.55
@@ -59,6 +60,7 @@ class Worker(WorkerLife):
         self._context: dict[str, Any] | None = None
         self._http_session: Any = None
         self._failed = False
+        self._said_full = False
         #: It could not begin, or not go on: there is no bye.
         self._unfit = False
         self._said_lease: str | None = None
@@ -127,6 +129,10 @@ class Worker(WorkerLife):
             except LeaseEndedError:
                 self._lost(lease)
                 continue
+            except NoSpaceError as full:
+                await self._until_there_is_room(full)
+                continue
+            self._said_full = False
             await self._take(claimed)
             if claimed.finished and not claimed.records:
                 return
@@ -135,6 +141,14 @@ class Worker(WorkerLife):
                 return
             if not claimed.records and time.monotonic() - asked_s < EMPTY_PAUSE_S:
                 await asyncio.sleep(EMPTY_PAUSE_S)
+
+    async def _until_there_is_room(self, full: NoSpaceError) -> None:
+        """The server's disk is full: it hands nothing out before somebody makes room."""
+        if not self._said_full:
+            self._said_full = True
+            text = f"nothing can be claimed until there is room: {full}"
+            self._channel.say(log={"level": "warning", "text": text})
+        await asyncio.sleep(FULL_PAUSE_S)
 
     async def _take(self, claimed: Claimed) -> None:
         if self._session.lease != self._said_lease:
