@@ -90,13 +90,14 @@ MUST_CHECK bool source_skip_to(struct source *s, int64_t record, struct err *err
  * shorter. A restart compares it, so that another file under the old name is noticed. */
 MUST_CHECK bool source_fingerprint(struct source *s, int64_t want_bytes, char print[65],
                                    int64_t *bytes, struct err *err);
-/* What tells several inputs from others, as a text to be kept; of one CSV file whose rows are objects
- * its header; NULL of another, and of a header that is very long or may still go on. To be freed. */
+/* What tells several inputs from others, as a text to be kept; of one CSV file whose rows are
+ * objects its header; NULL of another, and of a header that is very long or may still go on. To be
+ * freed. */
 MUST_CHECK bool source_inputs(struct source *s, char **out, struct err *err);
 /* Compares with such a text of this input, taken before: the same files in this order, of which all
  * but the last are as long as they were. More may have come behind; then the last one then may have
- * grown. Of a CSV file: the same header. ERR_CONFLICT says which file is another; ERR_STORE when the
- * text is damaged. */
+ * grown. Of a CSV file: the same header. ERR_CONFLICT says which file is another; ERR_STORE when
+ * the text is damaged. */
 MUST_CHECK bool source_check_inputs(struct source *s, const char *before, struct err *err);
 /* For error messages: the path as asked, of several inputs the one being read. Borrowed. */
 const char *source_name(const struct source *s);
