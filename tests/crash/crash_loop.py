@@ -2,9 +2,9 @@
 """Kills servers, runs and workers until so many kills were survived.
 
 A round is one kill; a story is a job that lives through several: of a server (story.py), of
-`penstock run` (run_story.py), of a server of tasks (task_story.py), or of workers of tasks and
-their server (worker_story.py). A story that breaks a promise is printed with the words that play it
-again, and its folder is kept.
+`penstock run` (run_story.py), of a server of tasks (task_story.py), of workers of tasks and their
+server (worker_story.py), or of processing steps (step_story.py). A story that breaks a promise is
+printed with the words that play it again, and its folder is kept.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ if __name__ == "__main__":
     sys.path[:0] = [str(Path(__file__).resolve().parent.parent)]
 
 from crash.run_story import RunPlan, RunStory
+from crash.step_plan import StepPlan
+from crash.step_story import StepStory
 from crash.story import Broken, Plan, Story
 from crash.task_story import TaskPlan, TaskStory
 from crash.worker_story import WorkerPlan, WorkerStory
@@ -45,7 +47,7 @@ class Outcome:
 # their own make them fail.
 OTHERS = {"blob.remove", "flow.untold"}
 # Where the stories of that kind come by; all but blobs' where nothing is said.
-PLACES = {"workers": ("blob.", "file.", "group.", "store.")}
+PLACES = dict.fromkeys(["workers", "steps"], ("blob.", "file.", "group.", "store."))
 
 
 def story_points(kind: str) -> list[str]:
@@ -77,11 +79,16 @@ def worker_story(folder: Path, seed: str, points: list[str]) -> WorkerStory:
     return WorkerStory(folder, WorkerPlan.draw(seed), points)
 
 
+def step_story(folder: Path, seed: str, points: list[str]) -> StepStory:
+    return StepStory(folder, StepPlan.draw(seed), points)
+
+
 KINDS: dict[str, Callable[[Path, str, list[str]], Story | RunStory | TaskStory]] = {
     "serve": serve_story,
     "run": run_story,
     "tasks": task_story,
     "workers": worker_story,
+    "steps": step_story,
 }
 
 

@@ -42,10 +42,11 @@ class Event:
 
 def read_events(wire: Wire, after: int = 0) -> list[Event]:
     """All events of tasks so far, in order."""
-    return list(_parse(_lines(wire, after)))
+    return list(_parse(read_lines(wire, after)))
 
 
-def _lines(wire: Wire, after: int) -> Iterator[bytes]:
+def read_lines(wire: Wire, after: int = 0) -> Iterator[bytes]:
+    """The lines of /v1/events, up to the present."""
     connection = wire.connect()
     try:
         connection.request("GET", f"/v1/events?after={after}")
