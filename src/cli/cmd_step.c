@@ -254,9 +254,10 @@ static bool register_run(const struct options *options, struct err *err)
     buf_init(&manifest, answer_max_bytes);
     if (!file_read_all(strcmp(path, "-") == 0 ? "/dev/stdin" : path, answer_max_bytes, &manifest,
                        err) ||
-        !client_open(options, &client, err) ||
-        !client_ask(client, "POST", "/v1/steps", buf_str(&manifest), &answer, err))
+        !client_open(options, &client, err))
         return false;
+    if (!client_ask(client, "POST", "/v1/steps", buf_str(&manifest), &answer, err))
+        return err_add(err, "%s", path);
     if (options_has(options, "json")) {
         print_answer(&answer);
         return true;

@@ -88,6 +88,13 @@ static bool read_queues(struct worker *w, const char *text, struct err *err)
     return true;
 }
 
+/* A function of records, or a program, has no app that would read the variable for us. */
+static const char *server_of(const struct options *options)
+{
+    const char *server = options_text(options, "server"), *told = getenv("PENSTOCK_SERVER");
+    return server || !told || !*told ? server : told;
+}
+
 /* What is asked for that concerns tasks alone. */
 static bool read_tasks(struct worker *w, const struct options *options, struct err *err)
 {
@@ -98,8 +105,8 @@ static bool read_tasks(struct worker *w, const struct options *options, struct e
     for (size_t i = 0; !options_has(options, "job") && i < sizeof odd / sizeof *odd; i++)
         if (w->settings.target && options_has(options, odd[i]))
             return err_set(err, ERR_INVALID, "--%s is for records: it goes with --job", odd[i]);
-    if (!server && w->settings.exec)
-        server = getenv("PENSTOCK_SERVER");
+    if (w->settings.exec)
+        server = server_of(options);
     w->tasks = (struct run_tasks){
         .server = server,
         .key = w->key,
@@ -179,7 +186,7 @@ static bool work(struct worker *w, const struct options *options, struct err *er
     const struct run_work task = {
         .client = w->client,
         .job = options_text(options, "job"),
-        .server = options_text(options, "server"),
+        .server = server_of(options),
         .key = w->key,
         .token = w->token,
         .ca = options_text(options, "ca"),
@@ -233,8 +240,8 @@ static bool worker_run(const struct options *options, struct err *err)
         return work_as_told(options, descriptor, err);
     __attribute__((cleanup(worker_release))) struct worker w = {0};
     bool tasks = !options_has(options, "job");
-    if (!tasks && !options_text(options, "server"))
-        return err_set(err, ERR_INVALID, "worker needs --server");
+    if (!tasks && !server_of(options))
+        return err_set(err, ERR_INVALID, "worker --job needs --server, or PENSTOCK_SERVER");
     if (!run_settings_read(options, false, &w.settings, err) ||
         !run_server_secret(options, "key", &w.key, err) ||
         !run_server_secret(options, "token", &w.token, err) || !read_manifest(&w, options, err) ||
@@ -247,7 +254,7 @@ static bool worker_run(const struct options *options, struct err *err)
         return run_session_open(&w.settings, &w.process, &w.session, err) &&
                work_on_tasks(&w, err) && judge(&w, true, err);
     }
-    const struct client_target target = {.url = options_text(options, "server"),
+    const struct client_target target = {.url = server_of(options),
                                          .key = w.key,
                                          .token = w.token,
                                          .ca = options_text(options, "ca")};
@@ -270,7 +277,8 @@ const struct command cmd_worker = {
         "--exec with --manifest does so for programs in any language. With --job, TARGET and\n"
         "--exec are as for \"penstock run\", until the job has ended; or TARGET is an app that\n"
         "has a function of records, which works on both. Any number of workers, on any machines,\n"
-        "may work side by side: limits hold over all of them.\n",
+        "may work side by side: limits hold over all of them. Where neither --server nor an app\n"
+        "says where to work, PENSTOCK_SERVER does.\n",
     .options = worker_tables,
     .examples =
         "penstock worker shop:app --queues images,mail --concurrency 20 --processes 4\n"

@@ -39,10 +39,9 @@ def test_a_job_may_be_made_here_and_worked_on_elsewhere(
     first = maker.stderr.readline()
     assert first == f'job titles is on {server.url}; "penstock worker" adds hands\n'
     worker = subprocess.run(
-        [binary(), "worker", "task.py", "--python", command.python, "--server", server.url,
-         "--job", "titles"],
-        cwd=command.folder, env=environment(), capture_output=True, text=True, timeout=DEADLINE_S,
-        stdin=subprocess.DEVNULL, check=False,
+        [binary(), "worker", "task.py", "--python", command.python, "--job", "titles"],
+        cwd=command.folder, env={**environment(), "PENSTOCK_SERVER": server.url},
+        capture_output=True, text=True, timeout=DEADLINE_S, stdin=subprocess.DEVNULL, check=False,
     )  # fmt: skip
     assert worker.returncode == 0, worker.stderr
     _, told = maker.communicate(timeout=DEADLINE_S)
@@ -80,7 +79,7 @@ def test_a_server_that_is_away_is_tried_later(command: RunCommand) -> None:
 @pytest.mark.parametrize(
     ("args", "told"),
     [
-        (["task.py", "--job", "x"], "worker needs --server"),
+        (["task.py", "--job", "x"], "worker --job needs --server"),
         (["--server", "http://127.0.0.1:9", "--job", "x"], "name what to run"),
         (["task.py", "--server", "nonsense", "--job", "x"], "no URL"),
     ],
