@@ -159,8 +159,9 @@ static bool read_manifest(struct str json, struct step_manifest *m, struct err *
         return err_set(err, ERR_INVALID,
                        "function_name: expected 1 to 100 characters without "
                        "control characters, / and :");
-    return semver_parse(m->version ? str_of(m->version) : STR(""), &version, err) &&
-           read_slots(json, "input_dataslots", &m->inputs, &m->input_count, err) &&
+    if (!semver_parse(m->version ? str_of(m->version) : STR(""), &version, err))
+        return err_add(err, "version");
+    return read_slots(json, "input_dataslots", &m->inputs, &m->input_count, err) &&
            read_slots(json, "output_dataslots", &m->outputs, &m->output_count, err);
 }
 
