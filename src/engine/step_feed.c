@@ -160,7 +160,7 @@ static uint64_t place_of(const struct step_follower *who)
 
 static void wake(struct step_feed *f)
 {
-    for (struct owner *owner; (owner = f->added);) {
+    for (struct owner *owner = NULL; (owner = f->added);) {
         for (struct step_follower *who = owner->followers; who; who = who->next)
             if (who->waits) {
                 who->at = place_of(who);
