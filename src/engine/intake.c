@@ -1,8 +1,8 @@
 /* intake.c: see intake.h. The engine belongs to whoever has its turn: mostly the engine's thread,
  * which steps it with all ops that are there, gives the turn away while it commits, and sleeps
- * without it. A thread that posts claims and finds the turn free takes it and applies them itself:
- * nobody has to be woken for what needs no disk. What a claim on its way makes to be committed is
- * left staged for the engine's thread.
+ * without it. A thread that posts claims, or ops that only look at one thing, and finds the turn
+ * free takes it and applies them itself: nobody has to be woken for what needs no disk. What such
+ * an op on its way makes to be committed is left staged for the engine's thread.
  *
  * The engine's thread sleeps in ppoll on an eventfd (ops, programs) and the engine's inotify
  * descriptor; the eventfd is written only when the thread is asleep or about to be. */
@@ -83,13 +83,20 @@ static void refuse_list(struct op *ops)
 
 /* --- the turn --- */
 
-/* Under the lock: claims out of the queue, in order. */
-static struct op *take_claims(struct intake *in)
+/* Whether a thread that is not the engine's may apply it. What only looks must not see what is on
+ * its way to the disk: it waits for the end of a commit. */
+static bool is_led(const struct op *op, bool committing)
 {
-    struct op *claims = NULL, **end = &claims, **at = &in->first;
+    return op->kind == OP_CLAIM || (!committing && op_only_looks(op));
+}
+
+/* Under the lock: what is led, out of the queue, in order. */
+static struct op *take_led(struct intake *in, bool committing)
+{
+    struct op *led = NULL, **end = &led, **at = &in->first;
     while (*at) {
         struct op *op = *at;
-        if (op->kind != OP_CLAIM) {
+        if (!is_led(op, committing)) {
             at = &op->next;
             continue;
         }
@@ -99,24 +106,24 @@ static struct op *take_claims(struct intake *in)
         end = &op->next;
     }
     in->end = at;
-    return claims;
+    return led;
 }
 
-/* Under the lock: whether nothing but claims is queued. */
-static bool only_claims(const struct intake *in)
+/* Under the lock: whether nothing else is queued. */
+static bool only_led(const struct intake *in)
 {
     for (const struct op *op = in->first; op; op = op->next)
-        if (op->kind != OP_CLAIM)
+        if (!is_led(op, false))
             return false;
     return in->first != NULL;
 }
 
-/* Under the lock: the claims that may be applied now by whoever has the turn and is not the
+/* Under the lock: the ops that may be applied now by whoever has the turn and is not the
  * engine's thread. Between commits they overtake nothing, as all others wait for that thread. */
 static struct op *take_what_is_led(struct intake *in)
 {
-    bool may = !in->wanted && !in->failed && !in->stopping && (in->committing || only_claims(in));
-    return may ? take_claims(in) : NULL;
+    bool may = !in->wanted && !in->failed && !in->stopping && (in->committing || only_led(in));
+    return may ? take_led(in, in->committing) : NULL;
 }
 
 static void claim_meanwhile(struct intake *in, struct op *claims)
@@ -130,35 +137,35 @@ static void claim_meanwhile(struct intake *in, struct op *claims)
 }
 
 /* Back to the queue's front. */
-static void put_back(struct intake *in, struct op *claims)
+static void put_back(struct intake *in, struct op *led)
 {
-    struct op *last = claims;
+    struct op *last = led;
     while (last->next)
         last = last->next;
     pthread_mutex_lock(&in->lock);
     last->next = in->first;
     if (!in->first)
         in->end = &last->next;
-    in->first = claims;
+    in->first = led;
     pthread_mutex_unlock(&in->lock);
 }
 
-/* Applies the claims; who has the turn, not the engine's thread. False when that thread has more to
+/* Applies them; who has the turn, not the engine's thread. False when that thread has more to
  * do than this, and is to do this, too. */
-static bool apply_claims(struct intake *in, struct op *claims)
+static bool apply_led(struct intake *in, struct op *led)
 {
     bool pending = false;
     struct err err = {0};
     struct instant now = clock_now();
     if (in->committing) { /* only who has the turn changes it */
-        claim_meanwhile(in, claims);
+        claim_meanwhile(in, led);
         return true;
     }
     if (engine_next_us(in->engine) <= now.mono_us) {
-        put_back(in, claims);
+        put_back(in, led);
         return false;
     }
-    bool ok = engine_begin(in->engine, claims, now, &pending, &err);
+    bool ok = engine_begin(in->engine, led, now, &pending, &err);
     pthread_mutex_lock(&in->lock);
     in->staged = in->committing = ok && pending;
     if (!ok) {
@@ -169,21 +176,21 @@ static bool apply_claims(struct intake *in, struct op *claims)
     return true;
 }
 
-/* Has the turn, and is not the engine's thread: applies claims, and wakes that thread if it has
+/* Has the turn, and is not the engine's thread: applies them, and wakes that thread if it has
  * something to do then, or to do earlier than it meant to. */
-static void lead(struct intake *in, struct op *claims)
+static void lead(struct intake *in, struct op *led)
 {
     int64_t next_us = 0;
     int watch_fd = 0;
     for (int rounds = 1;; rounds++) {
-        bool applied = apply_claims(in, claims);
+        bool applied = apply_led(in, led);
         if (!in->committing) {
             next_us = engine_next_us(in->engine);
             watch_fd = engine_watch_fd(in->engine);
         }
         pthread_mutex_lock(&in->lock);
-        claims = applied && rounds < CLAIM_ROUNDS ? take_what_is_led(in) : NULL;
-        if (!claims)
+        led = applied && rounds < CLAIM_ROUNDS ? take_what_is_led(in) : NULL;
+        if (!led)
             break;
         pthread_mutex_unlock(&in->lock);
     }
@@ -216,7 +223,7 @@ static void give_turn(struct intake *in)
 {
     for (int rounds = 0;; rounds++) {
         pthread_mutex_lock(&in->lock);
-        struct op *claims = rounds < CLAIM_ROUNDS ? take_claims(in) : NULL;
+        struct op *claims = rounds < CLAIM_ROUNDS ? take_led(in, true) : NULL;
         in->committing = true;
         in->taken = claims != NULL;
         pthread_mutex_unlock(&in->lock);
@@ -230,7 +237,7 @@ static void give_turn(struct intake *in)
 
 void intake_post_all(struct intake *in, struct op *ops)
 {
-    struct op *claims = NULL;
+    struct op *led = NULL;
     bool wake = false;
     pthread_mutex_lock(&in->lock);
     bool posted = !in->stopped && !in->stopping;
@@ -238,8 +245,8 @@ void intake_post_all(struct intake *in, struct op *ops)
         *in->end = ops;
         for (struct op *op = ops; op; op = op->next)
             in->end = &op->next;
-        claims = in->taken ? NULL : take_what_is_led(in);
-        in->taken = in->taken || claims;
+        led = in->taken ? NULL : take_what_is_led(in);
+        in->taken = in->taken || led;
         /* Who has the turn looks at the queue before it is given back. */
         wake = in->asleep && !in->taken;
         if (wake)
@@ -248,8 +255,8 @@ void intake_post_all(struct intake *in, struct op *ops)
     pthread_mutex_unlock(&in->lock);
     if (wake)
         ring(in);
-    if (claims)
-        lead(in, claims);
+    if (led)
+        lead(in, led);
     if (!posted)
         refuse_list(ops);
 }

@@ -2,8 +2,9 @@
  *
  * Ops from any thread are queued under one mutex; the engine's thread takes all there are, steps
  * the engine once with them and sleeps until the next op or deadline. While it waits for a sync
- * more ops gather: that is the group commit. Claims, which need no sync, are applied by the thread
- * that posts them, when nobody else has the engine in hand just then. */
+ * more ops gather: that is the group commit. Claims and ops that only look at one thing
+ * (op_only_looks), which need no sync, are applied by the thread that posts them, when nobody else
+ * has the engine in hand just then. */
 #ifndef PENSTOCK_ENGINE_INTAKE_H
 #define PENSTOCK_ENGINE_INTAKE_H
 

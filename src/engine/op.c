@@ -22,6 +22,12 @@ void op_init(struct op *op, enum op_kind kind)
     flow_op_init(op);
 }
 
+bool op_only_looks(const struct op *op)
+{
+    return op->kind == OP_ARTIFACT_SHOW ||
+           (op->kind == OP_STEP_JOB_SHOW && op->step_job_show.wait_until_us == 0);
+}
+
 void job_view_release(struct job_view *view)
 {
     free(view->name);

@@ -408,6 +408,9 @@ struct op {
 
 /* A zeroed op of that kind with its buffers initialised. */
 void op_init(struct op *op, enum op_kind kind);
+/* Whether it looks at one thing in memory and changes nothing: whoever has the engine's turn may
+ * apply it, without waiting for a disk. */
+bool op_only_looks(const struct op *op);
 /* Frees what it answered. Not the op itself. */
 void op_release(struct op *op);
 void job_view_release(struct job_view *view);

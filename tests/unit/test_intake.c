@@ -1,9 +1,10 @@
 /* The engine's thread: ops from many threads are answered exactly once, whatever happens. */
-#include "engine_temp.h"
+#include "step_temp.h"
 
 #include "engine/intake.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 enum { THREADS = 6, ROUNDS = 150, BATCH = 5, DEADLINE_S = 60 };
@@ -239,6 +240,94 @@ static void a_failed_sync_is_told_once_and_ends_it(void **state)
     assert_int_equal(counts_of(b, "job").done, 0);
 }
 
+/* --- who only looks --- */
+
+struct looking {
+    struct op op;
+    pthread_t by;
+    atomic_bool done;
+};
+
+static void note_thread(struct op *op)
+{
+    struct looking *l = op->context;
+    l->by = pthread_self();
+    atomic_store(&l->done, true);
+}
+
+static void prepare_look(struct op *op, int64_t job)
+{
+    prepare(op, OP_STEP_JOB_SHOW, "");
+    op->step_job_show.by = nobody;
+    op->step_job_show.id = job;
+}
+
+/* Whether the thread that posts it answers it, as it does when the engine's thread sleeps. */
+static bool is_answered_here(struct intake *in, int64_t job)
+{
+    struct looking l = {.done = false};
+    prepare_look(&l.op, job);
+    l.op.done = note_thread;
+    l.op.context = &l;
+    intake_post(in, &l.op);
+    while (!atomic_load(&l.done))
+        sched_yield();
+    assert_went_well(&l.op);
+    op_release(&l.op);
+    return pthread_equal(l.by, pthread_self());
+}
+
+static void who_only_looks_wakes_nobody(void **state)
+{
+    struct bench *b = *state;
+    struct op op;
+    prepare_edit(&op, 0, STEP_JOB_SETS_NAME);
+    int64_t job = edited(b, &op);
+    struct intake *in = start_intake(b);
+    int64_t end_us = clock_now().mono_us + DEADLINE_S * SECOND_US;
+    while (!is_answered_here(in, job))
+        assert_true(clock_now().mono_us < end_us);
+    intake_stop(in);
+    intake_free(in);
+}
+
+/* Makes jobs and looks at each. */
+static void *make_and_look(void *context)
+{
+    enum { JOBS = 60 };
+    struct intake *in = context;
+    for (int i = 0; i < JOBS; i++) {
+        struct op op;
+        prepare_edit(&op, 0, STEP_JOB_SETS_NAME);
+        if (!intake_call(in, &op))
+            return NULL;
+        int64_t id = op.step_job_edit.job;
+        op_release(&op);
+        prepare_look(&op, id);
+        bool found = intake_call(in, &op) && op.step_job_show.view.job->id == id;
+        op_release(&op);
+        if (!found)
+            return NULL;
+    }
+    return in;
+}
+
+static void what_was_acknowledged_is_seen_by_all(void **state)
+{
+    struct bench *b = *state;
+    struct intake *in = start_intake(b);
+    pthread_t threads[THREADS];
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, make_and_look, in), 0);
+    for (int i = 0; i < THREADS; i++) {
+        void *result = NULL;
+        assert_int_equal(pthread_join(threads[i], &result), 0);
+        assert_ptr_equal(result, in);
+    }
+    intake_stop(in);
+    intake_free(in);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,6 +337,8 @@ int main(void)
         ENGINE_TEST(a_wait_ends_at_its_time_without_another_op),
         ENGINE_TEST(a_wait_ends_when_the_input_grows),
         ENGINE_TEST(a_failed_sync_is_told_once_and_ends_it),
+        ENGINE_TEST(who_only_looks_wakes_nobody),
+        ENGINE_TEST(what_was_acknowledged_is_seen_by_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
