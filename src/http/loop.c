@@ -159,6 +159,14 @@ static bool may_sleep(struct loop *l, bool *stopping)
     return asleep;
 }
 
+/* It does not sleep any more: what it wakes itself needs no bell. */
+static void is_up(struct loop *l)
+{
+    pthread_mutex_lock(&l->lock);
+    l->asleep = false;
+    pthread_mutex_unlock(&l->lock);
+}
+
 static void *run(void *context)
 {
     struct loop *l = context;
@@ -168,6 +176,7 @@ static void *run(void *context)
         if (stopping)
             return NULL;
         int count = epoll_wait(l->epoll, events, EVENTS_MAX, sleeps ? sleep_ms(l) : 0);
+        is_up(l);
         /* The bell needs no reading: each ring is an edge. */
         for (int i = 0; i < count; i++)
             if (events[i].data.ptr)
