@@ -201,7 +201,7 @@ def stream_row(
     lost = sum(int(one["lost"]) + int(one["broken"]) for one in told)
     if lost:
         sys.exit(f"bench: {what}: {lost} events did not come, or streams ended")
-    columns = [
+    columns: list[tuple[float, ...]] = [
         (one["way"]["p50_ms"], one["way"]["p99_ms"], one["told"] / 10, one["server_cpu_s"] / 10)
         for one in told
     ]
@@ -214,7 +214,8 @@ def stream_row(
 def measure_streams(bench: Bench) -> list[Figure]:
     """A thousand changes a second and a thousand streams: of as many owners, and all of one."""
     told: dict[str, list[dict[str, Any]]] = {"own": [], "all": []}
-    bare, syncs = [], []
+    bare: list[float] = []
+    syncs: list[float] = []
     for _ in range(bench.rounds):
         syncs.append(machine.sync_p99_ms(bench.folder, 4096, 1_000, 2_000))
         for kind, all_told in told.items():
