@@ -1,44 +1,13 @@
 /* flow_runner.c: see flow_runner.h. */
-#include "run/flow_runner.h"
+#include "run/flow_runner_own.h"
 
 #include "base/clock.h"
-#include "base/json.h"
-#include "run/node_session.h"
 
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define GRACE_US INT64_C(10000000)
-/* Between the kill of a Python node and the word of its end, which is its helper's to say. */
-#define WORD_US INT64_C(2000000)
 enum { CODE_NOT_STARTED = 905 };
-
-struct run {
-    struct run *next;
-    struct node_task *task;
-    uint64_t program; /* of a shell node; 0 */
-    pid_t group;      /* of a Python node, once it is forked; 0 */
-    int64_t began_us, log_from_bytes;
-    int64_t timeout_at_us, kill_at_us; /* NEVER_US */
-    enum node_stop stop;
-    bool killed;
-    bool forgotten; /* its session was lost: what becomes of it is nobody's business */
-    struct node_outcome outcome;
-};
-
-struct flow_runner {
-    struct flow_runner_plan plan;
-    struct flow_helper *helper;
-    struct node_session *session;
-    struct run *runs;        /* newest first */
-    struct ended_list ended; /* in the order in which they are settled */
-    size_t running;
-    uint64_t next_program;
-    int64_t now_us;
-    bool stopping;
-    struct err failure; /* met inside a hook; the step returns it */
-};
 
 static const struct flow_helper_hooks helper_hooks;
 
@@ -55,13 +24,6 @@ struct flow_runner *flow_runner_new(const struct flow_runner_plan *plan)
                                             .context = r};
     r->helper = flow_helper_new(&helper);
     return r;
-}
-
-static void run_free(struct run *run)
-{
-    node_task_free(run->task);
-    node_outcome_release(&run->outcome);
-    free(run);
 }
 
 void flow_runner_free(struct flow_runner *r)
@@ -100,146 +62,6 @@ static struct run *find_task(const struct flow_runner *r, int64_t task)
     return run;
 }
 
-static void fail_step(struct flow_runner *r, const struct err *err)
-{
-    if (r->failure.code == ERR_NONE)
-        r->failure = *err;
-}
-
-/* ---- stopping ---- */
-
-static void send_signal(struct flow_runner *r, const struct run *run, int number)
-{
-    struct err err;
-    if (run->program && !keeper_signal(r->plan.keeper, run->program, number, &err))
-        fail_step(r, &err);
-    /* Its leader is reaped by nobody before we hear of it, or by the keeper a moment ago. */
-    if (run->group > 1)
-        kill(-run->group, number);
-}
-
-static void stop_run(struct flow_runner *r, struct run *run, enum node_stop why)
-{
-    if (run->stop == STOP_NOT || why == STOP_ABORT)
-        run->stop = why;
-    if (run->kill_at_us != NEVER_US)
-        return;
-    run->kill_at_us = r->now_us + GRACE_US;
-    run->timeout_at_us = NEVER_US;
-    send_signal(r, run, SIGTERM);
-}
-
-/* ---- ends ---- */
-
-/* Whether it is told to the server: who only leaves a flow that goes on spends no attempt, the
- * release gives the node back. */
-static bool settle(struct flow_runner *r, const struct node_past *past, const struct ended *e)
-{
-    int64_t task = past->task->task;
-    const char *traceback = past->outcome->traceback;
-    const struct node_failure why = {
-        .message = str_of(e->why),
-        .type = str_of(node_past_type(past)),
-        .traceback = str_of(traceback ? traceback : ""),
-        .code = e->code,
-        .final = e->end == NODE_FAILED,
-    };
-    if (e->end == NODE_COMPLETED)
-        node_session_complete(r->session, task);
-    else if (e->end != NODE_ABORTED)
-        node_session_fail(r->session, task, &why);
-    else if (r->plan.queue || !r->stopping)
-        node_session_abort(r->session, task);
-    else
-        return false;
-    return true;
-}
-
-static void tell_ended(struct flow_runner *r, const struct ended *e)
-{
-    const struct node_seen seen = {.task = e->task,
-                                   .end = e->end,
-                                   .code = e->code,
-                                   .why = e->why,
-                                   .elapsed_s = e->elapsed_s,
-                                   .tail = str_of(e->tail)};
-    r->plan.hooks->ended(r->plan.context, &seen);
-}
-
-static bool is_stale(struct str list, int64_t task)
-{
-    struct json j;
-    struct str raw;
-    int64_t id = 0;
-    json_open(&j, list);
-    if (list.len <= 2 || !json_enter(&j, '['))
-        return false;
-    while (json_item(&j) && json_value(&j, &raw))
-        if (json_i64(raw, 1, INT64_MAX, &id) && id == task)
-            return true;
-    return false;
-}
-
-static void on_settled(void *context, size_t count, struct str stale)
-{
-    struct flow_runner *r = context;
-    for (; count > 0; count--) {
-        OWNED(ended) struct ended *e = ended_list_take(&r->ended);
-        if (!e)
-            return;
-        if (e->task && !is_stale(stale, e->task->task))
-            tell_ended(r, e);
-    }
-}
-
-static void remove_run(struct flow_runner *r, struct run *run)
-{
-    struct run **at = &r->runs;
-    while (*at != run)
-        at = &(*at)->next;
-    *at = run->next;
-    r->running--;
-    run_free(run);
-}
-
-static void end_run(struct flow_runner *r, struct run *run, int status)
-{
-    const struct node_past past = {
-        .task = run->task, .outcome = &run->outcome, .stop = run->stop, .status = status};
-    /* What is left of the group of a Python node; of a shell node's the keeper has seen to it. */
-    if (run->group > 1)
-        kill(-run->group, SIGKILL);
-    if (!run->forgotten) {
-        OWNED(ended)
-        struct ended *e = ended_new(&past, node_past_judge(&past, r->plan.no_retry_code),
-                                    (double)(r->now_us - run->began_us) / 1e6, run->log_from_bytes);
-        bool told = settle(r, &past, e);
-        e->task = TAKE(run->task);
-        if (told)
-            ended_list_add(&r->ended, TAKE(e));
-        else
-            tell_ended(r, e);
-    }
-    remove_run(r, run);
-}
-
-/* Until its end is told. What was not forked yet, as an import hangs, will not be. A helper that
- * says nothing of an attempt that was killed is stuck itself: it goes, and the keeper tells. */
-static void kill_run(struct flow_runner *r, struct run *run)
-{
-    struct err err;
-    bool again = run->killed && run->group;
-    run->killed = true;
-    run->kill_at_us = r->now_us + (run->group && !again ? WORD_US : GRACE_US);
-    send_signal(r, run, SIGKILL);
-    if (again && !flow_helper_renew(r->helper, run->task->task, r->now_us, &err))
-        fail_step(r, &err);
-    if (run->program || run->group)
-        return;
-    flow_helper_forget(r->helper, run->task->task);
-    end_run(r, run, SIGKILL);
-}
-
 /* ---- starts ---- */
 
 static void never_began(struct flow_runner *r, struct run *run, const char *why)
@@ -247,7 +69,7 @@ static void never_began(struct flow_runner *r, struct run *run, const char *why)
     if (!run->outcome.code)
         run->outcome = (struct node_outcome){
             .code = CODE_NOT_STARTED, .type = xstrdup("NotStarted"), .message = xstrdup(why)};
-    end_run(r, run, 0);
+    run_end(r, run, 0);
 }
 
 static bool start_shell(struct flow_runner *r, struct run *run, int log_fd, struct err *err)
@@ -313,7 +135,7 @@ static void on_task(void *context, struct str raw)
     r->plan.hooks->started(r->plan.context, &seen);
     if (!start_run(r, run, &err)) {
         if (err.code == ERR_INTERNAL)
-            fail_step(r, &err);
+            flow_runner_fail(r, &err);
         never_began(r, run, err.text);
     }
 }
@@ -369,7 +191,7 @@ static void on_exited(void *context, int64_t task, int status)
 {
     struct run *run = of_helper(context, task);
     if (run)
-        end_run(context, run, status);
+        run_end(context, run, status);
 }
 
 static const struct flow_helper_hooks helper_hooks = {
@@ -387,7 +209,7 @@ static void take_report(struct flow_runner *r, const struct keeper_report *repor
     if (!run)
         return;
     if (report->kind == KEEPER_ENDED) {
-        end_run(r, run, report->status);
+        run_end(r, run, report->status);
         return;
     }
     OWNED_MEM char *why = xasprintf("/bin/sh could not be started: %s", strerror(report->status));
@@ -413,7 +235,7 @@ static void on_abort(void *context, int64_t task, bool timeout)
     struct flow_runner *r = context;
     struct run *run = find_task(r, task);
     if (run)
-        stop_run(r, run, timeout ? STOP_TIMEOUT : STOP_ABORT);
+        run_stop(r, run, timeout ? STOP_TIMEOUT : STOP_ABORT);
 }
 
 static void on_lost(void *context)
@@ -423,7 +245,7 @@ static void on_lost(void *context)
     for (struct run *run = r->runs, *next = NULL; run; run = next) {
         next = run->next;
         run->forgotten = true;
-        kill_run(r, run);
+        run_kill(r, run);
     }
     r->plan.hooks->lost(r->plan.context);
 }
@@ -449,9 +271,9 @@ static void watch_times(struct flow_runner *r)
     for (struct run *run = r->runs, *next = NULL; run; run = next) {
         next = run->next;
         if (run->timeout_at_us <= r->now_us)
-            stop_run(r, run, STOP_TIMEOUT);
+            run_stop(r, run, STOP_TIMEOUT);
         if (run->kill_at_us <= r->now_us)
-            kill_run(r, run);
+            run_kill(r, run);
     }
 }
 
@@ -467,7 +289,7 @@ bool flow_runner_step(struct flow_runner *r, int64_t now_us, struct err *err)
     const struct node_news news = {.task = on_task,
                                    .abort = on_abort,
                                    .lost = on_lost,
-                                   .settled = on_settled,
+                                   .settled = flow_runner_settled,
                                    .trouble = on_trouble,
                                    .holds = tell_holds,
                                    .context = r};
@@ -509,9 +331,9 @@ void flow_runner_stop(struct flow_runner *r, int64_t now_us)
     for (struct run *run = r->runs, *next = NULL; run; run = next) {
         next = run->next;
         if (r->stopping)
-            kill_run(r, run);
+            run_kill(r, run);
         else
-            stop_run(r, run, STOP_ABORT);
+            run_stop(r, run, STOP_ABORT);
     }
     r->stopping = true;
 }
