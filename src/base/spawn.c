@@ -121,6 +121,8 @@ static bool spawn_error(struct err *err, int number, const char *program)
     err_errno(err, number, "start %s", program);
     if (number == EAGAIN || number == ENOMEM || number == EMFILE || number == ENFILE)
         err->code = ERR_BUSY;
+    if (number == E2BIG)
+        err->code = ERR_LIMIT;
     return false;
 }
 

@@ -23,7 +23,7 @@ struct spawn_plan {
 
 /* Starts it. On success the program is running (exec has succeeded) and the caller reaps *pid.
  * Errors: ERR_NOT_FOUND when there is no such program, ERR_BUSY when processes or descriptors are
- * used up, ERR_IO. */
+ * used up, ERR_LIMIT when argv and environment are too long, ERR_IO. */
 MUST_CHECK bool spawn_start(const struct spawn_plan *plan, pid_t *pid, struct err *err);
 
 /* Starts none: this process becomes the program, with what environment and descriptors it has.

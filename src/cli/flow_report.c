@@ -56,8 +56,17 @@ void flow_report_quiet(struct flow_report *r)
     progress_end(r->progress);
 }
 
+/* Names and errors may say anything; to a terminal they say text. */
+static void make_plain(struct buf *line)
+{
+    for (size_t i = 0; i < line->len; i++)
+        if ((unsigned char)line->data[i] < ' ' || line->data[i] == 0x7f)
+            line->data[i] = '?';
+}
+
 static void print(struct flow_report *r, struct buf *line)
 {
+    make_plain(line);
     if (!r->settings->quiet)
         progress_print(r->progress, buf_str(line));
     buf_release(line);
@@ -188,6 +197,7 @@ void flow_report_ended(struct flow_report *r, const struct node_seen *node)
                        t->max_attempts, t->retry_wait_s);
     if (node->end == NODE_FAILED)
         buf_add_format(&line, "; its log is %s", t->logfile);
+    make_plain(&line);
     progress_print(r->progress, buf_str(&line));
     buf_release(&line);
     if (node->end == NODE_FAILED)
@@ -234,6 +244,7 @@ void flow_report_draw(struct flow_report *r, const struct flow_runner *runner, d
         span_text(eta_s, span);
         buf_add_format(&line, "  about %s left", span);
     }
+    make_plain(&line);
     progress_draw(r->progress, buf_str(&line));
 }
 

@@ -129,6 +129,8 @@ static bool part_texts(struct serving *s, const struct keeper_order *o)
 
 static int number_of(const struct err *err)
 {
+    if (err->code == ERR_LIMIT)
+        return E2BIG;
     return err->code == ERR_NOT_FOUND ? ENOENT : err->code == ERR_BUSY ? EAGAIN : EACCES;
 }
 

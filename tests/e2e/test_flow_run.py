@@ -97,6 +97,22 @@ def test_a_command_killed_by_a_signal_has_failed(app: FlowApp) -> None:
     assert "killed by signal 9" in done.stderr
 
 
+def test_a_command_that_is_too_long_says_so(app: FlowApp) -> None:
+    app.shell(f"1|-1|1|0|long|: {'x' * 300_000}", f"2|-1|1|0|other|{ran(2)}")
+    done = app.run()
+    assert done.returncode == 1
+    assert "Argument list too long" in done.stderr
+    assert app.ran() == ["2"]
+
+
+def test_names_and_errors_move_no_cursor(app: FlowApp) -> None:
+    app.shell("1|-1|1|0|red\x1b[31m|printf '\\033[2Jgone\\n'; exit 1")
+    done = app.run()
+    assert done.returncode == 1
+    assert "red?[31m" in done.stderr and "?[2Jgone" in done.stderr
+    assert "\x1b" not in done.stderr
+
+
 def test_retries_wait_and_log_into_one_file(app: FlowApp) -> None:
     app.shell(
         "1|-1|3|0.2|Flaky|date +%s.%N >>$OUT/at; echo try; test $(wc -l <$OUT/at) = 3",
