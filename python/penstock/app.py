@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from .async_client import AsyncClient
     from .client import Client
+    from .outage import Outage
     from .task_call import TaskSettings
     from .testing import TestQueue
 
@@ -258,9 +259,10 @@ class App:
         finally:
             self.backend = before
 
-    async def begin_work(self) -> list[str] | None:
+    async def begin_work(self, outage: Outage) -> list[str] | None:
         """What a worker does before it takes tasks; the queues that it takes them from, when it is
-        not told any. None: all. PenstockError. For apps of other kinds."""
+        not told any. None: all. `outage` says that it waits. PenstockError. For other apps.
+        """
         return None
 
     def end_work(self) -> None:

@@ -8,8 +8,10 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+from .calls import HEALTH
 from .embedded import SOCKET_NAME, Starter
 from .errors import BusyError, ConnectionLostError, PenstockError, error_of
+from .outage import Outage
 from .wire import JSON, Address, Answer, AnswerReader, Reach, RequestWriter
 
 
@@ -103,14 +105,18 @@ class _Peer(asyncio.Protocol):
 
 
 class AsyncConnection:
-    """A connection that is opened when needed and again when it was lost. One call at a time."""
+    """A connection that is opened when needed and again when it was lost. One call at a time.
 
-    def __init__(self, reach: Reach) -> None:
+    `outage` hears of each call's tries.
+    """
+
+    def __init__(self, reach: Reach, outage: Outage | None = None) -> None:
         self.address = Address.of(reach.url)
         self._reach = reach
         self._writer = RequestWriter(self.address, reach.key, reach.token, reach.step_token)
         self._peer: _Peer | None = None
         self._reached = False
+        self._outage = outage
 
     def close(self) -> None:
         """Closes the connection; the next call opens a new one."""
@@ -137,6 +143,8 @@ class AsyncConnection:
             sent = False
             try:
                 peer = await self._ensure()
+                if self._outage is not None and self._outage.since_s is not None:
+                    peer = await self._greet(peer, self._outage)
                 sent = True
                 answer = await self._exchange(peer, method, message, self._reach.timeout_s + wait_s)
                 if answer.status < 400:
@@ -149,6 +157,8 @@ class AsyncConnection:
             except (OSError, asyncio.TimeoutError) as lost:
                 self.close()
                 problem = self.address.lost(lost, self._reached)
+                if self._outage is not None:
+                    self._outage.failed(problem)
                 if sent and not repeatable:
                     raise problem from lost
                 repeated = repeated or sent
@@ -178,6 +188,14 @@ class AsyncConnection:
         finally:
             if peer is not None:
                 peer.close()
+
+    async def _greet(self, peer: _Peer, outage: Outage) -> _Peer:
+        """A server that was away is asked for its health first: a call may wait long for its
+        answer. What the call is sent on."""
+        hello = self._writer.write("GET", HEALTH.path, None)
+        await self._exchange(peer, "GET", hello, self._reach.timeout_s)
+        outage.answered()
+        return await self._ensure()
 
     async def _exchange(self, peer: _Peer, method: str, message: bytes, within_s: float) -> Answer:
         waiting = peer.ask(method, message)

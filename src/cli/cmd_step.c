@@ -1,18 +1,14 @@
-/* cmd_step.c: `penstock step list|show|register|deprecate`: the functions that others call. */
-#include "base/file.h"
+/* cmd_step.c: `penstock step list|show|deprecate`: the functions that others call. `register` is in
+ * cmd_step_register.c. */
 #include "base/json.h"
-#include "base/spawn.h"
 #include "base/terminal.h"
 #include "cli/answer_list.h"
 #include "cli/answer_member.h"
 #include "cli/client.h"
 #include "cli/command.h"
-#include "cli/python_program.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 static const size_t answer_max_bytes = 16 << 20;
 
@@ -189,100 +185,7 @@ const struct command cmd_step_show = {
     .run = show_run,
 };
 
-/* --- register, deprecate --- */
-
-/* Steps in Python say themselves what they are. */
-static bool is_python(const char *target)
-{
-    struct stat st;
-    const char *dot = strrchr(target, '.');
-    bool is_file = stat(target, &st) == 0 && S_ISREG(st.st_mode);
-    return (dot && strcmp(dot, ".py") == 0) || (!is_file && strchr(target, ':'));
-}
-
-/* The server as Python is told it. ERR_INVALID. */
-static bool register_server(const struct options *options, char **out, struct err *err)
-{
-    const char *state = options_text(options, "state");
-    const char *server = options_has(options, "state") ? NULL : options_text(options, "server");
-    if (options_has(options, "server") && options_has(options, "state"))
-        return err_set(err, ERR_INVALID, "--server and --state name two servers; give one");
-    OWNED_MEM char *folder = server ? NULL : realpath(state ? state : STATE_DIR_DEFAULT, NULL);
-    if (!server && !folder)
-        return err_set(err, ERR_NOT_FOUND, "no server runs on %s",
-                       state ? state : STATE_DIR_DEFAULT);
-    *out = server ? xstrdup(server) : xasprintf("unix://%s/penstock.sock", folder);
-    return true;
-}
-
-/* This process becomes the Python that reads the steps and registers them. The key goes by the
- * environment: arguments are seen by everybody. */
-static bool register_python(const struct options *options, struct err *err)
-{
-    const char *asked = getenv("PENSTOCK_PYTHON"), *key = options_text(options, "key");
-    const char *ca = options_text(options, "ca");
-    OWNED_MEM char *server = NULL;
-    OWNED_MEM char *python = python_find(asked && *asked ? asked : NULL, err);
-    if (!python || !register_server(options, &server, err))
-        return false;
-    OWNED_MEM char *path = python_path();
-    if ((path && setenv("PYTHONPATH", path, 1) != 0) ||
-        (key && setenv("PENSTOCK_KEY", key, 1) != 0))
-        return err_errno(err, errno, "the environment");
-    const char *argv[16] = {python, "-m", "penstock.steps", "register", "--server", server};
-    size_t count = 6;
-    if (ca) {
-        argv[count++] = "--ca";
-        argv[count++] = ca;
-    }
-    if (options_has(options, "json"))
-        argv[count++] = "--json";
-    argv[count++] = "--";
-    argv[count] = options_argument(options, 0);
-    return spawn_become(argv, err);
-}
-
-static bool register_run(const struct options *options, struct err *err)
-{
-    if (is_python(options_argument(options, 0)))
-        return register_python(options, err);
-    OWNED(client) struct client *client = NULL;
-    OWNED_BUF struct buf answer;
-    OWNED_BUF struct buf manifest;
-    const char *path = options_argument(options, 0);
-    buf_init(&answer, answer_max_bytes);
-    buf_init(&manifest, answer_max_bytes);
-    if (!file_read_all(strcmp(path, "-") == 0 ? "/dev/stdin" : path, answer_max_bytes, &manifest,
-                       err) ||
-        !client_open(options, &client, err))
-        return false;
-    if (!client_ask(client, "POST", "/v1/steps", buf_str(&manifest), &answer, err))
-        return err_add(err, "%s", path);
-    if (options_has(options, "json")) {
-        print_answer(&answer);
-        return true;
-    }
-    bool existing = answer_flag(buf_str(&answer), "existing");
-    fprintf(stderr, existing ? "it was registered before\n" : "it is registered\n");
-    printf("%lld\n", (long long)answer_i64(buf_str(&answer), "id"));
-    return true;
-}
-
-const struct command cmd_step_register = {
-    .name = "step register",
-    .arguments = "TARGET",
-    .least = 1,
-    .most = 1,
-    .summary = "Register processing steps; prints their ids",
-    .text =
-        "TARGET is the manifest of a step, a JSON file or - for standard input; or steps in\n"
-        "Python, as for \"penstock worker\": steps.py, module:step, module:*. Workers register\n"
-        "their steps by themselves; this is for those that do not, and for before they run.\n",
-    .options = plain_tables,
-    .examples = "penstock step register clean.json\n"
-                "penstock step register steps.py --server http://host:5005 --key @key\n",
-    .run = register_run,
-};
+/* --- deprecate --- */
 
 static const struct option deprecate_options[] = {
     {.name = "reason", .value = "TEXT", .help = "why, or what to use in its place"},

@@ -98,12 +98,26 @@ static void show_failure(struct run_session *r, struct str body, const char *tex
                     r->failures_shown == FAILURES_SHOWN ? " (more are not shown)" : "");
 }
 
+/* A server that is away, or is back: all processes find it at once, one of them tells it. */
+static void show_away(struct run_session *r, int number, struct str away, const char *text)
+{
+    if (r->says_away && r->says_away != number)
+        return;
+    r->says_away = str_is(away, "true") ? number : 0;
+    progress_print(r->progress, str_of(text));
+}
+
 static void on_log(void *context, int number, struct str body)
 {
     struct run_session *r = context;
     enum log_level level = level_of(body);
     OWNED_MEM char *text = worker_message_text(body, "text");
-    struct str record;
+    struct str record, away;
+    if (json_find(body, "away", &away)) {
+        show_away(r, number, away, text ? text : "");
+        if (r->log_fd < 0)
+            return;
+    }
     bool of_record = json_find(body, "record", &record);
     if (of_record && level <= LOG_WARN)
         show_failure(r, body, text ? text : "");
@@ -135,6 +149,8 @@ static void on_died(void *context, int number, const char *how, const char *leas
 {
     struct run_session *r = context;
     struct log_line *line = log_to_file(r, LOG_WARN, "worker.died");
+    if (r->says_away == number)
+        r->says_away = 0;
     log_value(line, "worker", "%d", number);
     log_value(line, "how", "%s", how);
     log_end(line);

@@ -27,6 +27,7 @@ struct run_session {
     char *shown[SHOWN_KEPT]; /* events that were shown of late, not to be shown again */
     size_t shown_next;
     bool said_full;
+    int says_away; /* the process that tells of a server that is away; 0: none is away */
     char *shutdown_failure;
 
     struct run_work work;

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "run/exec_life.h"
+#include "run/outage.h"
 #include "run/work_session.h"
 
 #include <errno.h>
@@ -50,6 +51,7 @@ struct exec_worker {
     bool stopping;
     int64_t kill_us, leave_us; /* after a stop: when the program is killed, when we go anyway */
     int64_t alive_us;          /* when to say that we live */
+    struct outage outage;      /* of the server, as the person was told */
 };
 
 static void worker_release(struct exec_worker *w)
@@ -159,6 +161,15 @@ static bool take_claimed(struct exec_worker *w, int64_t now_us, struct err *err)
     return true;
 }
 
+static void tell_outage(struct exec_worker *w, int64_t now_us)
+{
+    char text[OUTAGE_TEXT_BYTES];
+    const struct err *away = work_session_away(w->session);
+    if (away ? outage_failed(&w->outage, now_us, away->text, text)
+             : outage_answered(&w->outage, now_us, text))
+        worker_control_away(&w->control, away != NULL, text);
+}
+
 static bool step_session(struct exec_worker *w, int64_t now_us, struct err *err)
 {
     for (enum session_news news = SESSION_CLAIMED; news != SESSION_QUIET;) {
@@ -171,6 +182,7 @@ static bool step_session(struct exec_worker *w, int64_t now_us, struct err *err)
         if (news == SESSION_CLAIMED && !take_claimed(w, now_us, err))
             return false;
     }
+    tell_outage(w, now_us);
     return true;
 }
 
@@ -219,6 +231,9 @@ static bool claim(struct exec_worker *w, int64_t now_us, struct err *err)
     }
     w->asked = max < CLAIM_MOST ? max : CLAIM_MOST;
     double wait_s = w->orders.one_shot ? fmin(w->again_s, CLAIM_WAIT_S) : CLAIM_WAIT_S;
+    /* A server that was away is asked what it answers at once: then it is known to be back. */
+    if (work_session_away(w->session))
+        wait_s = 0;
     return work_session_claim(w->session, w->asked, wait_s, exec_life_running(w->life),
                               buf_str(&holds), err);
 }

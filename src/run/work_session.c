@@ -48,6 +48,7 @@ struct work_session {
 
     int64_t again_wait_us; /* the next wait */
     int64_t away_us;       /* since when the server gives no answer; 0: it does */
+    struct err away;       /* why */
 };
 
 static char *path_of(const struct work_source *source, const char *verb)
@@ -156,6 +157,11 @@ static void came_through(struct work_session *s, int64_t now_us)
     s->again_wait_us = AGAIN_FIRST_US;
 }
 
+const struct err *work_session_away(const struct work_session *s)
+{
+    return s->away_us ? &s->away : NULL;
+}
+
 /* After a request that failed with `err`: true when it is to be sent again, then at *again_us. */
 static bool may_try_again(struct work_session *s, int64_t now_us, int64_t *again_us,
                           struct err *err)
@@ -164,6 +170,7 @@ static bool may_try_again(struct work_session *s, int64_t now_us, int64_t *again
         return false;
     if (!s->away_us)
         s->away_us = now_us;
+    s->away = *err;
     if (now_us - s->away_us > PATIENCE_US)
         return false;
     *again_us = now_us + s->again_wait_us;

@@ -47,6 +47,10 @@ struct str work_session_aborts(const struct work_session *s);
 void work_session_set_lease(struct work_session *s, const char *lease);
 const char *work_session_lease(const struct work_session *s);
 
+/* Why the server gives no answer, as of the last try; NULL: it does. Borrowed until the next step.
+ */
+const struct err *work_session_away(const struct work_session *s);
+
 /* Whether a claim may be sent now: none is on the way and none has to wait. */
 bool work_session_may_claim(const struct work_session *s, int64_t now_us);
 /* From when on, after one that failed; monotonic. */

@@ -255,8 +255,8 @@ void worker_control_bye(struct worker_control *c, int64_t ran, const char *reaso
     end(c, &m);
 }
 
-static void say_log(struct worker_control *c, const int64_t *record, const char *level,
-                    struct str text)
+static void say_log(struct worker_control *c, const int64_t *record, const bool *away,
+                    const char *level, struct str text)
 {
     struct message m;
     struct json_out *o = begin(&m, "log");
@@ -264,6 +264,10 @@ static void say_log(struct worker_control *c, const int64_t *record, const char 
     add_text(o, "level", level);
     if (record)
         add_i64(o, "record", *record);
+    if (away) {
+        json_out_name(o, "away");
+        json_out_bool(o, *away);
+    }
     json_out_name(o, "text");
     json_out_str(o, text);
     json_out_close(o, '}');
@@ -275,7 +279,7 @@ void worker_control_log_record(struct worker_control *c, int64_t record, const c
 {
     if (text.len > LOG_TEXT_BYTES)
         text.len = LOG_TEXT_BYTES;
-    say_log(c, &record, level, text);
+    say_log(c, &record, NULL, level, text);
 }
 
 void worker_control_log(struct worker_control *c, const char *level, const char *format, ...)
@@ -285,5 +289,10 @@ void worker_control_log(struct worker_control *c, const char *level, const char 
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    say_log(c, NULL, level, str_of(text));
+    say_log(c, NULL, NULL, level, str_of(text));
+}
+
+void worker_control_away(struct worker_control *c, bool away, const char *text)
+{
+    say_log(c, NULL, &away, away ? "warning" : "info", str_of(text));
 }

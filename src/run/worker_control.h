@@ -45,9 +45,10 @@ void worker_control_bye(struct worker_control *c, int64_t ran, const char *reaso
 /* A line for the run's log: level "error", "warning", "info" or "debug". */
 void worker_control_log(struct worker_control *c, const char *level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-
 /* The same about one record; the text is cut when it is long. */
 void worker_control_log_record(struct worker_control *c, int64_t record, const char *level,
                                struct str text);
+/* That the server is away, or that it is back: the person is told. */
+void worker_control_away(struct worker_control *c, bool away, const char *text);
 
 #endif

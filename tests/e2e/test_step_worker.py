@@ -320,6 +320,13 @@ def test_steps_are_registered_without_a_worker(worker: StepWorker) -> None:
     assert made.returncode == 0, made.stderr
     ids = [int(line) for line in made.stdout.split()]
     assert ids == [worker.client.steps.get(name)["id"] for name in ("one", "two")]
+    (worker.folder / "add.json").write_text('{"function_name":"add","version":"1.0.0"}')
+    worker.write("@penstock.step(version='3.0.0')\ndef three() -> None: pass\n", "more.py")
+    both = register("more.py", "steps:two", "add.json", *server, "--python", sys.executable)
+    assert both.returncode == 0, both.stderr
+    found = [worker.client.steps.get(name)["id"] for name in ("add", "three", "two")]
+    assert [int(line) for line in both.stdout.split()] == found
+    assert register("steps.py", *server, "--python", "/none").returncode == 2
     again = register("steps:two", "--state", str(worker.server.state), "--json")
     assert json.loads(again.stdout) == {"step": "two:2.0.0", "id": ids[1], "existing": True}
     for target, status, said in (

@@ -39,6 +39,30 @@ def test_steps_are_listed_shown_registered_and_deprecated(
     assert server.run_cli("step", "register", str(file)).returncode == 2
 
 
+def test_several_manifests_are_registered(server: ServerProcess, tmp_path: Path) -> None:
+    one, listed, lines, bad = (tmp_path / f"{name}.json" for name in ("a", "b", "c", "d"))
+    one.write_text(json.dumps(manifest("one"), indent=1) + "\n")
+    listed.write_text(json.dumps([manifest("two"), manifest("three")]))
+    lines.write_text(json.dumps(manifest("four")) + "\n\n" + json.dumps(manifest("five")))
+    made = server.run_cli("step", "register", str(one), str(listed), str(lines))
+    names = ["one", "two", "three", "four", "five"]
+    assert made.stderr.splitlines() == [f"{name}:1.0.0 is registered" for name in names]
+    ids = [Steps(server).ok("GET", f"/steps/{name}")["id"] for name in names]
+    assert [int(line) for line in made.stdout.split()] == ids
+    for text, said in (
+        ("[]5", "is no JSON"),
+        ("nonsense", "is no JSON"),
+        ("5", "a manifest is an object"),
+        (" ", "has no manifest"),
+        ('[{"version":"1"}]', "d.json: "),
+    ):
+        bad.write_text(text)
+        refused = server.run_cli("step", "register", str(one), str(bad))
+        assert refused.returncode == 2 and said in refused.stderr, refused.stderr
+        assert int(refused.stdout) == ids[0] and "one:1.0.0 was registered before" in refused.stderr
+    assert server.run_cli("step", "register", str(tmp_path / "none.json")).returncode != 0
+
+
 def test_a_lineage_is_printed(server: ServerProcess) -> None:
     steps = Steps(server)
     steps.register()

@@ -15,6 +15,7 @@ import orjson
 
 from ..async_connection import AsyncConnection
 from ..errors import BusyError, ConflictError, ConnectionLostError, LeaseEndedError
+from ..outage import Outage
 from ..wire import Reach
 from .codec import loads
 
@@ -46,11 +47,17 @@ class Session:
     """What one worker holds of one job."""
 
     def __init__(
-        self, server: str, key: str | None, token: str | None, job: int | str, worker: str
+        self,
+        server: str,
+        key: str | None,
+        token: str | None,
+        job: int | str,
+        worker: str,
+        outage: Outage | None = None,
     ) -> None:
         reach = Reach(server, key, token, patience_s=PATIENCE_S)
-        self._claims = AsyncConnection(reach)
-        self._reports = AsyncConnection(reach)
+        self._claims = AsyncConnection(reach, outage)
+        self._reports = AsyncConnection(reach, outage)
         self._path = f"/v1/jobs/{job}" if isinstance(job, int) else f"/v1/jobs/~{quote(job, '')}"
         self._worker = worker
         # One machine has one monotonic clock.

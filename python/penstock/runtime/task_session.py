@@ -27,6 +27,7 @@ from ..errors import (
     NotFoundError,
     PenstockError,
 )
+from ..outage import Outage
 from ..wire import Reach
 from .codec import dumps, loads
 
@@ -52,10 +53,11 @@ class TaskSession:
         worker: str,
         queues: list[str] | None,
         functions: list[str] | None,
+        outage: Outage | None = None,
     ) -> None:
         reach = Reach(server, key, patience_s=PATIENCE_S, tls=tls)
-        self._claims = AsyncConnection(reach)
-        self._reports = AsyncConnection(reach)
+        self._claims = AsyncConnection(reach, outage)
+        self._reports = AsyncConnection(reach, outage)
         self._first: Told = {
             "queues": queues,
             "functions": functions,

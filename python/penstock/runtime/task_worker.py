@@ -47,7 +47,7 @@ class TaskWorker(WorkerLife):
         functions = None if all_of_them else sorted(self._app.tasks)
         self._queues_told = queues is not None
         worker = go.get("worker") or "python"
-        self._session = TaskSession(server, key, tls, worker, queues, functions)
+        self._session = TaskSession(server, key, tls, worker, queues, functions, self._outage)
         loop = asyncio.get_running_loop()
         self._beat = Beat(server, key, tls, loop, self._abort, self._lost)
         self._supply = Supply(0, self._kick, _nothing)
@@ -108,7 +108,7 @@ class TaskWorker(WorkerLife):
 
     async def _begin(self) -> None:
         """What the app does first; it ends with the worker that is told to stop meanwhile."""
-        opening = asyncio.get_running_loop().create_task(self._app.begin_work())
+        opening = asyncio.get_running_loop().create_task(self._app.begin_work(self._outage))
         stopping = asyncio.get_running_loop().create_task(self._stopping.wait())
         try:
             await asyncio.wait([opening, stopping], return_when=asyncio.FIRST_COMPLETED)

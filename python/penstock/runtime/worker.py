@@ -50,7 +50,12 @@ class Worker(WorkerLife):
         self._target = target
         self._go = go
         self._session = Session(
-            go["server"], go.get("key"), go.get("token"), go["job"], go.get("worker") or "python"
+            go["server"],
+            go.get("key"),
+            go.get("token"),
+            go["job"],
+            go.get("worker") or "python",
+            self._outage,
         )
         self._supply = Supply(target.batch_size, self._kick, self._late)
         self._desk = Desk(self._session, channel, self._change, self._lost, self._gone)

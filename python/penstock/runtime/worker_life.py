@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ..outage import Outage
 from .channel import Channel, Message
 from .supply import Supply
 
@@ -27,6 +28,8 @@ class WorkerLife:
 
     def __init__(self, channel: Channel, go: Message) -> None:
         self._channel = channel
+        #: Of its server, as its connections see it.
+        self._outage = Outage(self._say_away)
         self._max_memory_bytes = int(go.get("max_memory_bytes") or 0)
         self._changed = asyncio.Event()
         #: What _until waits for.
@@ -44,6 +47,10 @@ class WorkerLife:
     def stuck(self) -> bool:
         """Something goes on that cannot be stopped: only the end of the process ends it."""
         return bool(self._runner.stuck) or self._forced
+
+    def _say_away(self, text: str, away: bool) -> None:
+        """The supervisor tells the person, once for all its processes."""
+        self._channel.say(log={"level": "warning" if away else "info", "text": text, "away": away})
 
     async def _claim_all(self) -> None:
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""python -m penstock.steps register TARGET: what `penstock step register` does with Python."""
+"""python -m penstock.steps register TARGET...: what `penstock step register` does with Python."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ..client import Client
 from ..errors import ConnectionLostError, InvalidError, PenstockError
 from ..runtime.target import TargetError, load_steps
 from .app import register
+from .declare import AnyStep, by_key
 
 USAGE = 2
 AGAIN = 75
@@ -22,7 +23,7 @@ AGAIN = 75
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m penstock.steps", description=__doc__)
     parser.add_argument("verb", choices=["register", "manifest"])
-    parser.add_argument("target", help="steps.py, module:step, module:*")
+    parser.add_argument("targets", nargs="+", help="steps.py, module:step, module:*")
     parser.add_argument("--server", help="its address")
     parser.add_argument("--key", help="API key, or @FILE that holds it")
     parser.add_argument("--ca", help="certificates to trust")
@@ -39,15 +40,7 @@ def main() -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    try:
-        steps = load_steps(args.target)
-    except TargetError:
-        raise
-    except BaseException as error:
-        # Whatever stands in somebody's file.
-        traceback.print_exc()
-        text = f"{args.target} cannot be imported: {type(error).__name__}: {error}"
-        raise TargetError(text) from error
+    steps = list(by_key(step for target in args.targets for step in _load(target)).values())
     if args.verb == "manifest":
         for step in steps:
             print(json.dumps(step.manifest(), ensure_ascii=False))
@@ -65,6 +58,18 @@ def _run(args: argparse.Namespace) -> int:
                 print(f"{step.key} {was}", file=sys.stderr)
                 print(id)
     return 0
+
+
+def _load(target: str) -> list[AnyStep]:
+    try:
+        return load_steps(target)
+    except TargetError:
+        raise
+    except BaseException as error:
+        # Whatever stands in somebody's file.
+        traceback.print_exc()
+        text = f"{target} cannot be imported: {type(error).__name__}: {error}"
+        raise TargetError(text) from error
 
 
 def _secret(text: str | None) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -12,16 +11,22 @@ from typing import Any
 import orjson
 
 from ..app import App, Task
+from ..async_connection import AsyncConnection
 from ..calls import Call
 from ..client import Client
 from ..context import TaskContext
 from ..errors import BusyError, ConflictError, ConnectionLostError, PenstockError
+from ..outage import Outage
+from ..runtime.codec import loads
 from ..scratch import sweep_all
+from ..wire import Reach
 from .declare import AnyStep, Step, by_key
 from .job_run import run_coroutine, run_plain
 from .program import Programs, ProgramStep, read_manifests, run_program
 
 RETRY_MAX_S = 2.0
+# A server that is away comes back, or the supervisor ends us.
+PATIENCE_S = 86400.0
 QUEUE = "steps"
 
 
@@ -36,13 +41,18 @@ class StepApp(App):
         for key, step in self.steps.items():
             self.tasks[key] = _task(self, key, step)
 
-    async def begin_work(self) -> list[str] | None:
+    async def begin_work(self, outage: Outage) -> list[str] | None:
         """Registers the steps; the queue in which their jobs wait. PenstockError."""
         with contextlib.suppress(OSError):
             sweep_all()  # what a killed worker has left
+        reach = Reach(self.url, self.key, patience_s=PATIENCE_S, tls=self.tls)
+        self._connection = AsyncConnection(reach, outage)
         owner = ""
-        for step in self.steps.values():
-            owner = await self._register(step)
+        try:
+            for step in self.steps.values():
+                owner = await self._register(step)
+        finally:
+            self._connection.close()
         return [f"{QUEUE}/{owner}" if owner else QUEUE]
 
     def end_work(self) -> None:
@@ -64,15 +74,13 @@ class StepApp(App):
     async def _ask(self, call: Call) -> Any:
         """Asks until the server answers: one that is away comes back, or the supervisor ends us."""
         pause_s = 0.05
-        told = False
         while True:
             try:
-                return await self.async_client.ask(call)
-            except (BusyError, ConnectionLostError) as error:
-                if not told:
-                    # Its URL may be a wrong one, and nobody else would say so.
-                    print(f"waiting for the server: {error}", file=sys.stderr)
-                told = True
+                answer = await self._connection.call(
+                    call.method, call.path, call.body, repeatable=True
+                )
+                return loads(answer.body)
+            except (BusyError, ConnectionLostError):
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, RETRY_MAX_S)
 
