@@ -153,6 +153,10 @@ async def process_record(record, context):
     while folder.text("seen").count("\n") < 150:
         assert run.process.poll() is None
         time.sleep(0.02)
+    # What has begun is not yet done and kept.
+    show = [binary(), "job", "show", "run", "--json", "--state=out.jsonl.penstock"]
+    while b'"held":0,' in subprocess.run(show, cwd=folder.path, stdout=subprocess.PIPE).stdout:
+        time.sleep(0.02)
     os.killpg(run.process.pid, signal.SIGKILL)
     run.end()
     assert folder.text("out.jsonl") == ""
