@@ -16,6 +16,8 @@
 #define PACE_REFILL_US 50000 /* more are handed out when no more than so much is left */
 /* Who comes beside others starts so much later: by then they know, and catch up no more. */
 #define PACE_JOIN_US 600000
+/* What who is alone is told of that: less, as answers travel. */
+#define PACE_ALONE_US 550000
 #define PACE_FLOOR_RPM 6.0 /* an adaptive rate never falls below, unless the limit does */
 #define PACE_CLIMB_US INT64_C(60000000) /* from nothing to the top */
 

@@ -118,6 +118,7 @@ void limits_answer(struct engine *e, struct data_job *job, struct op *op)
         op->claim.slots = op->claim.count;
     op->claim.paced = pace_is_on(&job->pace);
     op->claim.clock_us = e->now.mono_us;
+    op->claim.alone_us = session && leases_count(job->leases) == 1 ? PACE_ALONE_US : 0;
     if (!op->claim.paced)
         pace_see(&job->pace, e->now.mono_us, op->claim.count);
     else if (op->claim.count > 0)

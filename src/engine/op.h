@@ -281,6 +281,7 @@ struct op {
             bool paced; /* out: record i starts at first_us + i * every_us, not earlier */
             double first_us, every_us;
             int64_t clock_us; /* out, paced: the monotonic moment that first_us counts from */
+            int64_t alone_us; /* out, paced: so long from clock_us on nobody else starts */
             bool alone;       /* out: its one record was in the hands of a worker that died */
             int64_t most;     /* the engine's: how many it may get now */
             enum {

@@ -16,6 +16,7 @@ enum {
     MEMORY_LOOK_US = 1000000,
     READS_AT_ONCE = 8,
     FAILURES_TOLD = 1000,
+    TOO_LATE_US = 5000, /* beside others a start must not be later */
     BUFFER_LEAST = 4096 /* who keeps answers in a buffer prints so much at once */
 };
 /* Answers that wait to be settled: above, it is listened to no more. */
@@ -45,6 +46,16 @@ void exec_life_free(struct exec_life *l)
 void exec_life_set_slots(struct exec_life *l, int64_t slots)
 {
     l->slots = slots;
+}
+
+void exec_life_set_alone_until(struct exec_life *l, int64_t until_us)
+{
+    l->alone_until_us = until_us;
+}
+
+int64_t exec_life_late_before_us(const struct exec_life *l)
+{
+    return l->late_before_us;
 }
 
 void exec_life_set_settled(struct exec_life *l, bool settled)
@@ -101,6 +112,7 @@ static size_t allowance(struct exec_life *l, int64_t now_us)
     const struct queued_record *head = record_queue_head(l->plan.queue);
     size_t running = exec_life_running(l), most = 0;
     l->due_us = NEVER_US;
+    l->late_before_us = 0;
     if (record_queue_is_torn(l->plan.queue))
         return 1;
     if (l->winding_up || l->retiring || !next)
@@ -118,6 +130,12 @@ static size_t allowance(struct exec_life *l, int64_t now_us)
     if (l->plan.max_records && (size_t)(l->plan.max_records - l->begun) < most)
         most = (size_t)(l->plan.max_records - l->begun);
     if (next->not_before_us && most > 0) {
+        /* Others have kept to their times meanwhile: one more would make a second too full. */
+        if (!next->alone && now_us > l->alone_until_us &&
+            next->not_before_us < now_us - TOO_LATE_US) {
+            l->late_before_us = now_us - TOO_LATE_US;
+            return 0;
+        }
         double due = l->start_us + 0.996 * next->every_us;
         if (due < (double)next->not_before_us)
             due = (double)next->not_before_us;

@@ -41,6 +41,11 @@ DEFINE_OWNED(exec_life)
 
 /* How many records may be in its hands; -1: no limit. */
 void exec_life_set_slots(struct exec_life *l, int64_t slots);
+/* Nobody else starts records of this job until then (monotonic). What is to be started at a time
+ * and is late may be made up for until then; later it is not fed. */
+void exec_life_set_alone_until(struct exec_life *l, int64_t until_us);
+/* Such a record is in the way: its owner is to take out what is due before this moment. 0: none. */
+int64_t exec_life_late_before_us(const struct exec_life *l);
 /* Whether all that was answered is settled: what is to run alone waits for that. */
 void exec_life_set_settled(struct exec_life *l, bool settled);
 

@@ -39,8 +39,9 @@ struct exec_life {
     int64_t ran, ever_answered, fruitless, failures_told;
     struct buf why; /* the last failure's reason */
     int64_t again_us, again_wait_us;
-    double start_us; /* the last paced start, as it was due */
-    int64_t due_us;  /* the next paced start; NEVER_US */
+    double start_us;                        /* the last paced start, as it was due */
+    int64_t due_us;                         /* the next paced start; NEVER_US */
+    int64_t alone_until_us, late_before_us; /* see exec_life.h */
 };
 
 /* Ends this life: kills what is left. What it has not answered is to be fed again. */

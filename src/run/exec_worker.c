@@ -157,6 +157,8 @@ static bool take_claimed(struct exec_worker *w, int64_t now_us, struct err *err)
     if (answer.paced && !w->paced)
         prctl(PR_SET_TIMERSLACK, 1); /* starts are due to a fraction of a millisecond */
     w->paced = answer.paced;
+    if (w->paced)
+        exec_life_set_alone_until(w->life, answer.alone_until_us);
     exec_life_set_slots(w->life, w->slots);
     return true;
 }
@@ -281,6 +283,11 @@ static bool step_program(struct exec_worker *w, int64_t now_us, struct err *err)
     size_t before = outcomes_count(&w->outcomes);
     exec_life_set_settled(w->life, before == 0 && work_session_settling(w->session) == 0);
     bool good = exec_life_step(w->life, now_us, supply(w), err);
+    int64_t late_us = exec_life_late_before_us(w->life);
+    if (good && late_us && record_queue_drop_before(w->queue, late_us) > 0) {
+        work_session_give_back(w->session);
+        good = exec_life_step(w->life, now_us, supply(w), err);
+    }
     if (before == 0 && outcomes_count(&w->outcomes) > 0)
         w->gathered_us = now_us;
     return good;

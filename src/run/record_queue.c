@@ -89,17 +89,19 @@ struct pace {
     bool set;
     double first_us, every_us;
     double clock_us; /* by the server's clock, when the answer was made; < 0: not told */
+    double alone_us; /* so long from then on nobody else starts */
 };
 
-static bool read_clock(struct str raw, double *clock_us)
+/* A member in seconds that a server may leave out: *us stays then. */
+static bool read_span(struct str raw, const char *name, double *us)
 {
-    struct str clock;
-    *clock_us = -1;
-    if (!json_find(raw, "clock_s", &clock))
+    struct str span;
+    double seconds = 0;
+    if (!json_find(raw, name, &span))
         return true;
-    if (!json_double(clock, clock_us) || !(*clock_us >= 0 && *clock_us <= 1e12))
+    if (!json_double(span, &seconds) || !(seconds >= 0 && seconds <= 1e12))
         return false;
-    *clock_us *= 1e6;
+    *us = seconds * 1e6;
     return true;
 }
 
@@ -113,7 +115,10 @@ static bool read_pace(struct str raw, struct pace *out)
         return false;
     *first_us *= 1e6;
     *every_us *= 1e6;
-    return out->set = read_clock(raw, &out->clock_us);
+    out->clock_us = -1;
+    out->alone_us = 0;
+    return out->set = read_span(raw, "clock_s", &out->clock_us) &&
+                      read_span(raw, "alone_s", &out->alone_us);
 }
 
 /* Moves the record to `to`, as a line: line breaks, which JSON allows between tokens only, become
@@ -226,6 +231,7 @@ bool record_queue_add(struct record_queue *q, struct buf *answer, int64_t at_us,
     if (pace.set && same_clock && pace.clock_us >= 0)
         at_us = llround(pace.clock_us);
     out->paced = pace.set;
+    out->alone_until_us = at_us + llround(pace.alone_us);
     out->count = (size_t)(q->end - before);
     for (uint64_t s = before; s < q->end; s++) {
         struct queued_record *r = at(q, s);
@@ -355,6 +361,27 @@ void record_queue_remove(struct record_queue *q, int64_t number)
     q->fed = q->head;
     while (q->first && q->first->end <= q->head)
         drop_first(q);
+}
+
+size_t record_queue_drop_before(struct record_queue *q, int64_t before_us)
+{
+    uint64_t to = q->fed + (q->torn > 0), from = to;
+    struct batch *b = q->first;
+    for (; from < q->end; from++) {
+        for (; b && b->end <= from; b = b->next)
+            b->end -= from - to;
+        const struct queued_record *r = at(q, from);
+        if (r->not_before_us && r->not_before_us < before_us)
+            q->bytes -= r->len;
+        else
+            *at(q, to++) = *r;
+    }
+    for (; b; b = b->next)
+        b->end -= from - to;
+    q->end = to;
+    while (q->first && q->first->end <= q->head)
+        drop_first(q);
+    return (size_t)(from - to);
 }
 
 void record_queue_clear(struct record_queue *q)

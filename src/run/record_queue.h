@@ -27,7 +27,8 @@ struct claim_answer {
     bool finished;
     int64_t slots; /* -1: no limit */
     bool paced, alone;
-    double again_s; /* of tasks: a rate holds some back for so long; below 0: none does */
+    int64_t alone_until_us; /* paced: nobody else starts until then (monotonic) */
+    double again_s;         /* of tasks: a rate holds some back for so long; below 0: none does */
 };
 
 struct record_queue;
@@ -66,6 +67,9 @@ void record_queue_rewind(struct record_queue *q);
 bool record_queue_has(const struct record_queue *q, int64_t number);
 /* Takes one out that is here; what was fed must have been rewound. */
 void record_queue_remove(struct record_queue *q, int64_t number);
+/* Drops what is not fed and was to start before that moment; returns how many records. What is to
+ * start at any time stays, so does what is written in part. */
+size_t record_queue_drop_before(struct record_queue *q, int64_t before_us);
 /* Drops everything. */
 void record_queue_clear(struct record_queue *q);
 /* Calls `each` with the number of every record that is held. */

@@ -470,6 +470,12 @@ bool work_session_claim(struct work_session *s, size_t max, double wait_s, size_
     return call_begin(s->claim, "POST", s->claim_path, buf_str(&s->claim_body), err);
 }
 
+void work_session_give_back(struct work_session *s)
+{
+    give_up(&s->claim, s->client);
+    s->must_tell = s->lease != NULL;
+}
+
 void work_session_stop_claiming(struct work_session *s)
 {
     give_up(&s->claim, s->client);

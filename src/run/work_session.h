@@ -64,6 +64,9 @@ bool work_session_must_tell(const struct work_session *s);
  * its brackets, when they must be told; those on their way to be settled are added. */
 MUST_CHECK bool work_session_claim(struct work_session *s, size_t max, double wait_s,
                                    size_t running, struct str holds, struct err *err);
+/* Some of what is held is not wanted: the next claim tells what is (work_session_must_tell). One
+ * that waits is given up. */
+void work_session_give_back(struct work_session *s);
 void work_session_stop_claiming(struct work_session *s);
 
 /* Whether a settle can be sent now; how many are on their way. */

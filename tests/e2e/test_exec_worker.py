@@ -327,6 +327,20 @@ def test_records_start_no_sooner_than_they_are_due(bench: Bench) -> None:
     assert engine.results[7] - engine.results[1] >= 0.2
 
 
+@pytest.mark.parametrize("others", [False, True])
+def test_what_is_late_is_given_back_when_others_are_about(bench: Bench, others: bool) -> None:
+    """They have kept to their times meanwhile: it may be started by none but who is alone."""
+    engine = bench.engine(4, slots=1, starts={"first_s": 0.0, "every_s": 0.001})
+    engine.alone_s = 0.0 if others else 600.0
+    # The second is held while the first runs, and its time passes.
+    bench.run(bench.program("for line in sys.stdin: time.sleep(0.02); say(line.strip())"), engine)
+    assert engine.results == numbered(4)
+    holds = [body["holds"] for verb, body, _ in engine.calls if "holds" in body]
+    assert bool(holds) == others
+    # What it had been given beside the first, which may be on its way back, is not among them.
+    assert not holds or set(holds[0]) <= {0}
+
+
 def test_a_record_that_is_to_run_alone_does(bench: Bench) -> None:
     engine = bench.engine(6, alone=True)
     engine.most = 1

@@ -209,6 +209,17 @@ def test_a_paced_job_says_when_its_records_may_start(native: Native) -> None:
     assert pace == {"rpm": 1200, "lowest_rpm": None, "halved": 0, "throttled": 0}
 
 
+def test_a_paced_worker_is_told_whether_it_is_alone(native: Native) -> None:
+    native.start(limits={"rpm": 1200})
+    first = Session(native, max=1)
+    assert first.first["starts"]["alone_s"] == 0.55
+    second = Session(native, max=1, wait_s=30, worker="v")
+    assert second.first["starts"]["alone_s"] == 0
+    assert first.claim(max=1, wait_s=30)["starts"]["alone_s"] == 0
+    second.release()
+    assert first.claim(max=1, wait_s=30)["starts"]["alone_s"] == 0.55
+
+
 def test_an_adaptive_job_reports_what_it_found(native: Native) -> None:
     native.start(limits={"concurrency": 4, "adaptive": True}, max_attempts=9)
     session = Session(native, max=RECORDS)

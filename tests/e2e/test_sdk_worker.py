@@ -546,7 +546,7 @@ def test_what_is_late_is_given_back_when_others_are_about(case: RuntimeCase, oth
     case.file("task.py", source)
     engine = case.engine(RECORDS[:30])
     engine.most = 10
-    engine.workers = [{}, {}] if others else [{}]
+    engine.alone_s = 0.0 if others else 600.0
     holds: list[Any] = []
 
     def before(verb: str, body: Any) -> None:

@@ -48,7 +48,8 @@ class FakeEngine:
         self.tried: dict[int, int] = {}
         self.lease = "lease-1"
         self.lease_s = 30.0
-        self.workers: list[Any] = [{}]
+        #: So long nobody else is said to start anything.
+        self.alone_s = 600.0
         engine = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -56,7 +57,7 @@ class FakeEngine:
             disable_nagle_algorithm = True
 
             def do_GET(self) -> None:
-                told = {"id": 1, "lease_s": engine.lease_s, "workers": engine.workers}
+                told = {"id": 1, "lease_s": engine.lease_s}
                 self.reply(200, told)
 
             def do_POST(self) -> None:
@@ -110,6 +111,8 @@ class FakeEngine:
             "finished": finished,
             **self.answer,
         }
+        if rest["starts"]:
+            rest["starts"] = {"alone_s": self.alone_s, **rest["starts"]}
         records = ",".join(f"[{number},{text}]" for number, text in taken.items())
         return f'{{"records":[{records}],{json.dumps(rest)[1:]}'
 

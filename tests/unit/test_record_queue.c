@@ -89,6 +89,7 @@ static void what_is_no_answer_is_refused_and_leaves_nothing(void **state)
         "{\"records\":[[1,2]],\"lease\":{}}",
         "{\"records\":[[1,2]],\"slots\":\"x\"}",
         "{\"records\":[[1,2]],\"starts\":{\"first_s\":-1,\"every_s\":1}}",
+        "{\"records\":[[1,2]],\"starts\":{\"first_s\":1,\"every_s\":1,\"alone_s\":-1}}",
         LEASE "\"records\":[[1,2]]} x",
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -169,6 +170,37 @@ static void on_one_machine_starts_count_from_when_the_server_answered(void **sta
     assert_int_equal(record_queue_next(q)->not_before_us, 501000);
 }
 
+static void what_is_late_can_be_dropped_and_the_rest_goes_on(void **state)
+{
+    (void)state;
+    static const char soon[] = "{\"records\":[[0,10],[1,11],[2,12]],"
+                               "\"starts\":{\"first_s\":0,\"every_s\":1,\"alone_s\":0.5}}";
+    static const char later[] = "{\"records\":[[3,13],[4,14]],"
+                                "\"starts\":{\"first_s\":1.5,\"every_s\":1,\"clock_s\":0.1}}";
+    OWNED(record_queue) struct record_queue *q = record_queue_new();
+    struct claim_answer answer;
+    add(q, soon, &answer);
+    assert_int_equal(answer.alone_until_us, 501000);
+    add(q, later, &answer);
+    assert_int_equal(answer.alone_until_us, 1000);
+    record_queue_wrote(q, 3); /* 10, */
+    record_queue_wrote(q, 1); /* and a part of 11, which is begun */
+    assert_int_equal(record_queue_drop_before(q, 1501000), 0);
+    assert_int_equal(record_queue_drop_before(q, 2001001), 2); /* 12 and 13 */
+    assert_int_equal(record_queue_bytes(q), 9);
+    assert_false(record_queue_has(q, 2));
+    record_queue_wrote(q, 2);
+    assert_piece(q, 9, "14\n");
+    record_queue_pop(q);
+    record_queue_pop(q);
+    assert_int_equal(record_queue_drop_before(q, INT64_MAX), 1);
+    assert_null(record_queue_head(q));
+    assert_int_equal(record_queue_bytes(q), 0);
+    add(q, "{\"records\":[[5,1]]}", &answer); /* at any time */
+    assert_int_equal(record_queue_drop_before(q, INT64_MAX), 0);
+    assert_piece(q, 9, "1\n");
+}
+
 static void count_up(void *context, int64_t number)
 {
     int64_t *next = context;
@@ -244,6 +276,7 @@ int main(void)
         cmocka_unit_test(records_are_fed_answered_and_fed_again),
         cmocka_unit_test(starts_are_pieces_of_their_own_and_records_alone_are_one),
         cmocka_unit_test(on_one_machine_starts_count_from_when_the_server_answered),
+        cmocka_unit_test(what_is_late_can_be_dropped_and_the_rest_goes_on),
         cmocka_unit_test(many_records_come_and_go),
         cmocka_unit_test(tasks_are_lines_too_and_can_be_taken_out),
     };

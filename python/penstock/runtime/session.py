@@ -38,6 +38,8 @@ class Claimed(NamedTuple):
     #: Record i starts `first_s + i * every_s` after `at_s`, if every_s is above 0.
     first_s: float
     every_s: float
+    #: With a pace: so long after `at_s` nobody else starts.
+    alone_s: float
     alone: bool
     at_s: float
     size_bytes: int
@@ -139,14 +141,17 @@ class Session:
         self._touched_s = now
         starts = told.get("starts") or {}
         first_s = starts.get("first_s", 0.0)
+        alone_s = starts.get("alone_s", 0.0)
         if self._same_clock and "clock_s" in starts:
             first_s += starts["clock_s"] - now
+            alone_s += starts["clock_s"] - now
         return Claimed(
             told["records"],
             told["finished"],
             told.get("slots"),
             first_s,
             starts.get("every_s", 0.0),
+            alone_s,
             told.get("alone", False),
             now,
             len(answer.body),
@@ -157,11 +162,6 @@ class Session:
         self._given_back += 1
         self._unsure = self._again = True
         self._claims.close()
-
-    async def look(self) -> int:
-        """How many workers the job has."""
-        told = orjson.loads(await self._report("GET", ""))
-        return len(told.get("workers") or ())
 
     async def settle(
         self, lease: str | None, results: bytes, skipped: list[int], failures: bytes

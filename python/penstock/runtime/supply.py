@@ -57,6 +57,8 @@ class Supply:
 
     def add(self, claimed: Claimed) -> None:
         """Takes what a claim brought. `slots` is the caller's to set."""
+        if claimed.every_s > 0:
+            self.alone_until_s = claimed.at_s + claimed.alone_s
         if not self.pending:
             self._since_s = time.monotonic()
         if claimed.every_s > 0 and claimed.records:

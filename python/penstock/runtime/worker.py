@@ -33,9 +33,6 @@ SLOTS_DEFAULT = 100
 # A claim that brings nothing although it could wait is not repeated at once.
 EMPTY_PAUSE_S = 0.01
 FULL_PAUSE_S = 1.0
-LOOK_EVERY_S = 0.4
-# Who was seen alone is so for at least so long: who comes later waits longer with its first start.
-ALONE_S = 0.55
 # So many objects are made before the collector looks for garbage among them.
 COLLECT_AFTER = 10000
 
@@ -86,7 +83,6 @@ class Worker(WorkerLife):
             await self._session.open()
             loop = asyncio.get_running_loop()
             keepers.append(loop.create_task(self._keep_lease()))
-            keepers.append(loop.create_task(self._look_around()))
             keepers.append(loop.create_task(self._say_alive(float(self._go.get("alive_s") or 0))))
             await self._work()
             await self._drain()
@@ -170,8 +166,6 @@ class Worker(WorkerLife):
         if claimed.alone:
             # They were in the hands of a worker that died: no other record is to be lost by them.
             await self._until(self._quiet)
-        if claimed.every_s > 0 and not self._supply.paced:
-            await self._look()
         if self._stopping.is_set():
             return
         self._set_slots(claimed.slots)
@@ -218,19 +212,6 @@ class Worker(WorkerLife):
         """Records are given back: their times have passed."""
         self._session.claim_again()
         asyncio.get_running_loop().call_soon(self._change)
-
-    async def _look_around(self) -> None:
-        """Keeps in mind whether others work for a job that has a pace."""
-        while True:
-            await asyncio.sleep(LOOK_EVERY_S)
-            if self._supply.paced:
-                await self._look()
-
-    async def _look(self) -> None:
-        with contextlib.suppress(PenstockError):
-            asked_s = time.monotonic()
-            others = await self._session.look() > 1
-            self._supply.alone_until_s = float("-inf") if others else asked_s + ALONE_S
 
     def _lost(self, lease: str | None) -> None:
         """That lease is gone: all that it held is in other hands."""

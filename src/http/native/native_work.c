@@ -49,6 +49,8 @@ static void write_limits(const struct op *op, struct json_out *o)
         json_out_double(o, op->claim.every_us / 1e6);
         json_out_name(o, "clock_s");
         json_out_double(o, (double)op->claim.clock_us / 1e6);
+        json_out_name(o, "alone_s");
+        json_out_double(o, (double)op->claim.alone_us / 1e6);
         json_out_close(o, '}');
     } else {
         json_out_null(o);
