@@ -70,13 +70,16 @@ static void raise_descriptor_limit(void)
     }
 }
 
-/* One a core; a socket for local programs alone needs no more than one. */
+/* One a core. Local programs alone get two at most: a worker claims on one connection while what it
+ * has done is read from another, and neither should wait for the other. */
 static size_t loops_wanted(const struct server_options *options)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     if (options->threads > 0)
         return (size_t)options->threads;
-    return options->address && cores > 0 ? (size_t)cores : 1;
+    if (!options->address && cores > 2)
+        return 2;
+    return cores > 0 ? (size_t)cores : 1;
 }
 
 static bool open_all(struct server *s, struct err *err)
