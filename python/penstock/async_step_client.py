@@ -127,9 +127,18 @@ class AsyncStepJobs:
         told = await self._client.ask(step_calls.create_job(body))
         return AsyncStepJob.of(self._client, told)
 
-    async def run(self, step: int | str, name: str = "", **members: Any) -> AsyncStepJob:
+    async def run(
+        self,
+        step: int | str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        name: str = "",
+        **members: Any,
+    ) -> AsyncStepJob:
         """As StepJobs.run."""
-        return await self.create(name or str(step), step=step, start=True, **members)
+        return await self.create(
+            name or str(step), step=step, parameters=parameters, start=True, **members
+        )
 
     async def get(self, job: int, *, wait_s: float = 0.0) -> AsyncStepJob:
         """As StepJobs.get."""

@@ -129,9 +129,18 @@ class StepJobs:
         }
         return StepJob.of(self._client, self._client.ask(step_calls.create_job(body)))
 
-    def run(self, step: int | str, name: str = "", **members: Any) -> StepJob:
+    def run(
+        self,
+        step: int | str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        name: str = "",
+        **members: Any,
+    ) -> StepJob:
         """Makes and starts a job of that step: see create."""
-        return self.create(name or str(step), step=step, start=True, **members)
+        return self.create(
+            name or str(step), step=step, parameters=parameters, start=True, **members
+        )
 
     def get(self, job: int, *, wait_s: float = 0.0) -> StepJob:
         """A job; waits up to `wait_s` (60 at most) for its end. NotFoundError."""

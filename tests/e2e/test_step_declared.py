@@ -187,6 +187,16 @@ def test_slots_that_cannot_be_are_refused() -> None:
         dataslot.input("table")(fit)
 
 
+def test_an_output_without_an_annotation_is_refused() -> None:
+    @penstock.step(version="1.0.0")
+    @dataslot.output("to")
+    def write(to):  # type: ignore[no-untyped-def]
+        to.write_text("x")
+
+    with pytest.raises(penstock.InvalidError, match="write: output 'to' needs an annotation"):
+        steps_of(write, "here")
+
+
 @pytest.mark.parametrize(
     ("name", "safe"),
     [

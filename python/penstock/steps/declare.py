@@ -183,7 +183,11 @@ class Step:
                 self.context_name = one.name
             elif one.name in declared:
                 slot = declared[one.name]
-                self.slots[one.name] = SlotUse(slot, slot.dtype or hint)
+                kind = slot.dtype or hint
+                if self.is_strict and not slot.is_input and kind is Any:
+                    text = f"{self.name}: output {one.name!r} needs an annotation, such as Path"
+                    raise InvalidError(text)
+                self.slots[one.name] = SlotUse(slot, kind)
             elif is_data_slot(hint):
                 self.slots[one.name] = SlotUse(dataslot(one.name), hint)
             else:
