@@ -8,6 +8,8 @@
 #include "cli/command.h"
 #include "cli/engine_host.h"
 #include "cli/server_file.h"
+#include "http/auth.h"
+#include "http/pinexq/pinexq_url.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -26,6 +28,10 @@ static const struct option serve_options[] = {
     {.name = "host",
      .value = "ADDRESS",
      .help = "address to listen on, as numbers (default: 127.0.0.1)"},
+    {.name = "public-url",
+     .value = "URL",
+     .help = "what others call this server, behind a proxy: https://HOST; links in answers begin "
+             "with it (default: with what the request's Host says)"},
     {.name = "data",
      .value = "DIR",
      .help = "folder whose files jobs may read and write (default: the current one)",
@@ -95,7 +101,7 @@ struct serve {
     int64_t keep_tasks_days, keep_tasks;
     char **data_dirs; /* without links; NULL ends it */
     size_t data_count;
-    char *master_token, *url;
+    char *master_token, *url, *public_root;
     int signal_fd;
     int64_t idle_us; /* it ends when nobody has been connected for so long; 0: never */
     bool embedded;   /* no port, only the socket */
@@ -113,6 +119,7 @@ static void serve_release(struct serve *s)
         explicit_bzero(s->master_token, strlen(s->master_token));
     free(s->master_token);
     free(s->url);
+    free(s->public_root);
     fd_drop(&s->signal_fd);
 }
 
@@ -139,6 +146,26 @@ static bool read_master_token(struct serve *s, const struct options *options, st
     return true;
 }
 
+static bool read_public_url(struct serve *s, const struct options *options, struct err *err)
+{
+    OWNED_BUF struct buf root;
+    struct err ignored;
+    const char *text = options_text(options, "public-url");
+    struct str url = str_of(text);
+    buf_init(&root, BUF_NO_CAP);
+    if (!text)
+        return true;
+    if (url.len && url.ptr[url.len - 1] == '/')
+        url.len--;
+    if (!pinexq_root_make(url, &root, &ignored))
+        return err_set(err, ERR_INVALID,
+                       "--public-url: expected http://HOST or https://HOST, perhaps with a port, "
+                       "and no path");
+    s->public_root = xstrndup(root.data, root.len);
+    s->http.public_root = s->public_root;
+    return true;
+}
+
 static bool read_auth(struct serve *s, const struct options *options, struct err *err)
 {
     static const char *const modes[] = {"none", "keys", NULL};
@@ -146,6 +173,9 @@ static bool read_auth(struct serve *s, const struct options *options, struct err
     int mode = 0;
     if (!server_auth_default(s->http.address, &usual, err))
         return err_add(err, "--host");
+    /* A proxy lets others in, wherever it finds us. */
+    if (s->public_root && !auth_host_is_loopback(strstr(s->public_root, "://") + 3))
+        usual = AUTH_KEYS;
     s->exposed = usual == AUTH_KEYS;
     s->http.insecure = options_has(options, "insecure");
     if (s->http.insecure)
@@ -170,7 +200,8 @@ static bool read_log(struct serve *s, const struct options *options, struct err 
 
 static bool read_embedded(struct serve *s, const struct options *options, struct err *err)
 {
-    static const char *const odd[] = {"port", "host", "auth", "insecure", "tls-cert", "tls-key"};
+    static const char *const odd[] = {"port",     "host",    "auth",      "insecure",
+                                      "tls-cert", "tls-key", "public-url"};
     const char *idle = options_text(options, "idle-exit");
     s->embedded = options_has(options, "embedded");
     for (size_t i = 0; s->embedded && i < sizeof odd / sizeof *odd; i++)
@@ -206,7 +237,8 @@ static bool read_http(struct serve *s, const struct options *options, struct err
     /* One body of the allowed length must always find room. */
     if (s->http.body_budget_bytes < s->http.max_body_bytes)
         s->http.body_budget_bytes = s->http.max_body_bytes;
-    if (!read_embedded(s, options, err) || !read_auth(s, options, err))
+    if (!read_embedded(s, options, err) || !read_public_url(s, options, err) ||
+        !read_auth(s, options, err))
         return false;
     if (s->embedded)
         s->http.address = NULL;
@@ -291,7 +323,7 @@ static bool check_keys(struct serve *s, struct err *err)
                : err_set(err, ERR_INVALID,
                          "others can reach %s, and there is no key: make one with \"penstock key "
                          "create NAME --state %s\", or say --insecure to let everybody in",
-                         s->http.address, s->state_dir);
+                         s->public_root ? s->public_root : s->http.address, s->state_dir);
 }
 
 static bool start_all(struct serve *s, struct err *err)

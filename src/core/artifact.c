@@ -22,6 +22,7 @@ struct artifact *artifact_copy(const struct artifact *a)
     copy->name = xstrdup(a->name);
     copy->media_type = xstrdup(a->media_type);
     copy->folder = xstrdup(a->folder);
+    copy->folder_id = a->folder_id;
     copy->comment = xstrdup_or_null(a->comment);
     step_tags_copy(&a->tags, &copy->tags);
     copy->kind = a->kind;

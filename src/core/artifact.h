@@ -18,7 +18,8 @@ struct artifact {
     _Atomic int32_t refs;
     int64_t id;
     char *owner, *created_by, *name, *media_type, *folder; /* never NULL */
-    char *comment;                                         /* NULL: none */
+    int64_t folder_id; /* of `folder`, 0: the root; of memory only */
+    char *comment;     /* NULL: none */
     struct step_tags tags;
     enum artifact_kind kind;
     bool hidden, secret, deletable;

@@ -219,6 +219,7 @@ struct step *step_copy(const struct step *s)
     copy->code_hash = xstrdup_or_null(s->code_hash);
     copy->deprecation = xstrdup_or_null(s->deprecation);
     copy->folder = xstrdup(s->folder);
+    copy->folder_id = s->folder_id;
     step_tags_copy(&s->tags, &copy->tags);
     copy->hidden = s->hidden;
     copy->is_public = s->is_public;

@@ -54,6 +54,7 @@ struct step {
     char *defaults;                /* configured default parameters: a JSON object; NULL */
     char *code_hash, *deprecation; /* reason; NULL */
     char *folder;                  /* "/", "/a/b/" */
+    int64_t folder_id;             /* of `folder`, 0: the root; of memory only */
     struct step_tags tags;
     bool hidden, is_public;                                  /* public: other owners may use it */
     int64_t created_at_us, modified_at_us, deprecated_at_us; /* wall; deprecated 0: it is not */

@@ -59,6 +59,7 @@ struct step_job *step_job_copy(const struct step_job *job)
     copy->created_by = xstrdup(job->created_by);
     copy->name = xstrdup(job->name);
     copy->folder = xstrdup(job->folder);
+    copy->folder_id = job->folder_id;
     copy->state = job->state;
     copy->step = job->step;
     copy->parent = job->parent;

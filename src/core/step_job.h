@@ -41,6 +41,7 @@ struct step_job {
     _Atomic int32_t refs;
     int64_t id;                               /* its task has the same */
     char *owner, *created_by, *name, *folder; /* never NULL */
+    int64_t folder_id;                        /* of `folder`, 0: the root; of memory only */
     enum job_state state;
     struct step_tags tags;
     int64_t step, parent;           /* ids; 0: none */

@@ -81,6 +81,9 @@ struct blobs *engine_blobs(const struct engine *e);
  * Threads: any. */
 struct step_feed;
 struct step_feed *engine_step_feed(const struct engine *e);
+/* Which runs of step jobs go on (step_runs.h). Threads: any. */
+struct step_runs;
+struct step_runs *engine_step_runs(const struct engine *e);
 /* Opens the error file of a job, as shown, for reading. Errors: as folders_open. Threads: any. */
 MUST_CHECK bool engine_open_errors(const struct engine *e, const struct job_view *view, int *fd,
                                    struct err *err);

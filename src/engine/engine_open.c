@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "engine/engine_state.h"
 #include "engine/step_feed.h"
+#include "engine/step_runs.h"
 #include "store/event_store.h"
 #include "store/ledger_store.h"
 
@@ -171,6 +172,7 @@ bool engine_open(const struct engine_options *options, struct instant now, struc
     e->started_at_us = now.wall_us;
     e->progress_due_us = e->retry_at_us = e->settle_due_us = e->blobs_due_us = NEVER_US;
     e->step_feed = step_feed_new();
+    e->step_runs = step_runs_new();
     rng_init(&e->rng, options->seed);
     if (!open_state(e, err) || !load_jobs(e, err) || !tasks_open(e, err) || !steps_open(e, err))
         return false;
@@ -201,6 +203,7 @@ void engine_free(struct engine *e)
     tasks_free(e);
     steps_free(e);
     step_feed_free(e->step_feed);
+    step_runs_free(e->step_runs);
     job_table_release(&e->jobs);
     blobs_free(e->blobs);
     schedules_free(e);
@@ -223,6 +226,11 @@ void engine_free(struct engine *e)
 struct step_feed *engine_step_feed(const struct engine *e)
 {
     return e->step_feed;
+}
+
+struct step_runs *engine_step_runs(const struct engine *e)
+{
+    return e->step_runs;
 }
 
 void engine_token_hash(const struct engine *e, struct str token, uint8_t out[TOKEN_HASH_BYTES])

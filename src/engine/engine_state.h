@@ -84,6 +84,7 @@ struct engine {
     struct tasks *tasks;
     struct steps *steps;
     struct step_feed *step_feed; /* any thread */
+    struct step_runs *step_runs; /* likewise */
     int64_t last_id;             /* the highest that a job or a task has */
     struct instant now;          /* of the step */
     struct rng rng;

@@ -18,7 +18,7 @@ enum {
 
 enum folders_verb {
     FOLDERS_SHOW,
-    FOLDERS_LIST,     /* folders, in order of their paths */
+    FOLDERS_LIST,     /* folders, in an order */
     FOLDERS_SUGGEST,  /* paths that begin with `path`, in order: as LIST, `below` the root */
     FOLDERS_CONTENTS, /* steps, jobs and artifacts in the folder, newest first */
     FOLDERS_CREATE,   /* `name` in the folder that is meant; without a name the path itself, with
@@ -29,6 +29,8 @@ enum folders_verb {
     FOLDERS_DELETE,   /* ERR_CONFLICT unless nothing is in it */
     FOLDERS_CLEAR     /* deletes what may be deleted, in it and beneath it; folders stay */
 };
+
+enum folders_order { FOLDERS_BY_PATH, FOLDERS_BY_NAME, FOLDERS_BY_CREATED };
 
 struct folder_view {
     int64_t id, parent; /* parent 0: the root */
@@ -58,14 +60,20 @@ struct op_folders {
     struct str name, parent_path;
     int64_t parent; /* EDIT: the folder into which it goes; -1: as it is, or `parent_path` */
     struct {
-        bool below;      /* all beneath it, not only its children */
-        struct str name; /* contained in the name */
-        unsigned things; /* only those with such things in them or beneath: bits of 1 << enum
-                            step_thing; 0: all */
-        bool descending;
+        bool below;        /* all beneath it, not only its children */
+        bool of_all;       /* of all owners, where the root is meant; the asker sees them all */
+        struct str name;   /* contained in the name */
+        struct str prefix; /* the path begins with it; empty: any */
+        unsigned things;   /* only those with such things in them or beneath: bits of 1 << enum
+                              step_thing; 0: all */
+        enum folders_order order;
+        bool descending; /* equal ones keep the order of creation */
         int64_t offset;
-        struct str after; /* only paths behind this one (in the list's order) */
-        int64_t before;   /* CONTENTS: only ids below; 0: all */
+        /* Only those behind the place that a page before ended at: path or name, time, and the id;
+         * without an id those of another path. No pointer and no id: from the first on. */
+        struct str after;
+        int64_t after_number, after_id;
+        int64_t before; /* CONTENTS: only ids below; 0: all */
         int64_t limit;
     } list;
     bool keeps_steps;          /* CLEAR: the asker may not delete steps, they stay */

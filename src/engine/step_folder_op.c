@@ -1,4 +1,4 @@
-/* step_folder_op.c: folders are shown, listed, made, moved and deleted (folder_op.h). What changes
+/* step_folder_op.c: folders are shown, made, moved and deleted (folder_op.h). What changes
  * more than memory knows of first makes all that was decided durable, so that the store tells what
  * is in a folder; a move is a transaction of its own then. */
 #include "engine/engine_state.h"
@@ -70,227 +70,15 @@ static bool must_be_folder(const struct folder_meant *m, struct err *err)
     return m->folder || err_set(err, ERR_CONFLICT, "that cannot be done with the root folder");
 }
 
-/* --- views --- */
-
-static void add_view(struct engine *e, struct op_folders *ask, const struct step_folder *f)
-{
-    struct str parent = step_folder_parent(str_of(f->path));
-    const struct step_folder *above =
-        parent.len > 1 ? steps_folder_find(e, str_of(f->owner), parent) : NULL;
-    ask->views = xrealloc(ask->views, (ask->count + 1) * sizeof *ask->views);
-    ask->views[ask->count++] = (struct folder_view){.id = f->id,
-                                                    .parent = above ? above->id : 0,
-                                                    .owner = xstrdup(f->owner),
-                                                    .path = xstrdup(f->path),
-                                                    .created_by = xstrdup(f->created_by),
-                                                    .created_at_us = f->created_at_us};
-}
+/* --- shown --- */
 
 static bool show(struct engine *e, struct op_folders *ask, struct err *err)
 {
     OWNED(folder_meant_held) struct folder_meant *m = xcalloc(1, sizeof *m);
     if (!steps_folder_meant(e, ask, m, err) || !must_be_folder(m, err))
         return false;
-    add_view(e, ask, m->folder);
+    steps_folder_view(e, ask, m->folder);
     return true;
-}
-
-/* --- lists --- */
-
-static bool has_steps(struct engine *e, const char *owner, const char *path)
-{
-    for (size_t i = 0; i < e->steps->count; i++) {
-        const struct step *s = e->steps->entries[i]->now;
-        if (s && strcmp(s->owner, owner) == 0 && strncmp(s->folder, path, strlen(path)) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* Whether there are such things in it or beneath. */
-static bool has_things(struct engine *e, struct tx *tx, const struct step_folder *f,
-                       unsigned things, bool *out, struct err *err)
-{
-    const struct step_folder_place place = {str_of(f->owner), str_of(f->path), true};
-    int64_t count = 0;
-    *out = !things || ((things & 1u << STEP_THING_STEP) && has_steps(e, f->owner, f->path));
-    for (int thing = STEP_THING_JOB; thing <= STEP_THING_ARTIFACT && !*out; thing++) {
-        if ((things & 1u << thing) &&
-            !step_folder_store_count(tx, &place, (enum step_thing)thing, 1, &count, err))
-            return false;
-        *out = count > 0;
-    }
-    return true;
-}
-
-static bool fits(const struct op_folders *ask, const char *above, const struct step_folder *f)
-{
-    struct str path = str_of(f->path), parent = step_folder_parent(path), part = ask->list.name;
-    if (!ask->list.below && !str_is(parent, above))
-        return false;
-    return part.len == 0 ||
-           memmem(path.ptr + parent.len, path.len - parent.len - 1, part.ptr, part.len);
-}
-
-/* Whether it stands behind the place that the page before ended at. */
-static bool is_behind(const struct op_folders *ask, const struct step_folder *f)
-{
-    struct str after = ask->list.after;
-    if (!after.ptr)
-        return true;
-    int by = strncmp(f->path, after.ptr, after.len);
-    by = by ? by : strlen(f->path) > after.len;
-    return ask->list.descending ? by < 0 : by > 0;
-}
-
-static void list_one(struct engine *e, struct op_folders *ask, const struct step_folder *f,
-                     int64_t *passed)
-{
-    ask->total++;
-    if (!is_behind(ask, f))
-        return;
-    if ((*passed)++ < ask->list.offset)
-        return;
-    if ((int64_t)ask->count < ask->list.limit)
-        add_view(e, ask, f);
-    else
-        ask->more = true;
-}
-
-static bool list(struct engine *e, struct op_folders *ask, struct err *err)
-{
-    OWNED(folder_meant_held) struct folder_meant *m = xcalloc(1, sizeof *m);
-    size_t first = 0, end = 0;
-    int64_t passed = 0;
-    OWNED(tx) struct tx *tx = NULL;
-    if (!steps_folder_meant(e, ask, m, err) || !tx_begin(e->store, &tx, err))
-        return false;
-    steps_folders_below(e, str_of(m->owner), str_of(m->path), &first, &end);
-    for (size_t i = first; i < end; i++) {
-        struct step_folder *f = e->steps->folders[ask->list.descending ? end - 1 - (i - first) : i];
-        bool has = false;
-        if (!fits(ask, m->path, f))
-            continue;
-        if (!has_things(e, tx, f, ask->list.things, &has, err))
-            return false;
-        if (has)
-            list_one(e, ask, f, &passed);
-    }
-    return true;
-}
-
-static bool suggest(struct engine *e, struct op_folders *ask)
-{
-    for (size_t i = 0; i < e->steps->folder_count; i++) {
-        const struct step_folder *f = e->steps->folders[i];
-        if (!str_is(ask->by.owner, f->owner) ||
-            (ask->path.len && strncmp(f->path, ask->path.ptr, ask->path.len) != 0))
-            continue;
-        ask->more = (int64_t)ask->count >= ask->list.limit;
-        if (ask->more)
-            break;
-        add_view(e, ask, f);
-    }
-    return true;
-}
-
-/* --- contents --- */
-
-struct content {
-    int64_t id;
-    enum step_thing thing;
-};
-struct contents {
-    struct content *items;
-    size_t count;
-};
-
-static void add_content(void *context, int64_t id, enum step_thing thing)
-{
-    struct contents *c = context;
-    c->items = xrealloc(c->items, (c->count + 1) * sizeof *c->items);
-    c->items[c->count++] = (struct content){id, thing};
-}
-
-static int newest_first(const void *a, const void *b)
-{
-    int64_t x = ((const struct content *)a)->id, y = ((const struct content *)b)->id;
-    return (x < y) - (x > y);
-}
-
-static void add_steps(struct engine *e, struct op_folders *ask, const struct folder_meant *m,
-                      struct contents *c)
-{
-    int64_t before = ask->list.before ? ask->list.before : INT64_MAX;
-    for (size_t i = 0; i < e->steps->count; i++) {
-        const struct step *s = e->steps->entries[i]->now;
-        if (!s || strcmp(s->owner, m->owner) != 0 || strcmp(s->folder, m->path) != 0)
-            continue;
-        ask->total++;
-        if (s->id < before)
-            add_content(c, s->id, STEP_THING_STEP);
-    }
-}
-
-/* What it is now; what has gone meanwhile is left out. */
-static void show_content(struct engine *e, struct op_folders *ask, const struct content *c)
-{
-    struct err ignored;
-    struct folder_item *item = &ask->items[ask->item_count];
-    if (c->thing == STEP_THING_STEP) {
-        const struct step_entry *entry = steps_entry(e, c->id);
-        item->step = (struct step_view){step_hold(entry->now), entry->jobs};
-        ask->item_count++;
-    } else if (c->thing == STEP_THING_JOB) {
-        const struct step_job *job = steps_job(e, c->id, &ignored);
-        ask->item_count += job && step_job_view_make(e, job, &item->job, &ignored);
-    } else {
-        const struct artifact *a = steps_artifact(e, c->id, &ignored);
-        item->artifact = a ? artifact_hold(a) : NULL;
-        ask->item_count += a != NULL;
-    }
-}
-
-static bool count_contents(struct tx *tx, const struct step_folder_place *place, int64_t *total,
-                           struct err *err)
-{
-    int64_t jobs = 0, artifacts = 0;
-    if (!step_folder_store_count(tx, place, STEP_THING_JOB, INT64_MAX, &jobs, err) ||
-        !step_folder_store_count(tx, place, STEP_THING_ARTIFACT, INT64_MAX, &artifacts, err))
-        return false;
-    *total = jobs + artifacts;
-    return true;
-}
-
-static bool find_contents(struct engine *e, struct op_folders *ask, const struct folder_meant *m,
-                          struct contents *c, struct err *err)
-{
-    const struct step_folder_place place = {str_of(m->owner), str_of(m->path), false};
-    int64_t before = ask->list.before ? ask->list.before : INT64_MAX;
-    OWNED(tx) struct tx *tx = NULL;
-    if (!tx_begin(e->store, &tx, err) || !count_contents(tx, &place, &ask->total, err) ||
-        !step_folder_store_contents(tx, &place, before, ask->list.offset + ask->list.limit + 1,
-                                    add_content, c, err))
-        return false;
-    add_steps(e, ask, m, c);
-    return true;
-}
-
-static bool contents(struct engine *e, struct op_folders *ask, struct err *err)
-{
-    OWNED(folder_meant_held) struct folder_meant *m = xcalloc(1, sizeof *m);
-    struct contents c = {NULL, 0};
-    bool good = steps_folder_meant(e, ask, m, err) && find_contents(e, ask, m, &c, err);
-    if (good && c.count) {
-        qsort(c.items, c.count, sizeof *c.items, newest_first);
-        size_t end = (size_t)(ask->list.offset + ask->list.limit);
-        ask->more = c.count > end;
-        ask->items = xcalloc(c.count, sizeof *ask->items);
-        for (size_t i = (size_t)ask->list.offset; i < c.count && i < end; i++)
-            show_content(e, ask, &c.items[i]);
-    }
-    free(c.items);
-    return good;
 }
 
 /* --- made --- */
@@ -329,7 +117,7 @@ static bool create(struct engine *e, struct op_folders *ask, struct err *err)
     OWNED_MEM char *path = made;
     if (path[1] == '\0' || steps_folder_find(e, ask->by.owner, str_of(path)))
         return err_set(err, ERR_CONFLICT, "there is a folder %.200s already", path);
-    add_view(e, ask, steps_folder_need(e, ask->by.owner, str_of(path), ask->by.name));
+    steps_folder_view(e, ask, steps_folder_need(e, ask->by.owner, str_of(path), ask->by.name));
     return true;
 }
 
@@ -424,7 +212,7 @@ static bool edit(struct engine *e, struct op *op)
         steps_folders_moved(e, str_of(m->owner), str_of(m->path), str_of(to));
         steps_things_moved(e, str_of(m->owner), str_of(m->path), str_of(to));
     }
-    add_view(e, ask, m->folder);
+    steps_folder_view(e, ask, m->folder);
     return true;
 }
 
@@ -434,7 +222,7 @@ static bool is_empty(struct engine *e, const struct folder_meant *m, bool *out, 
     bool has = false;
     OWNED(tx) struct tx *tx = NULL;
     steps_folders_below(e, str_of(m->owner), str_of(m->path), &first, &end);
-    if (!tx_begin(e->store, &tx, err) || !has_things(e, tx, m->folder, ~0u, &has, err))
+    if (!tx_begin(e->store, &tx, err) || !steps_folder_has(e, tx, m->folder, ~0u, &has, err))
         return false;
     *out = first == end && !has;
     return true;
@@ -470,13 +258,13 @@ enum op_fate op_folders(struct engine *e, struct op *op)
         good = show(e, ask, &op->err);
         break;
     case FOLDERS_LIST:
-        good = list(e, ask, &op->err);
+        good = steps_folders_list(e, ask, &op->err);
         break;
     case FOLDERS_SUGGEST:
-        good = suggest(e, ask);
+        good = steps_folders_suggest(e, ask);
         break;
     case FOLDERS_CONTENTS:
-        good = contents(e, ask, &op->err);
+        good = steps_folder_contents(e, ask, &op->err);
         break;
     case FOLDERS_CREATE:
         good = create(e, ask, &op->err);

@@ -3,6 +3,7 @@
  * read again. */
 #include "engine/engine_state.h"
 #include "engine/step_feed.h"
+#include "engine/step_runs.h"
 
 #include "base/json.h"
 #include "base/log.h"
@@ -150,6 +151,9 @@ static void tell_job(struct engine *e, const struct thing *t)
     else if (before->state != after->state)
         kind = STEP_FEED_STATE;
     const struct step_job *job = after ? after : before;
+    if (kind != STEP_FEED_CHANGED || job->state == JOB_RUNNING)
+        step_runs_set(e->step_runs, job->id,
+                      after && after->state == JOB_RUNNING ? after->fence : 0);
     step_feed_add(e->step_feed, str_of(job->owner), job->id, kind, e->now.mono_us);
 }
 
@@ -167,6 +171,7 @@ static void settle_thing(struct engine *e, struct thing *t)
     } else {
         if (!t->artifact)
             blobs_stir(e);
+        steps_count_artifact(e, t->stored_artifact, t->artifact);
         artifact_free(t->stored_artifact);
         t->stored = t->artifact ? artifact_hold(t->artifact) : NULL;
     }

@@ -2,6 +2,7 @@
  * changes one puts a copy in its place, once nothing can go wrong any more. So an op is all or
  * nothing, and what was handed out stays as it is. */
 #include "engine/engine_state.h"
+#include "engine/step_runs.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -98,6 +99,12 @@ void steps_begin(struct engine *e)
 
 /* --- reading --- */
 
+static int64_t folder_id(struct engine *e, const char *owner, const char *path)
+{
+    const struct step_folder *f = steps_folder_find(e, str_of(owner), str_of(path));
+    return f ? f->id : 0;
+}
+
 static bool read_thing(struct engine *e, enum thing_kind kind, int64_t id, const void **out,
                        struct err *err)
 {
@@ -109,8 +116,12 @@ static bool read_thing(struct engine *e, enum thing_kind kind, int64_t id, const
                                  : artifact_store_read(tx, id, &artifact, err));
     if (!ok)
         return false;
-    if (job)
+    if (job) {
         step_job_add_slots(job, steps_step_of(e, job));
+        job->folder_id = folder_id(e, job->owner, job->folder);
+    }
+    if (artifact)
+        artifact->folder_id = folder_id(e, artifact->owner, artifact->folder);
     *out = kind == THING_JOB ? (const void *)job : (const void *)artifact;
     return true;
 }
@@ -194,27 +205,15 @@ static void touch(struct engine *e, struct thing *t)
     g->things[g->thing_count++] = t;
 }
 
-/* What is put into a folder makes it. */
-static void need_folder(struct engine *e, const char *owner, const char *path, const char *by)
+/* What is put into a folder makes it: its id. */
+static int64_t need_folder(struct engine *e, const char *owner, const char *path, const char *by)
 {
-    if (path[1] != '\0')
-        (void)steps_folder_need(e, str_of(owner), str_of(path), str_of(by));
-}
-
-static void need_folder_of(struct engine *e, enum thing_kind kind, const void *what)
-{
-    const struct step_job *job = what;
-    const struct artifact *a = what;
-    if (what && kind == THING_JOB)
-        need_folder(e, job->owner, job->folder, job->created_by);
-    else if (what)
-        need_folder(e, a->owner, a->folder, a->created_by);
+    return path[1] == '\0' ? 0 : steps_folder_need(e, str_of(owner), str_of(path), str_of(by))->id;
 }
 
 static void put(struct engine *e, enum thing_kind kind, int64_t id, const void *after)
 {
     struct steps *steps = e->steps;
-    need_folder_of(e, kind, after);
     struct thing *t = table_find(&steps->things, &by_id, hash_of_id(id), &id);
     if (!t)
         t = add_thing(steps, kind, id);
@@ -225,13 +224,17 @@ static void put(struct engine *e, enum thing_kind kind, int64_t id, const void *
     touch(e, t);
 }
 
-void steps_put_job(struct engine *e, int64_t id, const struct step_job *after)
+void steps_put_job(struct engine *e, int64_t id, struct step_job *after)
 {
+    if (after)
+        after->folder_id = need_folder(e, after->owner, after->folder, after->created_by);
     put(e, THING_JOB, id, after);
 }
 
-void steps_put_artifact(struct engine *e, int64_t id, const struct artifact *after)
+void steps_put_artifact(struct engine *e, int64_t id, struct artifact *after)
 {
+    if (after)
+        after->folder_id = need_folder(e, after->owner, after->folder, after->created_by);
     put(e, THING_ARTIFACT, id, after);
 }
 
@@ -298,11 +301,11 @@ struct step_entry *steps_add_entry(struct engine *e, int64_t id)
     return entry;
 }
 
-void steps_put_step(struct engine *e, struct step_entry *entry, const struct step *after)
+void steps_put_step(struct engine *e, struct step_entry *entry, struct step *after)
 {
     struct step_group *g = &e->building.steps;
     if (after)
-        need_folder(e, after->owner, after->folder, after->created_by);
+        after->folder_id = need_folder(e, after->owner, after->folder, after->created_by);
     step_free(entry->now);
     entry->now = after;
     if (entry->in_group)
@@ -378,6 +381,27 @@ int64_t steps_tally(const struct engine *e, struct str owner, enum job_state sta
     return all;
 }
 
+void steps_count_artifact(struct engine *e, const struct artifact *before,
+                          const struct artifact *after)
+{
+    if (before)
+        need_tally(e->steps, str_of(before->owner))->artifact_bytes -= before->bytes;
+    if (after)
+        need_tally(e->steps, str_of(after->owner))->artifact_bytes += after->bytes;
+}
+
+int64_t steps_artifact_bytes(const struct engine *e, struct str owner)
+{
+    const struct step_tally *tally = find_tally(e->steps, owner);
+    return tally ? tally->artifact_bytes : 0;
+}
+
+static void load_bytes(void *context, struct str owner, int64_t bytes)
+{
+    struct engine *e = context;
+    need_tally(e->steps, owner)->artifact_bytes = bytes;
+}
+
 static void load_tally(void *context, struct str owner, enum job_state state, int64_t count)
 {
     struct engine *e = context;
@@ -408,6 +432,7 @@ static void forget_steps(struct steps *steps)
 static void load_step(void *context, struct step *s, int64_t jobs)
 {
     struct step_entry *entry = steps_add_entry(context, s->id);
+    s->folder_id = folder_id(context, s->owner, s->folder);
     entry->stored = s;
     entry->now = step_hold(s);
     entry->jobs = jobs;
@@ -424,16 +449,45 @@ bool steps_load(struct engine *e, struct err *err)
     OWNED(tx) struct tx *tx = NULL;
     if (!tx_begin(e->store, &tx, err) || !steps_folders_load(e, tx, err) ||
         !step_store_load(tx, load_step, e, err) || !step_job_store_tally(tx, load_tally, e, err) ||
+        !artifact_store_bytes(tx, load_bytes, e, err) ||
         !step_job_store_last_time(tx, &steps->last_job_us, err))
         return err_add(err, "read steps");
     steps->unreadable = false;
     return true;
 }
 
+/* An owner's jobs that the store has as running. */
+static bool load_runs(struct engine *e, const struct step_tally *tally, struct err *err)
+{
+    const struct step_filter filter = {
+        .owner = str_of(tally->owner), .by_state = true, .state = JOB_RUNNING};
+    const struct step_page page = {.limit = tally->counts[JOB_RUNNING]};
+    OWNED_MEM struct step_place *places = xcalloc((size_t)page.limit + 1, sizeof *places);
+    size_t count = 0;
+    OWNED(tx) struct tx *tx = NULL;
+    if (!tx_begin(e->store, &tx, err) ||
+        !step_job_store_list(tx, &filter, &page, places, &count, err))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        struct step_job *job = NULL;
+        if (!step_job_store_read(tx, places[i].id, &job, err))
+            return false;
+        if (job)
+            step_runs_set(e->step_runs, job->id, job->fence);
+        step_job_free(job);
+    }
+    return true;
+}
+
 bool steps_open(struct engine *e, struct err *err)
 {
     e->steps = xcalloc(1, sizeof *e->steps);
-    return steps_load(e, err) && steps_tell_again(e, err);
+    if (!steps_load(e, err) || !steps_tell_again(e, err))
+        return false;
+    for (size_t i = 0; i < e->steps->tally_count; i++)
+        if (!load_runs(e, &e->steps->tallies[i], err))
+            return err_add(err, "read steps");
+    return true;
 }
 
 void steps_free(struct engine *e)

@@ -162,10 +162,7 @@ enum op_fate op_step_tags(struct engine *e, struct op *op)
 enum op_fate op_step_usage(struct engine *e, struct op *op)
 {
     struct op_step_usage *ask = &op->step_usage;
-    if (!steps_are_ready(e, op, &ask->by, false))
-        return FATE_NOW;
-    OWNED(tx) struct tx *tx = NULL;
-    (void)!(tx_begin(e->store, &tx, &op->err) &&
-            artifact_store_bytes(tx, ask->by.owner, &ask->artifact_bytes, &op->err));
+    if (steps_are_ready(e, op, &ask->by, false))
+        ask->artifact_bytes = steps_artifact_bytes(e, ask->by.owner);
     return FATE_NOW;
 }

@@ -68,10 +68,12 @@ struct step_group {
     int64_t at_us; /* wall, when it was staged */
 };
 
-/* How many jobs an owner has in each state, as the store holds them. */
+/* How many jobs an owner has in each state, and the bytes of all artifacts, as the store holds
+ * them. */
 struct step_tally {
     char *owner;
     int64_t counts[JOB_STATE_COUNT];
+    int64_t artifact_bytes;
 };
 
 struct steps {
@@ -112,11 +114,11 @@ struct step_entry *steps_entry_for(struct engine *e, const struct step_asker *by
                                    struct err *err);
 /* The selected step of a job, NULL. */
 const struct step *steps_step_of(struct engine *e, const struct step_job *job);
-/* The thing is so from now on: takes `after` over; NULL: it is gone. What was borrowed of it before
- * is not valid any more. */
-void steps_put_job(struct engine *e, int64_t id, const struct step_job *after);
-void steps_put_artifact(struct engine *e, int64_t id, const struct artifact *after);
-void steps_put_step(struct engine *e, struct step_entry *entry, const struct step *after);
+/* The thing is so from now on: takes `after` over, which nobody else has yet; NULL: it is gone. It
+ * is in a folder then that is there. What was borrowed of it before is not valid any more. */
+void steps_put_job(struct engine *e, int64_t id, struct step_job *after);
+void steps_put_artifact(struct engine *e, int64_t id, struct artifact *after);
+void steps_put_step(struct engine *e, struct step_entry *entry, struct step *after);
 struct step_entry *steps_add_entry(struct engine *e, int64_t id);
 /* The next id of the sequence of all jobs. */
 int64_t steps_new_id(struct engine *e);
@@ -127,6 +129,10 @@ void steps_hold_texts(struct engine *e, const struct step_job *job);
 void steps_count_job(struct engine *e, const struct step_job *before, const struct step_job *after);
 /* How many jobs an owner has, in one state or (JOB_STATE_COUNT) in all. */
 int64_t steps_tally(const struct engine *e, struct str owner, enum job_state state);
+/* The same of the bytes of artifacts. */
+void steps_count_artifact(struct engine *e, const struct artifact *before,
+                          const struct artifact *after);
+int64_t steps_artifact_bytes(const struct engine *e, struct str owner);
 
 /* Whether an op may be applied for that asker; refuses it otherwise. */
 bool steps_are_ready(struct engine *e, struct op *op, const struct step_asker *by, bool changes);
@@ -142,7 +148,7 @@ void steps_folders_below(struct engine *e, struct str owner, struct str path, si
                          size_t *end);
 /* The part of a path that is its parent's: "/a/" of "/a/b/". */
 struct str step_folder_parent(struct str path);
-/* Makes it and those above it, unless they are there. Not for "/". */
+/* Makes it and those above it, unless they are there; never NULL. Not for "/". */
 struct step_folder *steps_folder_need(struct engine *e, struct str owner, struct str path,
                                       struct str by);
 /* It is empty and goes; freed. */
@@ -180,6 +186,16 @@ MUST_CHECK bool steps_folder_wanted(struct engine *e, const struct step_asker *b
  * not valid any more. False: op->err says why. */
 MUST_CHECK bool steps_settle_first(struct engine *e, struct op *op, const struct step_asker *by);
 MUST_CHECK bool steps_folder_clear(struct engine *e, struct op *op);
+
+/* --- step_folder_list.c --- */
+/* Adds the folder as it is now to the answer. */
+void steps_folder_view(struct engine *e, struct op_folders *ask, const struct step_folder *f);
+/* Whether there are such things (bits of 1 << enum step_thing; 0: yes) in it or beneath. */
+MUST_CHECK bool steps_folder_has(struct engine *e, struct tx *tx, const struct step_folder *f,
+                                 unsigned things, bool *out, struct err *err);
+MUST_CHECK bool steps_folders_list(struct engine *e, struct op_folders *ask, struct err *err);
+bool steps_folders_suggest(struct engine *e, struct op_folders *ask); /* always true */
+MUST_CHECK bool steps_folder_contents(struct engine *e, struct op_folders *ask, struct err *err);
 
 /* --- step_memory.c, for moving --- */
 /* Everything is stored: what is in memory of jobs and artifacts is read anew, and steps get their

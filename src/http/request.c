@@ -1,3 +1,4 @@
+#include "engine/step_runs.h"
 #include "engine/step_token.h"
 #include "http/server_own.h"
 
@@ -168,7 +169,11 @@ bool request_take_body(struct request *req, request_taker *take, route_handler *
 
 void request_origin(const struct request *req, struct buf *out)
 {
-    const char *host = request_header(req, "Host");
+    const char *host = request_header(req, "Host"), *root = req->server->options.public_root;
+    if (root && !req->conn->local) {
+        buf_add_text(out, root);
+        return;
+    }
     bool tls = req->server->options.tls_cert_path && !req->conn->local;
     buf_add_text(out, tls ? "https://" : "http://");
     buf_add_text(out, host ? host : "localhost");
@@ -191,6 +196,11 @@ void request_step_asker(const struct request *req, struct step_asker *out)
                                .everyone = req->conn->local,
                                .job = req->step_job,
                                .fence = req->step_fence};
+    /* Who sees the things of all owners says whose a list is to show. */
+    struct str owner;
+    if (req->conn->local && strcmp(req->method, "GET") == 0 &&
+        request_param((struct request *)(uintptr_t)req, "owner", &owner))
+        out->owner = owner;
 }
 
 void request_right(const struct request *req, enum scope needed, const struct str *token,
@@ -416,19 +426,21 @@ static bool check_page(const struct request *req)
 {
     const char *origin = request_header(req, "Origin"), *host = request_header(req, "Host");
     const char *site = request_header(req, "Sec-Fetch-Site");
-    if (origin && !auth_origin_is_own(origin, host))
+    const char *root = req->server->options.public_root;
+    if (origin && !auth_origin_is_own(origin, host) && !(root && strcasecmp(origin, root) == 0))
         return false;
     bool own = !site || strcasecmp(site, "same-origin") == 0 || strcasecmp(site, "none") == 0;
     return own || (strcmp(req->method, "GET") == 0 && !req->match.surface->get_changes);
 }
 
-/* A step token: it acts for the owner of its job. */
+/* A step token: it acts for the owner of its job, as long as its run goes on. */
 static bool look_at_token(struct request *req, const char *text)
 {
     struct step_token token;
     if (!step_token_read(req->server->options.engine, str_of(text), &token))
         return false;
-    req->scope = SCOPE_WORK;
+    struct step_runs *runs = engine_step_runs(req->server->options.engine);
+    req->scope = step_runs_has(runs, token.job, token.fence) ? SCOPE_WORK : SCOPE_NONE;
     req->step_job = token.job;
     req->step_fence = token.fence;
     memcpy(req->who.owner, token.owner, sizeof req->who.owner);
@@ -463,7 +475,9 @@ static bool check_asker(struct request *req)
     }
     if (req->head.http_1_1 && !host)
         return refuse(req, ERR_INVALID, 0, "the Host header is missing");
-    if (s->loopback && host && !auth_host_is_loopback(host))
+    const char *root = s->options.public_root;
+    bool known = !host || auth_host_is_loopback(host) || (root && auth_origin_is_own(root, host));
+    if (s->loopback && !known)
         return refuse(req, ERR_FORBIDDEN, 0, "this server answers to localhost only");
     if (!check_page(req))
         return refuse(req, ERR_FORBIDDEN, 0, "a page of another site may not call this server");
@@ -473,7 +487,9 @@ static bool check_asker(struct request *req)
     if (s->options.auth == AUTH_NONE && !req->who.owner[0] && !req->step_job)
         req->scope = SCOPE_ADMIN;
     else if (shown && !req->key_shown)
-        return refuse(req, ERR_UNAUTHORIZED, 0, "this key is unknown or revoked");
+        return refuse(req, ERR_UNAUTHORIZED, 0,
+                      req->step_job ? "this token's run is over"
+                                    : "this key is unknown or revoked");
     return true;
 }
 

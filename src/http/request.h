@@ -32,7 +32,8 @@ typedef bool request_taker(struct request *req, struct str piece, struct err *er
 /* For a handler of a BODY_STREAMED route, and the last thing it does: `take` gets the body as it
  * comes, then `whole` is called as a handler is. Always true. */
 bool request_take_body(struct request *req, request_taker *take, route_handler *whole);
-/* "http://host" as the client called us, for absolute links, appended to out. */
+/* "http://host" for absolute links, appended to out: the public root, if there is one and the
+ * client came by TCP, else as it called us. */
 void request_origin(const struct request *req, struct buf *out);
 /* Monotonic and wall time when the request was read. */
 struct instant request_at(const struct request *req);

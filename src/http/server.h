@@ -28,6 +28,8 @@ struct server_options {
     int port;                  /* 0: any free one, see server_port */
     const char *tls_cert_path; /* both or neither */
     const char *tls_key_path;
+    const char *public_root;  /* "https://host": what clients are to call this server, whatever they
+                                 said in Host; NULL: as they did (pinexq_root_make) */
     int unix_dir_fd;          /* folder of the Unix socket, -1: none */
     const char *unix_name;    /* its name there, "penstock.sock" when NULL; mode 0600; an old one is
                                  replaced */

@@ -25,7 +25,7 @@ static const char sql_read[] =
     "SELECT id, owner, name, media_type, kind, hidden, secret, deletable, used, bytes,"
     " created_at_us, job, step_id, slot, place, fence, hash, created_by, folder, tags, comment"
     " FROM artifact WHERE id = :id";
-static const char sql_bytes[] = "SELECT coalesce(sum(bytes), 0) FROM artifact WHERE owner = :owner";
+static const char sql_bytes[] = "SELECT owner, sum(bytes) FROM artifact GROUP BY owner";
 static const char sql_users[] = "SELECT DISTINCT job FROM step_input INDEXED BY step_input_artifact"
                                 " WHERE artifact = :artifact ORDER BY job LIMIT :limit";
 
@@ -145,13 +145,17 @@ bool artifact_store_read(struct tx *tx, int64_t id, struct artifact **out, struc
     return true;
 }
 
-bool artifact_store_bytes(struct tx *tx, struct str owner, int64_t *out, struct err *err)
+bool artifact_store_bytes(struct tx *tx,
+                          void (*each)(void *context, struct str owner, int64_t bytes),
+                          void *context, struct err *err)
 {
     OWNED(stmt) struct stmt *q = tx_query(tx, sql_bytes, err);
     if (!q)
         return false;
-    stmt_bind_str(q, ":owner", (struct str){owner.len ? owner.ptr : "", owner.len});
-    return stmt_only_i64(q, out, err) == ROW_HERE;
+    enum row got = ROW_FAILED;
+    while ((got = stmt_step(q, err)) == ROW_HERE)
+        each(context, stmt_text(q, 0), stmt_i64(q, 1));
+    return got == ROW_NONE || err_add(err, "sum up artifacts");
 }
 
 bool artifact_store_users(struct tx *tx, int64_t artifact, int64_t limit,

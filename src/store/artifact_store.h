@@ -30,9 +30,10 @@ MUST_CHECK bool artifact_store_tags(struct tx *tx, const struct step_filter *fil
 MUST_CHECK bool artifact_store_range(struct tx *tx, const struct step_filter *filter,
                                      const struct step_range *range, int64_t rows, int64_t *to,
                                      struct err *err);
-/* The bytes of all artifacts of an owner. */
-MUST_CHECK bool artifact_store_bytes(struct tx *tx, struct str owner, int64_t *out,
-                                     struct err *err);
+/* The bytes of all artifacts of each owner who has any. */
+MUST_CHECK bool artifact_store_bytes(struct tx *tx,
+                                     void (*each)(void *context, struct str owner, int64_t bytes),
+                                     void *context, struct err *err);
 /* The jobs that have an artifact as input, in order of ids, up to `limit`. */
 MUST_CHECK bool artifact_store_users(struct tx *tx, int64_t artifact, int64_t limit,
                                      void (*each)(void *context, int64_t job), void *context,

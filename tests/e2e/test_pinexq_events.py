@@ -16,10 +16,13 @@ from harness.wire import Wire
 class Events:
     """One stream. What is read has a deadline of the socket's."""
 
-    def __init__(self, server: ServerProcess, key: str | None = None, host: str = "") -> None:
+    def __init__(
+        self, server: ServerProcess, key: str | None = None, host: str = "", token: str = ""
+    ) -> None:
         self.socket = Wire(server.url).socket(timeout=20)
         head = f"GET /api/Events HTTP/1.1\r\nHost: {host or f'127.0.0.1:{server.port}'}\r\n"
         head += "Accept: text/event-stream\r\n" + (f"x-api-key: {key}\r\n" if key else "")
+        head += f"x-access-token: {token}\r\n" if token else ""
         self.socket.sendall(head.encode() + b"\r\n")
         self.got = b""
         self.head = self._until(b"\r\n\r\n").decode()
@@ -157,3 +160,27 @@ def test_a_stop_is_a_reset_never_an_end(server: ServerProcess) -> None:
     stream.ends_by_reset()
     with pytest.raises(OSError):
         socket.create_connection(("127.0.0.1", server.port), timeout=5)
+
+
+def test_what_a_run_opens_closes_with_it(make_server: Callable[..., ServerProcess]) -> None:
+    server = make_server()
+    steps = Steps(server)
+    steps.register()
+    steps.run()
+    (task,) = steps.take()
+    token = {"x-access-token": task["step_token"]}
+    wire = Wire(server.url)
+    paths = ["EntryPoint", "Info", "User", "JobsRoot", "WorkDataRoot", "FolderRoot"]
+    for path in paths:
+        assert wire.call("GET", f"/api/{path}", headers=token).status == 200
+    # A restart knows which runs go on.
+    server.restart()
+    wire = Wire(server.url)
+    stream = Events(server, token=task["step_token"])
+    assert " 200 " in stream.head
+    steps.complete(task["id"])
+    for path in paths:
+        answer = wire.call("GET", f"/api/{path}", headers=token)
+        assert (answer.status, answer.json()["detail"]) == (401, "this token's run is over")
+    stream.ends_by_reset()
+    assert " 401 " in Events(server, token=task["step_token"]).head

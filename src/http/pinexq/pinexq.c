@@ -2,6 +2,7 @@
 #include "http/pinexq/pinexq.h"
 
 #include "http/pinexq/pinexq_events.h"
+#include "http/pinexq/pinexq_query.h"
 #include "http/problems.h"
 
 #include <inttypes.h>
@@ -16,6 +17,7 @@ static const struct route routes[] = {
     {"GET", "/api/EntryPoint", SCOPE_READ, BODY_NONE, 0, pinexq_entry_point},
     {"GET", "/api/Info", SCOPE_READ, BODY_NONE, 0, pinexq_info},
     {"GET", "/api/User", SCOPE_READ, BODY_NONE, 0, pinexq_user},
+    {"GET", "/api/User/{owner}", SCOPE_READ, BODY_NONE, 0, pinexq_user_named},
     {"GET", "/api/JobsRoot", SCOPE_READ, BODY_NONE, 0, pinexq_jobs_root},
     {"GET", "/api/ProcessingStepsRoot", SCOPE_READ, BODY_NONE, 0, pinexq_steps_root},
     {"POST", "/api/JobsRoot/CreateJob", SCOPE_WORK, BODY_TAKEN, BODY_SMALL_BYTES,
@@ -39,6 +41,12 @@ static const struct route routes[] = {
     {"GET", "/api/FolderRoot/Contents", SCOPE_READ, BODY_NONE, 0, pinexq_root_contents},
     {"POST", "/api/FolderRoot/CreateFolder", SCOPE_WORK, BODY_TAKEN, BODY_SMALL_BYTES,
      pinexq_folder_create},
+    {"POST", "/api/FolderRoot/CreateFolderQuery", SCOPE_READ, BODY_TAKEN, BODY_SMALL_BYTES,
+     pinexq_folder_query_create},
+    {"GET", PINEXQ_FOLDERS_PATH, SCOPE_READ, BODY_NONE, 0, pinexq_folder_query_page},
+    {"POST", "/api/FolderRoot/CreateAdminFolderQuery", SCOPE_ADMIN, BODY_TAKEN, BODY_SMALL_BYTES,
+     pinexq_admin_folder_query_create},
+    {"GET", PINEXQ_ADMIN_FOLDERS_PATH, SCOPE_ADMIN, BODY_NONE, 0, pinexq_admin_folder_query_page},
     {"GET", "/api/Folder/{id}", SCOPE_READ, BODY_NONE, 0, pinexq_folder_show},
     {"GET", "/api/Folder/{id}/Children", SCOPE_READ, BODY_NONE, 0, pinexq_folder_children},
     {"GET", "/api/Folder/{id}/Contents", SCOPE_READ, BODY_NONE, 0, pinexq_folder_contents},
@@ -49,7 +57,7 @@ static const struct route routes[] = {
     {"POST", "/api/Folder/{id}/Clear", SCOPE_WORK, BODY_NONE, 0, pinexq_folder_clear},
     {"POST", "/api/ProcessingStepsRoot/CreateProcessingStepQuery", SCOPE_READ, BODY_TAKEN,
      BODY_SMALL_BYTES, pinexq_step_query_create},
-    {"GET", "/api/ProcessingStepQuery", SCOPE_READ, BODY_NONE, 0, pinexq_step_query_page},
+    {"GET", PINEXQ_STEPS_PATH, SCOPE_READ, BODY_NONE, 0, pinexq_step_query_page},
     {"GET", "/api/ProcessingStep/{id}", SCOPE_READ, BODY_NONE, 0, pinexq_step_show},
     {"GET", "/api/ProcessingStep/{id}/Manifest", SCOPE_READ, BODY_NONE, 0, pinexq_step_manifest},
     {"DELETE", "/api/ProcessingStep/{id}", SCOPE_ADMIN, BODY_NONE, 0, pinexq_step_delete},
@@ -61,7 +69,9 @@ static const struct route routes[] = {
     {"POST", "/api/WorkDataRoot/Upload", SCOPE_WORK, BODY_STREAMED, 0, pinexq_upload},
     {"POST", "/api/WorkDataRoot/CreateWorkDataQuery", SCOPE_READ, BODY_TAKEN, 0,
      pinexq_work_data_query},
-    {"GET", "/api/WorkDataQueryResult", SCOPE_READ, BODY_NONE, 0, pinexq_work_data_result},
+    {"POST", "/api/WorkDataRoot/CreateWorkDataTagsQuery", SCOPE_READ, BODY_TAKEN, BODY_SMALL_BYTES,
+     pinexq_tags_query_create},
+    {"GET", PINEXQ_WORK_DATA_PATH, SCOPE_READ, BODY_NONE, 0, pinexq_work_data_result},
     {"GET", "/api/{root}/UsedTags", SCOPE_READ, BODY_NONE, 0, pinexq_used_tags},
     {"GET", "/api/WorkData/{id}", SCOPE_READ, BODY_NONE, 0, pinexq_work_data_show},
     {"DELETE", "/api/WorkData/{id}", SCOPE_WORK, BODY_NONE, 0, pinexq_work_data_delete},
@@ -143,6 +153,22 @@ bool pinexq_path_id(const struct request *req, int64_t *out, struct err *err)
 bool pinexq_may_work(const struct request *req)
 {
     return request_scope(req) >= SCOPE_WORK;
+}
+
+bool pinexq_sees_all(const struct request *req)
+{
+    struct step_asker by;
+    request_step_asker(req, &by);
+    return by.everyone;
+}
+
+void pinexq_link_all(struct siren *s, const char *rel, const char *path)
+{
+    OWNED_BUF struct buf query;
+    buf_init(&query, BUF_NO_CAP);
+    buf_add_text(&query, "size=");
+    buf_add_i64(&query, PINEXQ_PAGE_MAX);
+    siren_link(s, rel, &(struct pinexq_href){.path = path, .query = buf_str(&query)});
 }
 
 static void fail(struct request *req, const struct op *op, const struct err *err, int status,

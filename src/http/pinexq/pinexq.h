@@ -28,6 +28,20 @@ bool pinexq_done(struct request *req, struct op *op, struct reply *reply, struct
 MUST_CHECK bool pinexq_path_id(const struct request *req, int64_t *out, struct err *err);
 /* Whether the asker's key allows to work: then actions are offered. */
 bool pinexq_may_work(const struct request *req);
+/* Whether the asker sees the things of all owners. */
+bool pinexq_sees_all(const struct request *req);
+/* The owner's name in the URL of a user; empty: the house. Borrowed from the URL. ERR_INVALID with
+ * `member` in front. */
+MUST_CHECK bool pinexq_user_read(const char *member, struct str url, struct str *out,
+                                 struct err *err);
+/* The link to the first page of all that the results of queries at `path` show. */
+void pinexq_link_all(struct siren *s, const char *rel, const char *path);
+
+/* Where results of queries are. */
+#define PINEXQ_FOLDERS_PATH "/api/FolderQuery"
+#define PINEXQ_ADMIN_FOLDERS_PATH "/api/AdminFolderQuery"
+#define PINEXQ_WORK_DATA_PATH "/api/WorkDataQueryResult"
+#define PINEXQ_STEPS_PATH "/api/ProcessingStepQuery"
 
 /* --- handlers --- */
 
@@ -35,6 +49,7 @@ bool pinexq_may_work(const struct request *req);
 bool pinexq_entry_point(struct request *req, struct reply *reply, struct err *err);
 bool pinexq_info(struct request *req, struct reply *reply, struct err *err);
 bool pinexq_user(struct request *req, struct reply *reply, struct err *err);
+bool pinexq_user_named(struct request *req, struct reply *reply, struct err *err);
 bool pinexq_jobs_root(struct request *req, struct reply *reply, struct err *err);
 bool pinexq_steps_root(struct request *req, struct reply *reply, struct err *err);
 bool pinexq_work_data_root(struct request *req, struct reply *reply, struct err *err);
@@ -66,6 +81,11 @@ bool pinexq_folder_rename(struct request *req, struct reply *reply, struct err *
 bool pinexq_folder_move(struct request *req, struct reply *reply, struct err *err);
 bool pinexq_folder_delete(struct request *req, struct reply *reply, struct err *err);
 bool pinexq_folder_clear(struct request *req, struct reply *reply, struct err *err);
+/* pinexq_folder_query.c */
+bool pinexq_folder_query_create(struct request *req, struct reply *reply, struct err *err);
+bool pinexq_folder_query_page(struct request *req, struct reply *reply, struct err *err);
+bool pinexq_admin_folder_query_create(struct request *req, struct reply *reply, struct err *err);
+bool pinexq_admin_folder_query_page(struct request *req, struct reply *reply, struct err *err);
 /* pinexq_logs.c */
 bool pinexq_job_logs(struct request *req, struct reply *reply, struct err *err);
 bool pinexq_job_metrics(struct request *req, struct reply *reply, struct err *err);
@@ -93,5 +113,6 @@ bool pinexq_work_data_query(struct request *req, struct reply *reply, struct err
 bool pinexq_work_data_result(struct request *req, struct reply *reply, struct err *err);
 /* pinexq_tags.c */
 bool pinexq_used_tags(struct request *req, struct reply *reply, struct err *err);
+bool pinexq_tags_query_create(struct request *req, struct reply *reply, struct err *err);
 
 #endif

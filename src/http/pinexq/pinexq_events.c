@@ -9,6 +9,7 @@
 
 #include "engine/engine.h"
 #include "engine/step_feed.h"
+#include "engine/step_runs.h"
 #include "http/pinexq/pinexq.h"
 
 #include <stdlib.h>
@@ -29,6 +30,8 @@ static const char *const event_types[] = {
 enum { TYPE_MAX = sizeof "JobStateChanged" - 1, ENTRIES_AT_ONCE = 64 };
 
 struct stream {
+    struct step_runs *runs;
+    int64_t job, fence; /* it was opened by that run, and ends with it; 0 */
     struct step_follower *follower;
     struct waker *waker;
     struct buf before; /* event_type_end, the root and the path of jobs */
@@ -77,6 +80,9 @@ static ssize_t stream_take(void *context, char *out, size_t max)
     struct step_feed_entry entries[ENTRIES_AT_ONCE];
     char *to = out;
     size_t count = 0, room = 0;
+    /* Who is reset comes again, and is refused then. */
+    if (s->job && !step_runs_has(s->runs, s->job, s->fence))
+        return -2;
     do {
         room = (max - (size_t)(to - out)) / event_max(s);
         if (room > ENTRIES_AT_ONCE)
@@ -117,6 +123,9 @@ bool pinexq_events(struct request *req, struct reply *reply, struct err *err)
     buf_init(&before, 0);
     s->waker = waker_new(req);
     request_step_asker(req, &by);
+    s->runs = engine_step_runs(request_engine(req));
+    s->job = by.job;
+    s->fence = by.fence;
     s->follower = step_feed_follow(engine_step_feed(request_engine(req)), by.owner,
                                    request_at(req).mono_us, waker_wake, s->waker);
     reply_content_type(reply, "text/event-stream");

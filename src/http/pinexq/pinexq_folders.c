@@ -1,9 +1,9 @@
 /* pinexq_folders.c: folders: their root, documents, actions, and pages of what is in them
  * (pinexq.h). */
 #include "base/parse.h"
-#include "engine/folder_op.h"
 #include "http/pinexq/pinexq.h"
 #include "http/pinexq/pinexq_body.h"
+#include "http/pinexq/pinexq_folder.h"
 #include "http/pinexq/pinexq_job.h"
 #include "http/pinexq/pinexq_query.h"
 #include "http/pinexq/pinexq_step.h"
@@ -17,7 +17,7 @@ enum { SUGGESTED_DEFAULT = 20, PATH_BYTES = 80 };
 
 static const struct pinexq_sort sorts[] = {{NULL, 0}};
 
-static struct op *folders_op(struct request *req, enum folders_verb verb, int64_t id)
+struct op *pinexq_folders_op(struct request *req, enum folders_verb verb, int64_t id)
 {
     struct op *op = request_op(req, OP_FOLDERS);
     request_step_asker(req, &op->folders.by);
@@ -30,7 +30,7 @@ static struct op *folders_op(struct request *req, enum folders_verb verb, int64_
 static struct op *named_op(struct request *req, enum folders_verb verb, struct err *err)
 {
     int64_t id = 0;
-    return pinexq_path_id(req, &id, err) ? folders_op(req, verb, id) : NULL;
+    return pinexq_path_id(req, &id, err) ? pinexq_folders_op(req, verb, id) : NULL;
 }
 
 /* --- documents --- */
@@ -50,7 +50,22 @@ static void link_part(struct siren *s, int64_t id, const char *part)
     siren_link(s, part, &href);
 }
 
-static void write_folder(struct siren *s, const struct folder_view *view, const char *rel,
+struct str pinexq_folder_name(const struct folder_view *view)
+{
+    struct str path = str_of(view->path);
+    size_t at = path.len - 1;
+    while (at > 0 && path.ptr[at - 1] != '/')
+        at--;
+    return (struct str){path.ptr + at, path.len - 1 - at};
+}
+
+void pinexq_folder_link(struct siren *s, int64_t folder)
+{
+    if (folder)
+        siren_link(s, "ParentFolder", &(struct pinexq_href){.kind = PINEXQ_FOLDER, .id = folder});
+}
+
+void pinexq_write_folder(struct siren *s, const struct folder_view *view, const char *rel,
                          bool may_work)
 {
     static const struct siren_action actions[] = {
@@ -62,15 +77,11 @@ static void write_folder(struct siren *s, const struct folder_view *view, const 
     size_t offered = may_work ? sizeof actions / sizeof *actions : 0;
     struct pinexq_href self = pinexq_thing(PINEXQ_FOLDER, view->id);
     char parent[PINEXQ_UUID_CHARS + 1];
-    struct str path = str_of(view->path);
-    size_t at = path.len - 1;
-    while (at > 0 && path.ptr[at - 1] != '/')
-        at--;
     if (view->parent)
         pinexq_uuid_write(view->parent, parent);
     siren_entity(s, "Folder", rel);
     siren_text(s, "OwnerId", view->owner);
-    json_out_str(siren_property(s, "Name"), (struct str){path.ptr + at, path.len - 1 - at});
+    json_out_str(siren_property(s, "Name"), pinexq_folder_name(view));
     siren_text(s, "Path", view->path);
     siren_text(s, "ParentId", view->parent ? parent : NULL);
     for (size_t i = 0; i < offered; i++)
@@ -83,21 +94,52 @@ static void write_folder(struct siren *s, const struct folder_view *view, const 
     siren_end(s);
 }
 
+/* Clients fill in what they want of these, and take them to be there. */
+#define QUERY_DEFAULTS                                                                             \
+    "{\"Filter\":{},\"Pagination\":{\"PageSize\":100,\"PageOffset\":0},"                           \
+    "\"SortBy\":{\"PropertyName\":\"Path\",\"SortType\":\"Ascending\"}}"
+
+static void root_actions(struct siren *s, const struct request *req)
+{
+    static const struct {
+        struct siren_action action;
+        enum { READERS, WORKERS, SEEING_ALL } whose;
+    } actions[] = {
+        {{.name = "CreateFolderQuery",
+          .method = "POST",
+          .parameters = "FolderQueryParameters",
+          .value = QUERY_DEFAULTS},
+         READERS},
+        {{.name = "CreateFolder", .method = "POST", .parameters = "CreateFolderParameters"},
+         WORKERS},
+        {{.name = "CreateAdminFolderQuery",
+          .method = "POST",
+          .parameters = "AdminFolderQueryParameters",
+          .value = QUERY_DEFAULTS},
+         SEEING_ALL},
+    };
+    for (size_t i = 0; i < sizeof actions / sizeof *actions; i++)
+        if (actions[i].whose == READERS ||
+            (actions[i].whose == WORKERS ? pinexq_may_work(req) : pinexq_sees_all(req)))
+            siren_act(s, &actions[i].action,
+                      &(struct pinexq_href){.path = ROOT_PATH, .action = actions[i].action.name});
+}
+
 bool pinexq_folder_root(struct request *req, struct reply *reply, struct err *err)
 {
-    static const struct siren_action create = {
-        .name = "CreateFolder", .method = "POST", .parameters = "CreateFolderParameters"};
     static const char *const parts[] = {"Suggest", "Children", "Contents"};
     OWNED_BUF struct buf b;
     struct siren s;
     if (!pinexq_begin(req, &s, &b, err))
         return false;
     siren_entity(&s, "FolderRoot", NULL);
-    if (pinexq_may_work(req))
-        siren_act(&s, &create, &(struct pinexq_href){.path = ROOT_PATH, .action = create.name});
+    root_actions(&s, req);
     siren_link(&s, "self", &(struct pinexq_href){.path = ROOT_PATH});
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         siren_link(&s, parts[i], &(struct pinexq_href){.path = ROOT_PATH, .action = parts[i]});
+    pinexq_link_all(&s, "all", PINEXQ_FOLDERS_PATH);
+    if (pinexq_sees_all(req))
+        pinexq_link_all(&s, "all-admin", PINEXQ_ADMIN_FOLDERS_PATH);
     siren_end(&s);
     return pinexq_reply(reply, &b, err);
 }
@@ -108,7 +150,7 @@ static bool finish_shown(struct request *req, struct op *op, struct reply *reply
     struct siren s;
     if (!pinexq_begin(req, &s, &b, err))
         return false;
-    write_folder(&s, &op->folders.views[0], NULL, pinexq_may_work(req));
+    pinexq_write_folder(&s, &op->folders.views[0], NULL, pinexq_may_work(req));
     return pinexq_reply(reply, &b, err);
 }
 
@@ -140,7 +182,7 @@ static bool finish_suggested(struct request *req, struct op *op, struct reply *r
 
 bool pinexq_folder_suggest(struct request *req, struct reply *reply, struct err *err)
 {
-    struct op *op = folders_op(req, FOLDERS_SUGGEST, -1);
+    struct op *op = pinexq_folders_op(req, FOLDERS_SUGGEST, -1);
     struct str text;
     (void)reply;
     op->folders.list.limit = SUGGESTED_DEFAULT;
@@ -185,7 +227,7 @@ static bool finish_children(struct request *req, struct op *op, struct reply *re
     siren_entity(&s, "FolderChildrenResult", NULL);
     pinexq_query_counts(&s, query, &found);
     for (size_t i = 0; i < ask->count; i++)
-        write_folder(&s, &ask->views[i], "item", pinexq_may_work(req));
+        pinexq_write_folder(&s, &ask->views[i], "item", pinexq_may_work(req));
     pinexq_query_links(&s, path, query, &found);
     siren_end(&s);
     return pinexq_reply(reply, &b, err);
@@ -297,11 +339,12 @@ static struct op *page_op(struct request *req, enum folders_verb verb, int64_t i
     }
     if (!pinexq_query_read(req, sorts, query, err))
         return NULL;
-    struct op *op = folders_op(req, verb, id);
+    struct op *op = pinexq_folders_op(req, verb, id);
     op->folders.list.limit = query->size;
     op->folders.list.offset = query->offset;
     op->folders.list.before = query->after_id;
     op->folders.list.after = query->after_text;
+    op->folders.list.after_id = query->after_id;
     request_set_state(req, query);
     return op;
 }
@@ -363,7 +406,7 @@ bool pinexq_folder_create(struct request *req, struct reply *reply, struct err *
     (void)reply;
     if (!pinexq_body_read(req, members, 2, err))
         return false;
-    folders_op(req, FOLDERS_CREATE, parent)->folders.name = name;
+    pinexq_folders_op(req, FOLDERS_CREATE, parent)->folders.name = name;
     return request_call(req, finish_created);
 }
 

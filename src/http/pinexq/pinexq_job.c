@@ -1,6 +1,7 @@
 /* pinexq_job.c: see pinexq_job.h. */
 #include "http/pinexq/pinexq_job.h"
 
+#include "http/pinexq/pinexq_folder.h"
 #include "http/pinexq/pinexq_work_data.h"
 
 const char *pinexq_job_state(enum job_state state)
@@ -179,6 +180,7 @@ void pinexq_write_job(struct siren *s, const struct step_job_view *view, const c
     siren_link(s, "self", &self);
     if (job->parent)
         siren_link(s, "ParentJob", &(struct pinexq_href){.kind = PINEXQ_JOB, .id = job->parent});
+    pinexq_folder_link(s, job->folder_id);
     if (view->step)
         siren_link(s, "SelectedProcessingStep",
                    &(struct pinexq_href){.kind = PINEXQ_STEP, .id = view->step->id});

@@ -2,6 +2,7 @@
 #include "http/pinexq/pinexq_step.h"
 
 #include "http/pinexq/pinexq.h"
+#include "http/pinexq/pinexq_folder.h"
 
 /* --- properties --- */
 
@@ -69,11 +70,11 @@ static void write_properties(struct siren *s, const struct step *step)
 
 /* --- the whole --- */
 
-static bool may_change(const struct request *req, const struct step *step)
+static bool is_own(const struct request *req, const struct step *step)
 {
     struct step_asker by;
     request_step_asker(req, &by);
-    return request_scope(req) >= SCOPE_ADMIN && (by.everyone || str_is(by.owner, step->owner));
+    return by.everyone || str_is(by.owner, step->owner);
 }
 
 static void write_actions(struct siren *s, const struct step_view *view)
@@ -98,10 +99,13 @@ void pinexq_write_step(struct siren *s, const struct request *req, const struct 
     manifest.action = "Manifest";
     siren_entity(s, "ProcessingStep", rel);
     write_properties(s, view->step);
-    if (may_change(req, view->step))
+    if (request_scope(req) >= SCOPE_ADMIN && is_own(req, view->step))
         write_actions(s, view);
     siren_link(s, "self", &self);
     siren_link_typed(s, "Download", "application/json", &manifest);
+    /* A public step of another owner is in a folder that the asker does not see. */
+    if (is_own(req, view->step))
+        pinexq_folder_link(s, view->step->folder_id);
     siren_end(s);
 }
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #define COUNT(table) (sizeof(table) / sizeof *(table))
-#define PATH "/api/ProcessingStepQuery"
+#define PATH PINEXQ_STEPS_PATH
 
 static const struct pinexq_sort sorts[] = {{"Title", STEPS_BY_TITLE},
                                            {"CreatedAt", STEPS_BY_CREATED},

@@ -1,6 +1,8 @@
 /* pinexq_work_data_document.c: see pinexq_work_data.h. */
 #include "http/pinexq/pinexq_work_data.h"
 
+#include "http/pinexq/pinexq_folder.h"
+
 #include <strings.h>
 
 const char *pinexq_media_type(const struct artifact *a)
@@ -98,5 +100,6 @@ void pinexq_write_work_data(struct siren *s, const struct artifact *a, const cha
     if (a->step)
         siren_link(s, "ProducedByProcessingStep",
                    &(struct pinexq_href){.kind = PINEXQ_STEP, .id = a->step});
+    pinexq_folder_link(s, a->folder_id);
     siren_end(s);
 }

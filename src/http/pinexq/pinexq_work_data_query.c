@@ -5,7 +5,7 @@
 #include "http/pinexq/pinexq_query.h"
 #include "http/pinexq/pinexq_work_data.h"
 
-#define RESULT_PATH "/api/WorkDataQueryResult"
+#define RESULT_PATH PINEXQ_WORK_DATA_PATH
 
 static const struct pinexq_sort sorts[] = {
     {"Name", STEP_SORT_NAME},         {"MediaType", STEP_SORT_MEDIA_TYPE}, {"Kind", STEP_SORT_KIND},
