@@ -196,11 +196,13 @@ void request_step_asker(const struct request *req, struct step_asker *out)
                                .everyone = req->conn->local,
                                .job = req->step_job,
                                .fence = req->step_fence};
-    /* Who sees the things of all owners says whose a list is to show. */
-    struct str owner;
-    if (req->conn->local && strcmp(req->method, "GET") == 0 &&
-        request_param((struct request *)(uintptr_t)req, "owner", &owner))
-        out->owner = owner;
+}
+
+void request_list_asker(struct request *req, struct step_asker *out)
+{
+    request_step_asker(req, out);
+    if (out->everyone)
+        request_param(req, "owner", &out->owner);
 }
 
 void request_right(const struct request *req, enum scope needed, const struct str *token,

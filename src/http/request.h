@@ -44,6 +44,8 @@ enum scope request_scope(const struct request *req);
 /* On whose behalf it asks about steps (engine/step_op.h): the owner of the key or of the step token
  * that was shown, else the house. Borrowed from the request. */
 void request_step_asker(const struct request *req, struct step_asker *out);
+/* The same for a list, in which who sees the things of all owners says by ?owner= whose to show. */
+void request_list_asker(struct request *req, struct step_asker *out);
 /* The right to present to the engine. Trusted: a key of scope `needed`, or the Unix socket. Else
  * the job token of `token` (NULL: of the header Penstock-Token), if there is one. When keys are
  * asked for and none was shown, the right is strict: a job without a token is closed too. */

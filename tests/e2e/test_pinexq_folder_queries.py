@@ -190,6 +190,7 @@ def test_only_the_local_socket_sees_folders_of_all_owners(
             assert own.get("/api/AdminFolderQuery").status_code == 403
             assert own.get(f"/api/User/{owner}").json()["properties"]["UserId"] == owner
             assert own.get("/api/User/other").status_code == 404
+            assert own.get(f"/v1/step-jobs?owner={owner}").status_code == 400
     house.ok("POST", "/folders", {"path": "/house"}, 201)
     transport = httpx.HTTPTransport(uds=f"{server.state}/penstock.sock")
     with httpx.Client(base_url="http://localhost", transport=transport) as trusted:
@@ -210,6 +211,8 @@ def test_only_the_local_socket_sees_folders_of_all_owners(
         # The native lists say whose they are to be.
         listed = trusted.get("/v1/folders?owner=ann").json()["folders"]
         assert [folder["path"] for folder in listed] == ["/of-ann/"]
+        for things in ("steps", "step-jobs", "artifacts"):
+            assert trusted.get(f"/v1/{things}?owner=ann").json()[things.split("-")[-1]] == []
         assert trusted.get("/api/User/bob").json()["properties"]["UserId"] == "bob"
         assert trusted.get("/api/User/b%20b").status_code == 404
 

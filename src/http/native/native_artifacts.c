@@ -61,7 +61,7 @@ bool native_artifacts_list(struct request *req, struct reply *reply, struct err 
     if (!artifacts_query_read(req, &query, err))
         return false;
     struct op *op = request_op(req, OP_ARTIFACTS);
-    request_step_asker(req, &op->artifacts.by);
+    request_list_asker(req, &op->artifacts.by);
     op->artifacts.filter = query.filter;
     op->artifacts.page = query.page;
     op->artifacts.wants_total = query.wants_total;

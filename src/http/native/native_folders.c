@@ -224,6 +224,7 @@ static bool finish_deleted(struct request *req, struct op *op, struct reply *rep
 bool native_folders_list(struct request *req, struct reply *reply, struct err *err)
 {
     struct op *op = pathless_op(req, FOLDERS_LIST);
+    request_list_asker(req, &op->folders.by);
     (void)reply;
     op->folders.path = STR("/");
     return folders_query_read(req, &op->folders, err) && request_call(req, finish_listed);
@@ -232,6 +233,7 @@ bool native_folders_list(struct request *req, struct reply *reply, struct err *e
 bool native_folders_suggest(struct request *req, struct reply *reply, struct err *err)
 {
     struct op *op = pathless_op(req, FOLDERS_SUGGEST);
+    request_list_asker(req, &op->folders.by);
     (void)reply;
     return folders_query_read(req, &op->folders, err) && request_call(req, finish_suggested);
 }

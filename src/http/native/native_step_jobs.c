@@ -111,7 +111,7 @@ bool native_step_jobs_list(struct request *req, struct reply *reply, struct err 
     if (!step_jobs_query_read(req, &query, err))
         return false;
     struct op *op = request_op(req, OP_STEP_JOBS);
-    request_step_asker(req, &op->step_jobs.by);
+    request_list_asker(req, &op->step_jobs.by);
     op->step_jobs.filter = query.filter;
     op->step_jobs.page = query.page;
     op->step_jobs.wants_total = query.wants_total;

@@ -117,6 +117,7 @@ bool native_steps_list(struct request *req, struct reply *reply, struct err *err
 {
     (void)reply;
     struct op *op = steps_op(req, STEPS_LIST);
+    request_list_asker(req, &op->steps.by);
     return steps_query_read(req, &op->steps, err) && request_call(req, finish_listed);
 }
 
@@ -168,7 +169,7 @@ bool native_step_tags(struct request *req, struct reply *reply, struct err *err)
     (void)reply;
     struct str thing = request_path_param(req, "thing");
     struct op *op = request_op(req, OP_STEP_TAGS);
-    request_step_asker(req, &op->step_tags.by);
+    request_list_asker(req, &op->step_tags.by);
     op->step_tags.limit = TAGS_MAX;
     for (int i = 0; i < 3; i++)
         if (str_is(thing, things[i])) {

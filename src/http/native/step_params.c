@@ -78,7 +78,7 @@ static bool read_params(struct request *req, const struct param *params, size_t 
             if (str_is(name, params[k].name))
                 found = &params[k];
         if (!found && by.everyone && str_is(name, "owner"))
-            continue; /* it has said whose things are meant (request_step_asker) */
+            continue; /* it has said whose things are meant (request_list_asker) */
         if (!found)
             return err_set(err, ERR_INVALID, "unknown parameter \"%.*s\"", value_shown(name),
                            name.ptr);
