@@ -66,11 +66,11 @@ static bool find_folders(struct hands *h, const struct options *options, struct 
 
 static bool open_all(struct hands *h, const struct options *options, struct err *err)
 {
-    const char *server = options_text(options, "server");
+    const char *server = run_server_url(options);
     const struct client_target target = {
         .url = server, .key = options_text(options, "key"), .ca = options_text(options, "ca")};
     if (!server)
-        return err_set(err, ERR_INVALID, "flow worker needs --server");
+        return err_set(err, ERR_INVALID, "flow worker needs --server, or PENSTOCK_SERVER");
     if (!flow_settings_read_hands(&h->settings, options, err) || !find_folders(h, options, err) ||
         !run_server_secret(options, "key", &h->key, err))
         return false;
@@ -93,10 +93,8 @@ static bool worker_run(const struct options *options, struct err *err)
                                            .python_environment = environment,
                                            .folders = h.folders};
     h.report = flow_report_new(&h.settings, NULL);
-    const struct flow_session_work work = {.client = h.client,
-                                           .server = options_text(options, "server"),
-                                           .key = h.key,
-                                           .report = h.report};
+    const struct flow_session_work work = {
+        .client = h.client, .server = run_server_url(options), .key = h.key, .report = h.report};
     if (!flow_session_open(&plan, &h.session, err) || !flow_session_work(h.session, &work, err))
         return false;
     int number = flow_session_signal(h.session);

@@ -36,6 +36,12 @@ const struct option run_server_options[] = {
 static const struct option *const run_tables[] = {run_job_options, run_worker_options,
                                                   run_server_options, NULL};
 
+const char *run_server_url(const struct options *options)
+{
+    const char *given = options_text(options, "server"), *told = getenv("PENSTOCK_SERVER");
+    return given || !told || !*told ? given : told;
+}
+
 bool run_server_secret(const struct options *options, const char *name, char **out, struct err *err)
 {
     OWNED_BUF struct buf text;

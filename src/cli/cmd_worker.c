@@ -88,13 +88,6 @@ static bool read_queues(struct worker *w, const char *text, struct err *err)
     return true;
 }
 
-/* A function of records, or a program, has no app that would read the variable for us. */
-static const char *server_of(const struct options *options)
-{
-    const char *server = options_text(options, "server"), *told = getenv("PENSTOCK_SERVER");
-    return server || !told || !*told ? server : told;
-}
-
 /* What is asked for that concerns tasks alone. */
 static bool read_tasks(struct worker *w, const struct options *options, struct err *err)
 {
@@ -105,8 +98,9 @@ static bool read_tasks(struct worker *w, const struct options *options, struct e
     for (size_t i = 0; !options_has(options, "job") && i < sizeof odd / sizeof *odd; i++)
         if (w->settings.target && options_has(options, odd[i]))
             return err_set(err, ERR_INVALID, "--%s is for records: it goes with --job", odd[i]);
+    /* A program has no app that would read the variable. */
     if (w->settings.exec)
-        server = server_of(options);
+        server = run_server_url(options);
     w->tasks = (struct run_tasks){
         .server = server,
         .key = w->key,
@@ -186,7 +180,7 @@ static bool work(struct worker *w, const struct options *options, struct err *er
     const struct run_work task = {
         .client = w->client,
         .job = options_text(options, "job"),
-        .server = server_of(options),
+        .server = run_server_url(options),
         .key = w->key,
         .token = w->token,
         .ca = options_text(options, "ca"),
@@ -240,7 +234,7 @@ static bool worker_run(const struct options *options, struct err *err)
         return work_as_told(options, descriptor, err);
     __attribute__((cleanup(worker_release))) struct worker w = {0};
     bool tasks = !options_has(options, "job");
-    if (!tasks && !server_of(options))
+    if (!tasks && !run_server_url(options))
         return err_set(err, ERR_INVALID, "worker --job needs --server, or PENSTOCK_SERVER");
     if (!run_settings_read(options, false, &w.settings, err) ||
         !run_server_secret(options, "key", &w.key, err) ||
@@ -254,7 +248,7 @@ static bool worker_run(const struct options *options, struct err *err)
         return run_session_open(&w.settings, &w.process, &w.session, err) &&
                work_on_tasks(&w, err) && judge(&w, true, err);
     }
-    const struct client_target target = {.url = server_of(options),
+    const struct client_target target = {.url = run_server_url(options),
                                          .key = w.key,
                                          .token = w.token,
                                          .ca = options_text(options, "ca")};

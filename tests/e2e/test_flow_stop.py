@@ -271,12 +271,12 @@ def server(tmp_path: Path) -> Iterator[ServerProcess]:
     process.stop()
 
 
-def hands(app: FlowApp, server: ServerProcess) -> subprocess.Popen[str]:
-    options = ["--server", server.url, "--workers", ".", "--python", sys.executable, "-n", "4"]
+def hands(app: FlowApp, *server: str, **variables: str) -> subprocess.Popen[str]:
+    options = ["--workers", ".", "--python", sys.executable, "-n", "4"]
     return subprocess.Popen(
-        [binary(), "flow", "worker", *options],
+        [binary(), "flow", "worker", *server, *options],
         cwd=app.folder,
-        env=app.environment(),
+        env={**app.environment(), **variables},
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -287,7 +287,7 @@ def test_a_flow_on_a_server_with_a_worker_beside(app: FlowApp, server: ServerPro
         *(f"{i}|-1|1|0|n{i}|echo {i} >>$OUT/ran; echo $APP_NAME" for i in range(1, 21)),
         f"21|{','.join(str(i) for i in range(1, 21))}|1|0|end|echo 21 >>$OUT/ran",
     )
-    worker = hands(app, server)
+    worker = hands(app, "--server", server.url)
     done = app.run("--server", server.url)
     assert done.returncode == 0, done.stderr
     code, said = stop(worker)
@@ -301,7 +301,7 @@ def test_a_worker_that_goes_gives_its_nodes_back(app: FlowApp, server: ServerPro
         "1|-1|1|0|a|echo $PPID >$OUT/keeper1; while ! test -e $OUT/good; do sleep 0.05; done",
         "2|-1|1|0|b|echo $PPID >$OUT/keeper2; while ! test -e $OUT/good; do sleep 0.05; done",
     )
-    worker = hands(app, server)
+    worker = hands(app, PENSTOCK_SERVER=server.url)
     # One node for each of them.
     run = app.start("--server", server.url, "-n", "1", "--time-between-tasks", "0.2")
     app.await_out("keeper1")

@@ -296,7 +296,16 @@ def test_lists_are_filtered(steps: Steps) -> None:
         answer = steps.ok("GET", f"/step-jobs?total=1&{query}")
         assert [job["id"] for job in answer["jobs"]] == ids, query
         assert answer["total"] == len(ids)
-    for query in ("state=x", "tags=a", "limit=0", "sort=x", "after=x", "step=a", "created_from=1"):
+    for query in (
+        "state=x",
+        "tags=a",
+        "limit=0",
+        "sort=x",
+        "sort=bytes",
+        "after=x",
+        "step=a",
+        "created_from=1",
+    ):
         problem(steps.call("GET", f"/step-jobs?{query}"), 400, "invalid")
     assert steps.ok("GET", "/artifacts?tag=raw&used=true&kind=upload")["artifacts"]
     assert not steps.ok("GET", "/artifacts?kind=output")["artifacts"]

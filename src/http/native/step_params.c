@@ -163,22 +163,42 @@ void step_sum_write(struct json_out *o, int64_t total, const struct step_tags *t
         step_tags_json_write(o, tags);
 }
 
+static bool has_param(struct request *req, const char *name)
+{
+    struct str ignored;
+    return request_param(req, name, &ignored);
+}
+
 struct list_params {
     struct texts all, any;
     struct str sort, after;
 };
 
+/* By which orders a list can be asked for. */
+struct orders {
+    unsigned of; /* bits by enum step_sort */
+    const char *words;
+};
+
+static const struct orders job_orders = {1U << STEP_SORT_CREATED | 1U << STEP_SORT_NAME |
+                                             1U << STEP_SORT_ENDED,
+                                         "created, name or ended"};
+static const struct orders artifact_orders = {1U << STEP_SORT_CREATED | 1U << STEP_SORT_NAME |
+                                                  1U << STEP_SORT_MEDIA_TYPE |
+                                                  1U << STEP_SORT_KIND | 1U << STEP_SORT_BYTES,
+                                              "created, name, media_type, kind or bytes"};
+
 /* The order: newest first unless another is named. */
 static bool finish_list(struct request *req, struct step_list_query *q, struct list_params *p,
-                        bool told_descending, struct err *err)
+                        const struct orders *orders, struct err *err)
 {
     int word = STEP_SORT_CREATED;
     for (; p->sort.ptr && word < STEP_SORT_COUNT && !str_is(p->sort, sorts[word]); word++)
         ;
-    if (word == STEP_SORT_COUNT)
-        return wrong(err, "sort", "created, name, ended, media_type, kind or bytes", p->sort);
+    if (!(orders->of & 1U << word))
+        return wrong(err, "sort", orders->words, p->sort);
     q->page.sort = (enum step_sort)word;
-    if (!told_descending)
+    if (!has_param(req, "descending"))
         q->page.descending = !p->sort.ptr;
     if (p->after.ptr && !read_after(p->after, &q->page, err))
         return false;
@@ -204,12 +224,6 @@ static bool finish_list(struct request *req, struct step_list_query *q, struct l
         "tags", PARAM_FLAG, &(q)->wants_tags, 0, 0                                                 \
     }
 
-static bool has_param(struct request *req, const char *name)
-{
-    struct str ignored;
-    return request_param(req, name, &ignored);
-}
-
 bool step_jobs_query_read(struct request *req, struct step_list_query *out, struct err *err)
 {
     struct list_params p = {.sort = {NULL, 0}};
@@ -227,7 +241,7 @@ bool step_jobs_query_read(struct request *req, struct step_list_query *out, stru
     out->filter.by_state = state.ptr != NULL;
     if (state.ptr && !job_state_parse(state, &out->filter.state))
         return wrong(err, "state", "a state of jobs", state);
-    return finish_list(req, out, &p, has_param(req, "descending"), err);
+    return finish_list(req, out, &p, &job_orders, err);
 }
 
 bool artifacts_query_read(struct request *req, struct step_list_query *out, struct err *err)
@@ -252,7 +266,7 @@ bool artifacts_query_read(struct request *req, struct step_list_query *out, stru
             out->filter.kind = i + 1;
     if (kind.ptr && !out->filter.kind--)
         return wrong(err, "kind", "upload or output", kind);
-    return finish_list(req, out, &p, has_param(req, "descending"), err);
+    return finish_list(req, out, &p, &artifact_orders, err);
 }
 
 bool steps_query_read(struct request *req, struct op_steps *ask, struct err *err)
