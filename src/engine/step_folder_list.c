@@ -1,6 +1,7 @@
 /* step_folder_list.c: folders are listed, and what is in them (folder_op.h). */
 #include "engine/engine_state.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 void steps_folder_view(struct engine *e, struct op_folders *ask, const struct step_folder *f)
@@ -70,6 +71,7 @@ DEFINE_OWNED(selection)
 
 static struct str name_of(const struct step_folder *f)
 {
+    assert(f->path);
     struct str path = str_of(f->path), parent = step_folder_parent(path);
     return (struct str){path.ptr + parent.len, path.len - parent.len - 1};
 }
