@@ -63,17 +63,27 @@ def shown(number: float | None) -> str:
     return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"
 
 
-def table(figures: list[Figure]) -> str:
-    """The figures as a table in Markdown."""
-    head = ["what", "value", "unit", "promised", "peer", "ratio", "limit", ""]
-    rows = [
+def rows_of(figures: list[Figure]) -> list[list[str]]:
+    """The rows of a table, each with its name first."""
+    return [
         [f.name, shown(f.value), f.unit, shown(f.goal), shown(f.peer), shown(f.ratio),
          shown(f.limit), f.note]
         for f in figures
     ]  # fmt: skip
+
+
+def table(rows: list[list[str]]) -> str:
+    """The rows as a table in Markdown."""
+    head = ["what", "value", "unit", "promised", "peer", "ratio", "limit", ""]
     wide = [max(len(row[n]) for row in [head, *rows]) for n in range(len(head))]
     lines = [head, ["-" * w for w in wide], *rows]
     return "\n".join(
         "| " + " | ".join(cell.ljust(w) for cell, w in zip(line, wide, strict=True)) + " |"
         for line in lines
     )
+
+
+def rows_in(text: str) -> list[list[str]]:
+    """The rows of such a table again."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line[1:-1].split("|")] for line in lines[2:]]

@@ -41,6 +41,8 @@ from figure import (  # noqa: E402
     Bench,
     Figure,
     input_file,
+    rows_in,
+    rows_of,
     shown,
     table,
 )
@@ -330,11 +332,14 @@ GROUPS = {
 BEGIN, END = "<!-- table: make bench writes it -->", "<!-- end of the table -->"
 
 
-def update_readme(text: str) -> None:
+def update_readme(figures: list[Figure]) -> None:
+    """Puts the figures into the README's table; rows of what was not taken now stay."""
     path = ROOT / "bench" / "README.md"
-    old = path.read_text()
-    before, rest = old.split(BEGIN)
-    path.write_text(before + BEGIN + "\n\n" + text + "\n\n" + END + rest.split(END)[1])
+    before, rest = path.read_text().split(BEGIN)
+    old, after = rest.split(END)
+    rows = {row[0]: row for row in [*rows_in(old), *rows_of(figures)]}
+    text = table(list(rows.values()))
+    path.write_text(before + BEGIN + "\n\n" + text + "\n\n" + END + after)
 
 
 def merge(figures: list[Figure]) -> None:
@@ -373,11 +378,10 @@ def main() -> int:
             print(f"bench:   {f.name}: {shown(f.value)} {f.unit}", flush=True)
         merge(told)
         figures += told
-    text = table(figures)
-    print("\n" + text)
+    print("\n" + table(rows_of(figures)))
     print(f"\nwritten to {BUILD / 'bench.json'}; load now {os.getloadavg()[0]:.1f}")
     if args.update_readme:
-        update_readme(text)
+        update_readme(figures)
     return 0
 
 
