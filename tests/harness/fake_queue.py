@@ -107,7 +107,7 @@ class FakeQueue:
         """Of the job that it has, too."""
         assert self.engine is not None
         if what.startswith("GET"):
-            return {"id": 1, "lease_s": self.engine.lease_s, "workers": self.engine.workers}
+            return {"id": 1, "lease_s": self.engine.lease_s}
         told = getattr(self.engine, what.rpartition("/")[2])(body, "")
         return json.loads(told) if isinstance(told, str) else told
 
