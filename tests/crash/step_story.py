@@ -125,8 +125,7 @@ class StepStory(WorkerStory):
             with self.change:
                 self.change.wait(0.05)
         self.killed += len(list(self.steps.glob("died *")))
-        if not self.server.alive():  # it had come by its crash point only now
-            self.look_after()
+        self.start_without_fault()
 
     # What must hold at the end.
 
