@@ -111,8 +111,11 @@ static int work_once(const struct server *server, char lease[64], double wait_s)
     long status = 0;
     json_t *claim = json_pack("{s:[s], s:i, s:f, s:s}", "functions", "word_count", "max", 100,
                               "wait_s", wait_s, "worker", "task_worker.c");
-    if (lease[0])
+    if (lease[0]) {
         json_object_set_new(claim, "lease", json_string(lease));
+        /* We hold nothing: what an answer brought that was lost on its way comes again. */
+        json_object_set_new(claim, "holds", json_array());
+    }
     json_t *answer = post(server, "/v1/work/claim", claim, &status);
     if (status ==
         409) /* the session has ended, perhaps because we were stopped for long: begin again */

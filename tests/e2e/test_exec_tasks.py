@@ -8,8 +8,10 @@ import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from harness.fake_queue import FakeQueue
 from harness.flow_command import is_alive
 from harness.server_process import ROOT, binary
 from harness.tasks import Later, Tasks
@@ -201,24 +203,57 @@ def test_a_cancelled_task_ends_its_program_and_no_other_task(programs: Programs)
     assert (tasks.state(running), tasks.state(waiting)) == ("cancelled", "completed")
 
 
-def test_the_worker_in_c_of_the_examples(tasks: Tasks, tmp_path: Path) -> None:
-    program = tmp_path / "task_worker"
+@pytest.fixture(scope="module")
+def worker_in_c(tmp_path_factory: pytest.TempPathFactory) -> str:
+    program = tmp_path_factory.mktemp("c") / "task_worker"
     source = str(ROOT / "examples" / "task_worker.c")
     subprocess.run(
         ["cc", "-Wall", "-Wextra", "-Werror", source, "-o", str(program), "-lcurl", "-ljansson"],
         check=True,
     )
+    return str(program)
+
+
+def test_the_worker_in_c_of_the_examples(tasks: Tasks, worker_in_c: str) -> None:
     good, bad = tasks.enqueue(
         {"function": "word_count", "arguments": {"text": "one  two three"}},
         {"function": "word_count", "arguments": {"n": 1}},
     )
     done = subprocess.run(
-        [str(program), tasks.server.url, "--one-shot"], capture_output=True, text=True, timeout=60,
+        [worker_in_c, tasks.server.url, "--one-shot"], capture_output=True, text=True, timeout=60,
         check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (0, "2 tasks\n"), done.stderr
     assert tasks.show(good)["result"] == {"words": 3}
     assert tasks.show(bad)["error"]["type"] == "ArgumentError"
+
+
+def test_the_worker_in_c_gets_again_what_a_lost_answer_brought(worker_in_c: str) -> None:
+    queue = FakeQueue()
+    word = {"function": "word_count", "arguments": {"text": "one"}}
+    with queue.lock:
+        queue.enqueue([word])
+    lost: list[Any] = []
+
+    def loses(what: str, body: Any) -> bool:
+        if what.endswith("/settle") and not lost:
+            with queue.lock:
+                queue.enqueue([word])
+        if not what.endswith("/claim") or "lease" not in body or lost:
+            return False
+        lost.append(body)
+        return True
+
+    queue.loses = loses
+    try:
+        done = subprocess.run(
+            [worker_in_c, queue.url, "--one-shot"], capture_output=True, text=True, timeout=60,
+            check=False,
+        )  # fmt: skip
+    finally:
+        queue.close()
+    assert (done.returncode, done.stdout, len(lost)) == (0, "2 tasks\n", 1), done.stderr
+    assert [task["state"] for task in queue.tasks.values()] == ["completed"] * 2
 
 
 def test_what_fails_is_told_as_a_task(programs: Programs, tmp_path: Path) -> None:
