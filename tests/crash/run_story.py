@@ -91,9 +91,10 @@ class RunPlan:
         )  # fmt: skip
         if rng.random() < 0.2:
             plan.options += ["--rpm", "120000"]
+        kinds = ["none", "fail", "flaky", "flaky", "exit"] + rng.choice([["bare"], []])
         for n in range(count):
             if rng.random() < 0.06:
-                plan.kinds[n] = rng.choice(["none", "fail", "flaky", "flaky", "bare", "exit"])
+                plan.kinds[n] = rng.choice(kinds)
             elif rng.random() < 0.01:
                 plan.bad.add(n)
         # Each costs a process; a few are enough.

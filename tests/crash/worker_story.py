@@ -212,7 +212,10 @@ class Worker:
         there = self.processes()
         if not there:
             return False
-        self.story.kill(self.story.rng.choice(there))
+        chosen = self.story.rng.choice(there)
+        self.story.kill(chosen)
+        if self.process and chosen == self.process.pid:
+            self.process.wait()  # or it is taken for alive when it is looked after next
         return True
 
     def stop(self) -> str:
