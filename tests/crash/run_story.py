@@ -91,7 +91,7 @@ class RunPlan:
         )  # fmt: skip
         if rng.random() < 0.2:
             plan.options += ["--rpm", "120000"]
-        kinds = ["none", "fail", "flaky", "flaky", "exit"] + rng.choice([["bare"], []])
+        kinds = ["none", "fail", "flaky", "flaky", "exit", *rng.choice([["bare"], []])]
         for n in range(count):
             if rng.random() < 0.06:
                 plan.kinds[n] = rng.choice(kinds)
