@@ -88,13 +88,24 @@ int64_t slots_share(const struct slots *s, int64_t id)
     return share ? share->granted : 0;
 }
 
+static int64_t even_share(const struct slots *s, const struct share *share)
+{
+    int64_t sessions = (int64_t)s->count, rank = share - s->shares;
+    return s->total / sessions + (rank < s->total % sessions);
+}
+
+int64_t slots_even(const struct slots *s, int64_t id)
+{
+    const struct share *share = find(s, id);
+    return share ? even_share(s, share) : 0;
+}
+
 int64_t slots_offer(const struct slots *s, int64_t id)
 {
     const struct share *share = find(s, id);
     if (!share)
         return 0;
-    int64_t sessions = (int64_t)s->count, rank = share - s->shares;
-    int64_t even = s->total / sessions + (rank < s->total % sessions);
+    int64_t even = even_share(s, share);
     int64_t room = s->total - (s->used - share->used);
     int64_t offer = even < room ? even : room;
     return offer > 0 ? offer : 0;

@@ -28,7 +28,9 @@ void slots_clear(struct slots *s);
 
 /* What the session was last granted; 0 for an unknown one. */
 int64_t slots_share(const struct slots *s, int64_t id);
-/* What it could be granted now. */
+/* Its part of all slots when each session has as many. */
+int64_t slots_even(const struct slots *s, int64_t id);
+/* What it could be granted now: that, as far as there is room. */
 int64_t slots_offer(const struct slots *s, int64_t id);
 /* Its worker, who knows its share, runs so many at this moment. */
 void slots_report(struct slots *s, int64_t id, int64_t running);

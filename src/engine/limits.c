@@ -41,13 +41,15 @@ static int64_t plain_in_flight(const struct data_job *job)
 }
 
 /* How many more records a session may hold. Where each start is counted it holds none ahead; where
- * the rate may have to fall suddenly, few. */
+ * the rate may have to fall suddenly, few. Nor does one that has less than its even share, as those
+ * before it are still to come down: it would work at what it holds, a few at once, before it asks
+ * again. */
 static int64_t session_room(const struct data_job *job, const struct lease *session)
 {
     int64_t share = slots_offer(job->slots, lease_number(session));
     if (share == 0)
         return 0;
-    if (pace_is_on(&job->pace))
+    if (pace_is_on(&job->pace) || share < slots_even(job->slots, lease_number(session)))
         return share - lease_open(session);
     if (job->spec.adaptive)
         return share + share / 4 + 1 - lease_open(session);

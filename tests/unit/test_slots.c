@@ -22,6 +22,8 @@ static void the_first_gets_all_and_makes_room_for_the_second(void **state)
     assert_int_equal(slots_grant(s, 1, 100), 10);
     slots_join(s, 2);
     assert_int_equal(slots_offer(s, 2), 0); /* the first may run ten still */
+    assert_int_equal(slots_even(s, 2), 5);
+    assert_int_equal(slots_even(s, 3), 0);
     assert_int_equal(slots_offer(s, 1), 5);
     assert_int_equal(slots_grant(s, 1, 100), 5);
     assert_int_equal(slots_used(s), 10);
