@@ -8,7 +8,9 @@
 #include <stdlib.h>
 
 enum {
-    SETTLES = 2,             /* on their way at once: one is written while the next travels */
+    /* On their way at once: while some are written and synced others are read and checked, and share
+     * the next commit. */
+    SETTLES = 4,
     LEASE_S = 30,            /* how long the server waits for a sign of us */
     TOUCH_US = 10000000,     /* how long we give none at most */
     TASK_LEASE_S = 10,       /* with tasks: the server waits for a sign so long, */
