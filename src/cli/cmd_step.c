@@ -149,9 +149,12 @@ static bool print_step(struct str step, struct err *err)
                                           "tags",
                                           "owner",
                                           "created_by",
-                                          "jobs"};
+                                          "jobs",
+                                          "workers"};
     for (size_t i = 0; i < sizeof members / sizeof *members; i++)
         print_member(step, members[i]);
+    if (answer_i64(step, "workers") == 0)
+        printf("%-18s no worker that takes it is connected: its jobs wait\n", "");
     return answer_list_each(step, "inputs", print_input, NULL, err) &&
            answer_list_each(step, "outputs", print_output, NULL, err);
 }

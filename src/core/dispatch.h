@@ -149,7 +149,8 @@ enum task_hold {
     HOLD_QUEUE_LIMIT,
     HOLD_FUNCTION_LIMIT,
     HOLD_KEY_LIMIT,
-    HOLD_BEHIND, /* *by: a task of its lane that comes before */
+    HOLD_BEHIND,    /* *by: a task of its lane that comes before */
+    HOLD_NO_WORKER, /* the engine's: no session takes such tasks (task_explain) */
     HOLD_COUNT
 };
 /* *by is 0 where nothing else is said. */

@@ -233,7 +233,7 @@ static void show_content(struct engine *e, struct op_folders *ask, const struct 
     struct folder_item *item = &ask->items[ask->item_count];
     if (c->thing == STEP_THING_STEP) {
         const struct step_entry *entry = steps_entry(e, c->id);
-        item->step = (struct step_view){step_hold(entry->now), entry->jobs};
+        item->step = (struct step_view){step_hold(entry->now), entry->jobs, -1};
         ask->item_count++;
     } else if (c->thing == STEP_THING_JOB) {
         const struct step_job *job = steps_job(e, c->id, &ignored);

@@ -452,7 +452,10 @@ static bool show(struct engine *e, struct op *op)
     struct op_step_job_edit *ask = &op->step_job_edit;
     const struct step_job *job = steps_job(e, ask->job, &op->err);
     ask->view = xcalloc(1, sizeof *ask->view);
-    return job && step_job_view_make(e, job, ask->view, &op->err);
+    if (!job || !step_job_view_make(e, job, ask->view, &op->err))
+        return false;
+    step_job_view_explain(e, ask->view);
+    return true;
 }
 
 enum op_fate op_step_job_edit(struct engine *e, struct op *op)

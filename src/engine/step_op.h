@@ -12,6 +12,7 @@
 #define PENSTOCK_ENGINE_STEP_OP_H
 
 #include "core/artifact.h"
+#include "core/dispatch.h"
 #include "core/step.h"
 #include "core/step_job.h"
 #include "store/step_log_store.h"
@@ -58,7 +59,8 @@ enum { /* op_steps.sets */
 };
 struct step_view {
     const struct step *step;
-    int64_t jobs; /* that have selected it */
+    int64_t jobs;    /* that have selected it */
+    int64_t workers; /* that take the asker's jobs of it now; -1: this was not asked for */
 };
 struct op_steps {
     enum steps_verb verb;
@@ -152,6 +154,11 @@ struct step_job_view {
     const struct artifact **outputs; /* as job->outputs says */
     size_t output_count;
     int64_t attempts; /* starts of its task, if that is still known; else 0 */
+    /* Of one that waits or runs and is shown alone: why it does not run at this moment, and which
+     * job, if any, keeps it. */
+    bool explained;
+    enum task_hold hold;
+    int64_t held_by; /* 0 */
 };
 void step_job_view_release(struct step_job_view *view);
 

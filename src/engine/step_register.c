@@ -14,7 +14,15 @@ enum { PARAMETERS_MAX = 1000 };
 static void show(struct op_steps *all, const struct step_entry *entry)
 {
     all->views = xrealloc(all->views, (all->count + 1) * sizeof *all->views);
-    all->views[all->count++] = (struct step_view){step_hold(entry->now), entry->jobs};
+    all->views[all->count++] = (struct step_view){step_hold(entry->now), entry->jobs, -1};
+}
+
+/* An owner's jobs wait in a queue of their own, of public steps, too. */
+static int64_t workers_of(const struct engine *e, const struct step_asker *by, const struct step *s)
+{
+    OWNED_MEM char *queue = step_queue_name(by->everyone ? str_of(s->owner) : by->owner);
+    OWNED_MEM char *function = step_function_name(s);
+    return task_sessions_taking(e, queue, function, INT64_MAX);
 }
 
 /* --- finding --- */
@@ -396,8 +404,10 @@ enum op_fate op_steps(struct engine *e, struct op *op)
         break;
     case STEPS_SHOW:
         entry = find_asked(e, ask, &op->err);
-        if (entry)
+        if (entry) {
             show(ask, entry);
+            ask->views[0].workers = workers_of(e, &ask->by, entry->now);
+        }
         good = entry != NULL;
         break;
     case STEPS_LIST:

@@ -8,7 +8,10 @@ static bool show(struct engine *e, struct op *op)
     struct op_step_job_show *ask = &op->step_job_show;
     step_job_view_release(&ask->view);
     const struct step_job *job = steps_job_for(e, &ask->by, ask->id, &op->err);
-    return job && step_job_view_make(e, job, &ask->view, &op->err);
+    if (!job || !step_job_view_make(e, job, &ask->view, &op->err))
+        return false;
+    step_job_view_explain(e, &ask->view);
+    return true;
 }
 
 enum op_fate op_step_job_show(struct engine *e, struct op *op)

@@ -215,6 +215,8 @@ MUST_CHECK bool steps_tell_again(struct engine *e, struct err *err);
 /* --- step_views.c --- */
 MUST_CHECK bool step_job_view_make(struct engine *e, const struct step_job *job,
                                    struct step_job_view *view, struct err *err);
+/* Says why it does not run. */
+void step_job_view_explain(const struct engine *e, struct step_job_view *view);
 void step_op_release(struct op *op);
 
 /* --- step_register.c --- */

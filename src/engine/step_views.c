@@ -61,6 +61,15 @@ bool step_job_view_make(struct engine *e, const struct step_job *job, struct ste
     return false;
 }
 
+void step_job_view_explain(const struct engine *e, struct step_job_view *view)
+{
+    const struct task *t = dispatch_find(e->tasks->dispatch, view->job->id);
+    if (!t || job_state_is_final(view->job->state))
+        return;
+    view->explained = true;
+    view->hold = task_explain(e, t, &view->held_by);
+}
+
 static void release_views(struct step_job_view *views, size_t count)
 {
     for (size_t i = 0; i < count; i++)

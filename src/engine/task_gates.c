@@ -21,6 +21,35 @@ static bool names_it(const char *names, const char *name)
     return !names;
 }
 
+/* Whoever asks for all queues does not mean those of step jobs. */
+static bool takes_from(const struct task_session *session, const char *queue)
+{
+    return session->queues ? names_it(session->queues, queue) : !step_queue_is(str_of(queue));
+}
+
+int64_t task_sessions_taking(const struct engine *e, const char *queue, const char *function,
+                             int64_t most)
+{
+    const struct tasks *tasks = e->tasks;
+    int64_t count = 0;
+    for (size_t i = 0; i < tasks->session_count && count < most; i++)
+        count += takes_from(tasks->sessions[i], queue) &&
+                 names_it(tasks->sessions[i]->functions, function);
+    return count;
+}
+
+enum task_hold task_explain(const struct engine *e, const struct task *t, int64_t *by)
+{
+    const struct dispatch *d = e->tasks->dispatch;
+    enum task_hold hold = dispatch_explain(d, t, e->now, by);
+    if ((hold != HOLD_NOTHING && hold != HOLD_BEHIND) ||
+        task_sessions_taking(e, dispatch_queue_name(d, task_queue(t)),
+                             dispatch_function_name(d, task_function(t)), 1) > 0)
+        return hold;
+    *by = 0;
+    return HOLD_NO_WORKER;
+}
+
 static void view_gate(struct engine *e, bool of_function, uint32_t place, struct gate_view *view)
 {
     const struct tasks *tasks = e->tasks;

@@ -199,7 +199,7 @@ struct task_view {
     double progress; /* -1: not told */
     char *progress_text;
     enum task_abort abort;
-    enum task_hold hold; /* why it does not run */
+    enum task_hold hold; /* why it does not run; not in lists */
     int64_t held_by;     /* a task's id, 0 */
     int64_t *parents;    /* owned: open ones, at most 100 are listed */
     size_t parent_count, parents_open;

@@ -28,7 +28,8 @@ static void add_memory(struct engine *e, const struct task_row *row, bool whole,
     view->progress = -1;
     if (!t)
         return;
-    view->hold = dispatch_explain(tasks->dispatch, t, e->now, &view->held_by);
+    if (whole)
+        view->hold = task_explain(e, t, &view->held_by);
     if (row->state == JOB_RUNNING && t->run) {
         struct lease *lease = leases_by_number(tasks->leases, t->run->session);
         view->worker = lease ? xstrdup(lease_worker(lease)) : NULL;

@@ -214,6 +214,14 @@ uint32_t gate_by_number(struct engine *e, bool of_function, int64_t number);
 void gate_forget_unused(struct engine *e, bool of_function, uint32_t place);
 void gate_row(struct engine *e, bool of_function, uint32_t place, struct task_gate_row *row);
 
+/* --- task_gates.c --- */
+/* How many sessions take such tasks; it counts no further than `most`. */
+int64_t task_sessions_taking(const struct engine *e, const char *queue, const char *function,
+                             int64_t most);
+/* Why a task does not run at this moment, as dispatch_explain; and that nobody takes such tasks,
+ * where nothing else keeps them. */
+enum task_hold task_explain(const struct engine *e, const struct task *t, int64_t *by);
+
 /* --- task_enqueue.c --- */
 /* Whether all of them can be enqueued; sets id and existing of those that are there already. */
 MUST_CHECK bool enqueue_check(struct engine *e, struct op *op, struct op_enqueue *enqueue);

@@ -39,6 +39,38 @@ def test_steps_are_listed_shown_registered_and_deprecated(
     assert server.run_cli("step", "register", str(file)).returncode == 2
 
 
+def test_a_job_that_no_worker_takes_says_so(server: ServerProcess) -> None:
+    steps = Steps(server)
+    steps.register()
+    draft = steps.make(step="add")
+    assert "explain" not in draft
+    job = steps.run()
+    assert job["explain"]["hold"] == "no-worker" and job["explain"]["by"] is None
+    assert "no worker" in steps.job(job["id"])["explain"]["text"]
+    assert "no worker" in server.run_cli("task", "show", str(job["id"])).stdout
+    assert "no worker" in server.run_cli("step", "show", "add").stdout
+    # Neither who takes other steps nor who asks for all queues takes it.
+    for members in ({"queues": ["steps"], "functions": ["add:2.0.0"]}, {}):
+        lease = steps.ok("POST", "/work/claim", {"max": 1, **members})["lease"]["token"]
+        assert steps.job(job["id"])["explain"]["hold"] == "no-worker"
+        steps.ok("POST", "/work/release", {"lease": lease}, 204)
+    assert steps.ok("GET", "/steps/add")["workers"] == 0
+    steps.take(functions=["add:1.0.0"])
+    second = steps.run()
+    assert steps.job(job["id"])["explain"]["hold"] == "running"
+    assert second["explain"]["hold"] == "next"
+    assert steps.run()["explain"] == {
+        "hold": "behind",
+        "text": "another task comes before it",
+        "by": second["id"],
+    }
+    assert steps.ok("GET", "/steps/add")["workers"] == 1
+    assert "no worker" not in server.run_cli("step", "show", "add").stdout
+    steps.complete(job["id"])
+    assert "explain" not in steps.job(job["id"])
+    assert all("explain" not in each for each in steps.ok("GET", "/step-jobs")["jobs"])
+
+
 def test_several_manifests_are_registered(server: ServerProcess, tmp_path: Path) -> None:
     one, listed, lines, bad = (tmp_path / f"{name}.json" for name in ("a", "b", "c", "d"))
     one.write_text(json.dumps(manifest("one"), indent=1) + "\n")

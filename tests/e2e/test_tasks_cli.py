@@ -112,7 +112,7 @@ def test_one_task_is_shown_and_waited_for(tasks: Tasks) -> None:
     text = good(server, "task", "show", str(task))
     assert re.search(r"^state +pending$", text, re.MULTILINE)
     assert re.search(r"^arguments +{\"a\": 1}$", text, re.MULTILINE)
-    assert "as soon as a worker asks" in text
+    assert "no worker that takes such tasks" in text
     assert "has no result" in refused(server, "task", "show", str(task), "--result", status=1)
     waiting = subprocess.Popen(
         [binary(), "task", "show", str(task), "--wait", "60", "--result", "--state", server.state],

@@ -28,6 +28,8 @@ MUST_CHECK bool native_reply_end(struct reply *reply, struct buf *b, struct err 
 struct task_texts;
 void native_task_write(const struct task_view *view, bool whole, struct task_texts *texts,
                        struct json_out *o);
+/* {"explain":..}: why a task does not run; HOLD_COUNT: null, nothing holds it back. */
+void native_explain_write(enum task_hold hold, int64_t by, struct json_out *o);
 /* What became of tasks that were enqueued: [{"id":..,"existing":..},..], null for one that was left
  * out. */
 void native_enqueued_write(const struct op_enqueue *enqueue, struct json_out *o);

@@ -19,6 +19,7 @@ static const struct {
     [HOLD_FUNCTION_LIMIT] = {"function-limit", "its function's limit is used up"},
     [HOLD_KEY_LIMIT] = {"key-limit", "its key's limit is used up"},
     [HOLD_BEHIND] = {"behind", "another task comes before it"},
+    [HOLD_NO_WORKER] = {"no-worker", "no worker that takes such tasks is connected"},
 };
 
 static void write_text(struct json_out *o, const char *name, const char *text)
@@ -87,20 +88,19 @@ static void write_options(struct json_out *o, const char *options)
     }
 }
 
-/* Null once it has ended: nothing holds it back. */
-static void write_explain(struct json_out *o, const struct task_view *v)
+void native_explain_write(enum task_hold hold, int64_t by, struct json_out *o)
 {
     json_out_name(o, "explain");
-    if (job_state_is_final(v->state) || (size_t)v->hold >= sizeof holds / sizeof *holds) {
+    if ((size_t)hold >= sizeof holds / sizeof *holds) {
         json_out_null(o);
         return;
     }
     json_out_open(o, '{');
-    write_text(o, "hold", holds[v->hold].word);
-    write_text(o, "text", holds[v->hold].text);
+    write_text(o, "hold", holds[hold].word);
+    write_text(o, "text", holds[hold].text);
     json_out_name(o, "by");
-    if (v->held_by > 0)
-        json_out_i64(o, v->held_by);
+    if (by > 0)
+        json_out_i64(o, by);
     else
         json_out_null(o);
     json_out_close(o, '}');
@@ -148,7 +148,7 @@ void native_task_write(const struct task_view *v, bool whole, struct task_texts 
     write_time(o, "started_at", v->started_at_us);
     write_time(o, "ended_at", v->ended_at_us);
     if (whole) {
-        write_explain(o, v);
+        native_explain_write(job_state_is_final(v->state) ? HOLD_COUNT : v->hold, v->held_by, o);
         write_parents(o, v);
         write_options(o, v->options);
         write_texts(o, v, texts);

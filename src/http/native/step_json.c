@@ -122,6 +122,8 @@ void step_json_write(struct json_out *o, const struct step_view *view)
     moment(o, "created_at", s->created_at_us);
     moment(o, "modified_at", s->modified_at_us);
     number(o, "jobs", view->jobs);
+    if (view->workers >= 0)
+        number(o, "workers", view->workers);
     json_out_close(o, '}');
 }
 
@@ -263,5 +265,7 @@ void step_job_json_write(struct json_out *o, const struct step_job_view *view)
     number(o, "fence", job->fence);
     raw(o, "result", job->result);
     raw(o, "error", job->error);
+    if (view->explained)
+        native_explain_write(view->hold, view->held_by, o);
     json_out_close(o, '}');
 }
