@@ -24,7 +24,8 @@ void op_init(struct op *op, enum op_kind kind)
 
 bool op_only_looks(const struct op *op)
 {
-    return op->kind == OP_ARTIFACT_SHOW ||
+    return op->kind == OP_ARTIFACT_SHOW || op->kind == OP_STEP_USAGE ||
+           (op->kind == OP_STEPS && op->steps.verb == STEPS_SHOW) ||
            (op->kind == OP_STEP_JOB_SHOW && op->step_job_show.wait_until_us == 0);
 }
 

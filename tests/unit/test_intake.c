@@ -262,11 +262,26 @@ static void prepare_look(struct op *op, int64_t job)
     op->step_job_show.id = job;
 }
 
+static void prepare_step_look(struct op *op, int64_t step)
+{
+    prepare(op, OP_STEPS, "");
+    op->steps.verb = STEPS_SHOW;
+    op->steps.by = nobody;
+    op->steps.id = step;
+}
+
+static void prepare_usage(struct op *op, int64_t ignored)
+{
+    (void)ignored;
+    prepare(op, OP_STEP_USAGE, "");
+    op->step_usage.by = nobody;
+}
+
 /* Whether the thread that posts it answers it, as it does when the engine's thread sleeps. */
-static bool is_answered_here(struct intake *in, int64_t job)
+static bool is_answered_here(struct intake *in, void (*look)(struct op *op, int64_t id), int64_t id)
 {
     struct looking l = {.done = false};
-    prepare_look(&l.op, job);
+    look(&l.op, id);
     l.op.done = note_thread;
     l.op.context = &l;
     intake_post(in, &l.op);
@@ -282,11 +297,16 @@ static void who_only_looks_wakes_nobody(void **state)
     struct bench *b = *state;
     struct op op;
     prepare_edit(&op, 0, STEP_JOB_SETS_NAME);
-    int64_t job = edited(b, &op);
+    int64_t job = edited(b, &op), step = register_step(b, STEP_MANIFEST("add", "1.0.0"), nobody);
+    const struct {
+        void (*look)(struct op *op, int64_t id);
+        int64_t id;
+    } looks[] = {{prepare_look, job}, {prepare_step_look, step}, {prepare_usage, 0}};
     struct intake *in = start_intake(b);
     int64_t end_us = clock_now().mono_us + DEADLINE_S * SECOND_US;
-    while (!is_answered_here(in, job))
-        assert_true(clock_now().mono_us < end_us);
+    for (size_t i = 0; i < sizeof looks / sizeof *looks; i++)
+        while (!is_answered_here(in, looks[i].look, looks[i].id))
+            assert_true(clock_now().mono_us < end_us);
     intake_stop(in);
     intake_free(in);
 }
