@@ -21,6 +21,7 @@ struct engine_options {
     void *wake_context;
     int64_t slice_bytes;   /* so much of an input is read in one go for nobody; 0: the usual */
     int64_t slice_rows;    /* so many rows of steps' lists are summed up in one go; 0: the usual */
+    int64_t list_work;     /* a page that takes more (stmt_limit) is found so; 0: the usual */
     int64_t blob_grace_us; /* how long a blob that nothing refers to is kept; 0: the usual, a day */
     int64_t held_records;  /* so many results wait at most for their turn; 0: the usual */
     int64_t keep_tasks_us; /* so long tasks are kept that have ended; 0: the usual */

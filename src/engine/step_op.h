@@ -198,7 +198,8 @@ struct op_step_jobs { /* a page; filter.owner is `by`'s */
     struct step_place *last; /* owned: the place of the last, when there is one */
     int64_t total;           /* with wants_total, else -1 */
     struct step_tags tags;   /* owned: with wants_tags */
-    int64_t reached;         /* the engine's */
+    int64_t reached;         /* the engine's, as the next */
+    struct step_seek *seek;  /* owned: the page is being picked out */
 };
 
 /* --- OP_ARTIFACT_ADD: a blob that was put (io/blob.h) becomes an artifact --- */
@@ -266,6 +267,7 @@ struct op_artifacts {
     int64_t total;
     struct step_tags tags;
     int64_t reached;
+    struct step_seek *seek;
 };
 
 /* --- OP_LINEAGE: what made an artifact, and what was made from it --- */

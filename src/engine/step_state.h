@@ -253,6 +253,9 @@ MUST_CHECK bool step_report_store(struct tx *tx, struct op *op, int64_t now_us, 
 /* Sums up what the list of an OP_STEP_JOBS or OP_ARTIFACTS asks for: a slice at once; false: the op
  * waits for the next. When it is over, op->err tells whether it went well. */
 MUST_CHECK bool steps_sum_up(struct engine *e, struct op *op);
+/* The page takes long to be found: it is picked out of all that the filter finds, a slice a step
+ * (op's `seek`). Always FATE_WAITS. */
+enum op_fate steps_seek(struct engine *e, struct op *op);
 /* The next slice of the list that has waited longest. */
 void steps_walk_step(struct engine *e);
 /* Keeps a tag that is not there, in order, in a list of the first STEP_SUM_TAGS_MAX. */

@@ -1,5 +1,6 @@
 /* step_views.c: answers about steps, jobs and artifacts: made, and let go of. */
 #include "engine/engine_state.h"
+#include "engine/step_seek.h"
 
 #include <stdlib.h>
 
@@ -121,6 +122,7 @@ void step_op_release(struct op *op)
         break;
     case OP_STEP_JOBS:
         release_views(op->step_jobs.views, op->step_jobs.count);
+        step_seek_free(op->step_jobs.seek);
         release_place(op->step_jobs.last);
         step_tags_release(&op->step_jobs.tags);
         break;
@@ -135,6 +137,7 @@ void step_op_release(struct op *op)
         break;
     case OP_ARTIFACTS:
         release_artifacts(op->artifacts.artifacts, op->artifacts.count);
+        step_seek_free(op->artifacts.seek);
         release_place(op->artifacts.last);
         step_tags_release(&op->artifacts.tags);
         break;

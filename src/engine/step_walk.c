@@ -1,10 +1,12 @@
 /* step_walk.c: what lists of jobs and artifacts say of all that they find: how many, and which
- * tags.
+ * tags; and the page, where few of many rows fit and no index leads to them.
  *
  * A million rows take some tenths of a second. So they are looked at a range a step, and one list
  * at a time: whoever else asks something is answered in between. The page itself is found when the
- * walk is over. What comes or goes meanwhile may be counted or not. */
+ * walk is over, in a walk of its own if it has to be. What comes or goes meanwhile may be counted
+ * or not, be on the page or not. */
 #include "engine/engine_state.h"
+#include "engine/step_seek.h"
 
 #include <stdlib.h>
 
@@ -15,6 +17,8 @@ enum { SLICE_ROWS = 4000, SLICE_TAGGED_ROWS = 1000 };
 struct walk {
     enum step_thing thing;
     const struct step_filter *filter;
+    const struct step_page *page;
+    struct step_seek **seek;
     bool wants_total, wants_tags;
     int64_t *total, *reached;
     struct step_tags *found;
@@ -24,6 +28,10 @@ struct walk {
                   int64_t *out, struct err *err);
     bool (*tags)(struct tx *tx, const struct step_filter *filter, const struct step_range *range,
                  void (*each)(void *context, struct str tag), void *context, struct err *err);
+    bool (*all)(struct tx *tx, const struct step_filter *filter, const struct step_range *range,
+                enum step_sort sort,
+                void (*each)(void *context, int64_t id, struct str text, int64_t number),
+                void *context, struct err *err);
 };
 
 static struct walk walk_of(struct op *op)
@@ -33,6 +41,8 @@ static struct walk walk_of(struct op *op)
     if (op->kind == OP_STEP_JOBS)
         return (struct walk){.thing = STEP_THING_JOB,
                              .filter = &jobs->filter,
+                             .page = &jobs->page,
+                             .seek = &jobs->seek,
                              .wants_total = jobs->wants_total,
                              .wants_tags = jobs->wants_tags,
                              .total = &jobs->total,
@@ -40,9 +50,12 @@ static struct walk walk_of(struct op *op)
                              .found = &jobs->tags,
                              .range = step_job_store_range,
                              .count = step_job_store_count,
-                             .tags = step_job_store_tags};
+                             .tags = step_job_store_tags,
+                             .all = step_job_store_found};
     return (struct walk){.thing = STEP_THING_ARTIFACT,
                          .filter = &artifacts->filter,
+                         .page = &artifacts->page,
+                         .seek = &artifacts->seek,
                          .wants_total = artifacts->wants_total,
                          .wants_tags = artifacts->wants_tags,
                          .total = &artifacts->total,
@@ -50,7 +63,8 @@ static struct walk walk_of(struct op *op)
                          .found = &artifacts->tags,
                          .range = artifact_store_range,
                          .count = artifact_store_count,
-                         .tags = artifact_store_tags};
+                         .tags = artifact_store_tags,
+                         .all = artifact_store_found};
 }
 
 /* --- tags --- */
@@ -103,18 +117,29 @@ static void drop_asked(struct step_tags *tags, struct str asked)
 
 /* --- the walk --- */
 
+static bool sum_range(struct tx *tx, const struct walk *w, const struct step_range *range,
+                      struct err *err)
+{
+    int64_t count = 0;
+    if ((w->wants_total && !w->count(tx, w->filter, range, &count, err)) ||
+        (w->wants_tags && !w->tags(tx, w->filter, range, add_tag, w->found, err)))
+        return false;
+    *w->total += count;
+    return true;
+}
+
 /* True with *done when all was looked at. */
 static bool slice(struct engine *e, const struct walk *w, bool *done, struct err *err)
 {
     struct step_range range = {.after = *w->reached};
-    int64_t usual = w->wants_tags ? SLICE_TAGGED_ROWS : SLICE_ROWS, count = 0;
+    int64_t usual = w->wants_tags && !*w->seek ? SLICE_TAGGED_ROWS : SLICE_ROWS;
     int64_t rows = e->options.slice_rows ? e->options.slice_rows : usual;
     OWNED(tx) struct tx *tx = NULL;
-    if (!tx_begin(e->store, &tx, err) || !w->range(tx, w->filter, &range, rows, &range.to, err) ||
-        (w->wants_total && !w->count(tx, w->filter, &range, &count, err)) ||
-        (w->wants_tags && !w->tags(tx, w->filter, &range, add_tag, w->found, err)))
+    if (!tx_begin(e->store, &tx, err) || !w->range(tx, w->filter, &range, rows, &range.to, err))
         return false;
-    *w->total += count;
+    if (*w->seek ? !w->all(tx, w->filter, &range, w->page->sort, step_seek_add, *w->seek, err)
+                 : !sum_range(tx, w, &range, err))
+        return false;
     *w->reached = range.to;
     *done = range.to == INT64_MAX;
     return true;
@@ -154,7 +179,8 @@ static bool go_on(struct engine *e, struct op *op)
         wait_on(e, op);
         return false;
     }
-    drop_asked(w.found, w.filter->tags_all);
+    if (!*w.seek)
+        drop_asked(w.found, w.filter->tags_all);
     return true;
 }
 
@@ -166,6 +192,15 @@ bool steps_sum_up(struct engine *e, struct op *op)
     if ((!w.wants_total && !w.wants_tags) || is_known(e, &w, &op->err) || op->err.code != ERR_NONE)
         return true;
     return go_on(e, op);
+}
+
+enum op_fate steps_seek(struct engine *e, struct op *op)
+{
+    struct walk w = walk_of(op);
+    *w.seek = step_seek_new(w.page);
+    *w.reached = 0;
+    wait_on(e, op);
+    return FATE_WAITS;
 }
 
 void steps_walk_step(struct engine *e)

@@ -239,6 +239,12 @@ static const char *const sql_count[WAY_COUNT] = {
     [WAY_TAGS] = STEP_RANGE_COUNT(FOUND_TAGS), [WAY_FOLDER] = STEP_RANGE_COUNT(FOUND_FOLDER),
     [WAY_JOB] = STEP_RANGE_COUNT(FOUND_JOB),
 };
+#define FOUND(found) STEP_RANGE_FOUND("a", "a.name, a.media_type, a.kind, a.bytes", found)
+static const char *const sql_found[WAY_COUNT] = {
+    [WAY_ALL] = FOUND(FOUND_ALL),   [WAY_TAG] = FOUND(FOUND_TAG),
+    [WAY_TAGS] = FOUND(FOUND_TAGS), [WAY_FOLDER] = FOUND(FOUND_FOLDER),
+    [WAY_JOB] = FOUND(FOUND_JOB),
+};
 static const char *const sql_tags[WAY_COUNT] = {
     [WAY_ALL] = STEP_RANGE_TAGS("a", FOUND_ALL),
     [WAY_TAG] = STEP_RANGE_TAGS("a", FOUND_TAG),
@@ -285,14 +291,15 @@ static void bind(struct stmt *q, const struct step_filter *filter, enum way way,
         stmt_bind_str(q, ":tags", filter->tags_any);
 }
 
+static const enum step_key keys[STEP_SORT_COUNT] = {[STEP_SORT_NAME] = STEP_KEY_TEXT,
+                                                    [STEP_SORT_MEDIA_TYPE] = STEP_KEY_TEXT,
+                                                    [STEP_SORT_KIND] = STEP_KEY_NUMBER,
+                                                    [STEP_SORT_BYTES] = STEP_KEY_NUMBER};
+
 bool artifact_store_list(struct tx *tx, const struct step_filter *filter,
                          const struct step_page *page, struct step_place *places, size_t *count,
                          struct err *err)
 {
-    static const enum step_key keys[STEP_SORT_COUNT] = {[STEP_SORT_NAME] = STEP_KEY_TEXT,
-                                                        [STEP_SORT_MEDIA_TYPE] = STEP_KEY_TEXT,
-                                                        [STEP_SORT_KIND] = STEP_KEY_NUMBER,
-                                                        [STEP_SORT_BYTES] = STEP_KEY_NUMBER};
     OWNED_BUF struct buf tag;
     buf_init(&tag, BUF_NO_CAP);
     enum way way = way_of(filter, step_list_tag(filter, &tag));
@@ -329,6 +336,21 @@ bool artifact_store_count(struct tx *tx, const struct step_filter *filter,
     buf_init(&tag, BUF_NO_CAP);
     OWNED(stmt) struct stmt *q = in_range(tx, sql_count, filter, range, &tag, err);
     return q && stmt_only_i64(q, out, err) == ROW_HERE;
+}
+
+/* Which column of sql_found an order is by. */
+static const int columns[STEP_SORT_COUNT] = {
+    [STEP_SORT_NAME] = 1, [STEP_SORT_MEDIA_TYPE] = 2, [STEP_SORT_KIND] = 3, [STEP_SORT_BYTES] = 4};
+
+bool artifact_store_found(struct tx *tx, const struct step_filter *filter,
+                          const struct step_range *range, enum step_sort sort,
+                          void (*each)(void *context, int64_t id, struct str text, int64_t number),
+                          void *context, struct err *err)
+{
+    OWNED_BUF struct buf tag;
+    buf_init(&tag, BUF_NO_CAP);
+    OWNED(stmt) struct stmt *q = in_range(tx, sql_found, filter, range, &tag, err);
+    return q && step_list_found(q, keys[sort], columns[sort], each, context, err);
 }
 
 bool artifact_store_tags(struct tx *tx, const struct step_filter *filter,

@@ -20,6 +20,13 @@ MUST_CHECK bool artifact_store_list(struct tx *tx, const struct step_filter *fil
 /* How many the filter finds in a range. */
 MUST_CHECK bool artifact_store_count(struct tx *tx, const struct step_filter *filter,
                                      const struct step_range *range, int64_t *out, struct err *err);
+/* Those that the filter finds in a range, in no order: each one's id, and its key in the order of
+ * `sort` as a text, borrowed for the call, or a number. */
+MUST_CHECK bool artifact_store_found(struct tx *tx, const struct step_filter *filter,
+                                     const struct step_range *range, enum step_sort sort,
+                                     void (*each)(void *context, int64_t id, struct str text,
+                                                  int64_t number),
+                                     void *context, struct err *err);
 /* The tags of those; some more than once. */
 MUST_CHECK bool artifact_store_tags(struct tx *tx, const struct step_filter *filter,
                                     const struct step_range *range,

@@ -28,6 +28,8 @@
  * matter of some milliseconds, large enough that it is rare: results that ride are gone from most
  * of their pages by then. */
 enum { CHECKPOINT_PAGES = 3600 };
+/* So many instructions are one of stmt_limit's units of work. */
+enum { WORK_INSTRUCTIONS = 100 };
 
 struct engine_link {
     sqlite3 *db;
@@ -37,6 +39,7 @@ struct engine_link {
     sqlite3_stmt *begin, *commit, *rollback;
     int wal_pages;     /* after the last commit */
     int checkpoint_at; /* so many pages */
+    int64_t work_left; /* of the statement that has a limit */
 };
 
 /* Where a parameter is. Names are literals at the call, so that mostly their address is enough. */
@@ -48,7 +51,8 @@ struct bound {
 struct engine_stmt {
     struct engine_link *link;
     sqlite3_stmt *q;
-    int failed;          /* a bind did: the next step says so */
+    int failed; /* a bind did: the next step says so */
+    bool limited;
     struct bound *bound; /* in the order that they were bound the first time */
     size_t bound_count, bound_next;
 };
@@ -110,6 +114,8 @@ static bool fail(struct engine_link *link, int result, struct err *err)
                        "the store %.200s/" DB_NAME " is damaged (%s): check it with `penstock "
                        "doctor`, or put back a copy of the state folder",
                        link->dir_name, sqlite3_errstr(result));
+    if (result == SQLITE_INTERRUPT)
+        return err_set(err, ERR_LIMIT, "it takes longer than it may");
     if (code == ERR_BUSY)
         return err_set(err, code, "another program has the store %.300s/" DB_NAME " open",
                        link->dir_name);
@@ -376,6 +382,19 @@ static void sqlite_bind_blob(struct engine_stmt *q, const char *name, struct str
               sqlite3_bind_blob64(q->q, parameter(q, name), value.ptr, value.len, SQLITE_STATIC));
 }
 
+static int is_used_up(void *context)
+{
+    struct engine_link *link = context;
+    return --link->work_left <= 0;
+}
+
+static void sqlite_limit(struct engine_stmt *q, int64_t work)
+{
+    q->limited = true;
+    q->link->work_left = work;
+    sqlite3_progress_handler(q->link->db, WORK_INSTRUCTIONS, is_used_up, q->link);
+}
+
 static enum row sqlite_step(struct engine_stmt *q, struct err *err)
 {
     int result = q->failed ? q->failed : sqlite3_step(q->q);
@@ -401,6 +420,9 @@ static void sqlite_rewind(struct engine_stmt *q)
 {
     sqlite3_reset(q->q); /* repeats the error that the step has told */
     q->failed = SQLITE_OK;
+    if (q->limited)
+        sqlite3_progress_handler(q->link->db, 0, NULL, NULL);
+    q->limited = false;
 }
 
 static int64_t sqlite_column_i64(struct engine_stmt *q, int column)
@@ -443,6 +465,7 @@ const struct store_driver sqlite_driver = {
     .bind_i64 = sqlite_bind_i64,
     .bind_text = sqlite_bind_text,
     .bind_blob = sqlite_bind_blob,
+    .limit = sqlite_limit,
     .step = sqlite_step,
     .changed = sqlite_changed,
     .inserted_id = sqlite_inserted_id,

@@ -395,6 +395,13 @@ static const char *const sql_count[WAY_COUNT] = {
     [WAY_PARENT] = STEP_RANGE_COUNT(FOUND_PARENT), [WAY_STEP] = STEP_RANGE_COUNT(FOUND_STEP),
     [WAY_FOLDER] = STEP_RANGE_COUNT(FOUND_FOLDER), [WAY_INPUT] = STEP_RANGE_COUNT(FOUND_INPUT),
 };
+#define FOUND(found) STEP_RANGE_FOUND("j", "j.name, j.ended_at_us", found)
+static const char *const sql_found[WAY_COUNT] = {
+    [WAY_ALL] = FOUND(FOUND_ALL),       [WAY_STATE] = FOUND(FOUND_STATE),
+    [WAY_TAG] = FOUND(FOUND_TAG),       [WAY_TAGS] = FOUND(FOUND_TAGS),
+    [WAY_PARENT] = FOUND(FOUND_PARENT), [WAY_STEP] = FOUND(FOUND_STEP),
+    [WAY_FOLDER] = FOUND(FOUND_FOLDER), [WAY_INPUT] = FOUND(FOUND_INPUT),
+};
 static const char *const sql_tags[WAY_COUNT] = {
     [WAY_ALL] = STEP_RANGE_TAGS("j", FOUND_ALL),
     [WAY_STATE] = STEP_RANGE_TAGS("j", FOUND_STATE),
@@ -480,11 +487,12 @@ static void bind(struct stmt *q, const struct step_filter *filter, enum way way,
         stmt_bind_str(q, ":tags", filter->tags_any);
 }
 
+static const enum step_key keys[SORTS] = {STEP_KEY_ID, STEP_KEY_TEXT, STEP_KEY_NUMBER};
+
 bool step_job_store_list(struct tx *tx, const struct step_filter *filter,
                          const struct step_page *page, struct step_place *places, size_t *count,
                          struct err *err)
 {
-    static const enum step_key keys[SORTS] = {STEP_KEY_ID, STEP_KEY_TEXT, STEP_KEY_NUMBER};
     OWNED_BUF struct buf tag;
     buf_init(&tag, BUF_NO_CAP);
     enum way way = way_of(filter, step_list_tag(filter, &tag));
@@ -526,6 +534,17 @@ bool step_job_store_count(struct tx *tx, const struct step_filter *filter,
     buf_init(&tag, BUF_NO_CAP);
     OWNED(stmt) struct stmt *q = in_range(tx, sql_count, filter, range, &tag, err);
     return q && stmt_only_i64(q, out, err) == ROW_HERE;
+}
+
+bool step_job_store_found(struct tx *tx, const struct step_filter *filter,
+                          const struct step_range *range, enum step_sort sort,
+                          void (*each)(void *context, int64_t id, struct str text, int64_t number),
+                          void *context, struct err *err)
+{
+    OWNED_BUF struct buf tag;
+    buf_init(&tag, BUF_NO_CAP);
+    OWNED(stmt) struct stmt *q = in_range(tx, sql_found, filter, range, &tag, err);
+    return q && step_list_found(q, keys[sort], (int)sort, each, context, err);
 }
 
 bool step_job_store_tags(struct tx *tx, const struct step_filter *filter,

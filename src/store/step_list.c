@@ -45,6 +45,8 @@ void step_list_bind_page(struct stmt *q, const struct step_page *page, enum step
         stmt_bind_str(q, ":after_text", on && page->after_text.ptr ? page->after_text : STR(""));
     if (key == STEP_KEY_NUMBER)
         stmt_bind_i64(q, ":after_number", on ? page->after_number : -1);
+    if (page->work)
+        stmt_limit(q, page->work);
 }
 
 void step_list_bind_range(struct stmt *q, const struct step_range *range)
@@ -63,6 +65,17 @@ bool step_list_range_end(struct stmt *q, const struct step_range *range, int64_t
         return err_add(err, "list");
     *to = id > 0 ? id : INT64_MAX; /* min() of nothing is a row of NULL: 0 */
     return true;
+}
+
+bool step_list_found(struct stmt *q, enum step_key key, int column,
+                     void (*each)(void *context, int64_t id, struct str text, int64_t number),
+                     void *context, struct err *err)
+{
+    enum row got = ROW_FAILED;
+    while ((got = stmt_step(q, err)) == ROW_HERE)
+        each(context, stmt_i64(q, 0), key == STEP_KEY_TEXT ? stmt_text(q, column) : STR(""),
+             key == STEP_KEY_NUMBER ? stmt_i64(q, column) : 0);
+    return got == ROW_NONE || err_add(err, "list");
 }
 
 bool step_list_texts(struct stmt *q, void (*each)(void *context, struct str text), void *context,

@@ -52,6 +52,8 @@
     "SELECT min((SELECT t.id FROM step_tag t WHERE t.owner = :owner AND t.thing = " thing          \
     "  AND t.tag = e.value AND t.id > :range_after ORDER BY t.id LIMIT 1 OFFSET :rows))"           \
     " FROM json_each(:tags) e"
+/* Those found, with the columns that lists are in the order of. */
+#define STEP_RANGE_FOUND(x, columns, found) "SELECT " x ".id, " columns found
 /* How many of those found there are, and their tags: each once. */
 #define STEP_RANGE_COUNT(found) "SELECT count(*)" found
 #define STEP_RANGE_TAGS(x, found)                                                                  \
@@ -84,6 +86,12 @@ void step_list_bind_range(struct stmt *q, const struct step_range *range);
 /* Runs a statement that ends a range: `*to`, INT64_MAX when there are no more rows. */
 MUST_CHECK bool step_list_range_end(struct stmt *q, const struct step_range *range, int64_t rows,
                                     int64_t *to, struct err *err);
+/* Gives the places of a STEP_RANGE_FOUND to `each`, the texts borrowed; the key is in that column
+ * (0: there is none but the id). */
+MUST_CHECK bool step_list_found(struct stmt *q, enum step_key key, int column,
+                                void (*each)(void *context, int64_t id, struct str text,
+                                             int64_t number),
+                                void *context, struct err *err);
 /* Gives the texts of a statement's only column to `each`. */
 MUST_CHECK bool step_list_texts(struct stmt *q, void (*each)(void *context, struct str text),
                                 void *context, struct err *err);

@@ -52,6 +52,7 @@ struct step_page {
     bool goes_on; /* only what comes behind the place that a page before ended at: */
     struct str after_text;
     int64_t after_number, after_id;
+    int64_t work; /* stmt_limit's, when the list is not to take longer: ERR_LIMIT; 0: no limit */
 };
 
 /* A part of what a filter finds: the ids above `after`, up to `to`. What is long is gone through a

@@ -37,6 +37,11 @@ void stmt_bind_text(struct stmt *q, const char *name, const char *value);
 void stmt_bind_str(struct stmt *q, const char *name, struct str value);
 void stmt_bind_blob(struct stmt *q, const char *name, const void *bytes, size_t len);
 
+/* Limits the next run, until its rows have all come or the statement is freed: when it has taken
+ * about so much work (an engine's own measure, on SQLite a hundred instructions of its machine), it
+ * ends with ERR_LIMIT, and the transaction takes no more. For reading; one statement at a time. */
+void stmt_limit(struct stmt *q, int64_t work);
+
 /* The next row. After ROW_NONE and ROW_FAILED the statement may be bound and run again.
  * ERR_CONFLICT: a uniqueness does not hold; ERR_NOT_FOUND: what a row refers to is not there;
  * ERR_NO_SPACE; ERR_FATAL; ERR_STORE: all else. */

@@ -171,6 +171,11 @@ void stmt_bind_blob(struct stmt *q, const char *name, const void *bytes, size_t 
         q->store->driver->bind_null(q->q, name);
 }
 
+void stmt_limit(struct stmt *q, int64_t work)
+{
+    q->store->driver->limit(q->q, work);
+}
+
 enum row stmt_step(struct stmt *q, struct err *err)
 {
     enum row row = q->store->driver->step(q->q, err);

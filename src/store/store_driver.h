@@ -38,6 +38,7 @@ struct store_driver {
     void (*bind_i64)(struct engine_stmt *q, const char *name, int64_t value);
     void (*bind_text)(struct engine_stmt *q, const char *name, struct str value);
     void (*bind_blob)(struct engine_stmt *q, const char *name, struct str value);
+    void (*limit)(struct engine_stmt *q, int64_t work); /* as stmt_limit; rewind ends it */
     enum row (*step)(struct engine_stmt *q, struct err *err);
     int64_t (*changed)(struct engine_stmt *q);     /* rows that its last run changed */
     int64_t (*inserted_id)(struct engine_stmt *q); /* what its last run, an insert, was given */

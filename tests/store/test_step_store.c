@@ -6,6 +6,7 @@
 #include "store/blob_store.h"
 #include "store/step_store.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static struct step_tags tags_of(const char *json)
@@ -210,6 +211,43 @@ static int64_t sum_up(struct fixture *f, const struct step_filter *filter, int64
     return sum;
 }
 
+/* What a filter finds in ranges, as against a list of all that is in the order of ids. */
+struct found_ids {
+    uint64_t ids; /* bits */
+    int64_t count;
+    char last_text[16];
+    int64_t last_number;
+};
+
+typedef bool find_all(struct tx *tx, const struct step_filter *filter,
+                      const struct step_range *range, enum step_sort sort,
+                      void (*each)(void *context, int64_t id, struct str text, int64_t number),
+                      void *context, struct err *err);
+
+static void add_found(void *context, int64_t id, struct str text, int64_t number)
+{
+    struct found_ids *found = context;
+    assert_false(found->ids >> id & 1);
+    found->ids |= UINT64_C(1) << id;
+    found->count++;
+    snprintf(found->last_text, sizeof found->last_text, "%.*s", (int)text.len, text.ptr);
+    found->last_number = number;
+}
+
+static struct found_ids all_found(struct fixture *f, find_all *find, range_of *range,
+                                  const struct step_filter *filter, enum step_sort sort,
+                                  int64_t rows)
+{
+    struct found_ids found = {0};
+    struct step_range at = {.to = 0};
+    do {
+        at.after = at.to;
+        OK(f, range(f->tx, filter, &at, rows, &at.to, &f->err));
+        OK(f, find(f->tx, filter, &at, sort, add_found, &found, &f->err));
+    } while (at.to < INT64_MAX);
+    return found;
+}
+
 static int64_t sum_jobs(struct fixture *f, const struct step_filter *filter, int64_t rows)
 {
     return sum_up(f, filter, rows, step_job_store_range, step_job_store_count, step_job_store_tags);
@@ -261,6 +299,11 @@ static void every_way_into_a_list_of_jobs_tells_the_same(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         assert_int_equal(sum_jobs(f, &rows[i].filter, 1), rows[i].count);
         assert_int_equal(sum_jobs(f, &rows[i].filter, 100), rows[i].count);
+        struct found_ids found = all_found(f, step_job_store_found, step_job_store_range,
+                                           &rows[i].filter, STEP_SORT_NAME, 2);
+        assert_int_equal(found.count, rows[i].count);
+        if (found.count)
+            assert_int_equal(found.last_text[0], 'n');
         for (int sort = 0; sort <= STEP_SORT_ENDED; sort++)
             for (int down = 0; down < 2; down++)
                 if (walk(f, step_job_store_list, &rows[i].filter, (enum step_sort)sort, down) !=
@@ -272,6 +315,38 @@ static void every_way_into_a_list_of_jobs_tells_the_same(void **state)
     size_t count = 0;
     REFUSED(f, ERR_INVALID,
             step_job_store_list(f->tx, &rows[0].filter, &page, &place, &count, &f->err));
+    fixture_roll_back(f);
+}
+
+static void a_list_with_a_limit_of_work_gives_up(void **state)
+{
+    struct fixture *f = *state;
+    enum { JOBS = 200 };
+    const struct step_filter hidden = {.owner = {"lab", 3}, .hidden = STEP_ONLY};
+    struct step_page page = {.limit = 1, .work = 10};
+    struct step_place place;
+    size_t count = 0;
+    fixture_begin(f);
+    for (int64_t id = 1; id <= JOBS; id++) {
+        struct step_job *job = new_job(id, "n", "[]");
+        OK(f, step_job_store_change(f->tx, NULL, job, &f->err));
+        step_job_free(job);
+    }
+    fixture_commit(f);
+    fixture_begin(f);
+    REFUSED(f, ERR_LIMIT, step_job_store_list(f->tx, &hidden, &page, &place, &count, &f->err));
+    fixture_roll_back(f);
+    fixture_begin(f);
+    page.work = 100 * JOBS;
+    OK(f, step_job_store_list(f->tx, &hidden, &page, &place, &count, &f->err));
+    assert_int_equal(count, 0);
+    const struct step_filter all = {.owner = {"lab", 3}};
+    page.work = 10; /* the first that is looked at is it */
+    OK(f, step_job_store_list(f->tx, &all, &page, &place, &count, &f->err));
+    assert_int_equal(count, 1);
+    page.work = 0; /* what follows has no limit */
+    OK(f, step_job_store_list(f->tx, &hidden, &page, &place, &count, &f->err));
+    assert_int_equal(count, 0);
     fixture_roll_back(f);
 }
 
@@ -358,6 +433,15 @@ static void every_way_into_a_list_of_artifacts_tells_the_same(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         assert_int_equal(sum_artifacts(f, &rows[i].filter, 1), rows[i].count);
         assert_int_equal(sum_artifacts(f, &rows[i].filter, 100), rows[i].count);
+        struct found_ids found = all_found(f, artifact_store_found, artifact_store_range,
+                                           &rows[i].filter, STEP_SORT_BYTES, 2);
+        assert_int_equal(found.count, rows[i].count);
+        assert_int_equal(found.last_number % 10, 0);
+        assert_int_equal(found.last_number > 0, found.count > 0);
+        found = all_found(f, artifact_store_found, artifact_store_range, &rows[i].filter,
+                          STEP_SORT_MEDIA_TYPE, 2);
+        if (found.count)
+            assert_non_null(strchr(found.last_text, '/'));
         for (int sort = 0; sort < STEP_SORT_COUNT; sort++)
             for (int down = 0; sort != STEP_SORT_ENDED && down < 2; down++)
                 if (walk(f, artifact_store_list, &rows[i].filter, (enum step_sort)sort, down) !=
@@ -404,6 +488,7 @@ int main(void)
         CASE(a_step_comes_back_and_is_changed),
         CASE(a_job_comes_back_with_its_slots),
         CASE(every_way_into_a_list_of_jobs_tells_the_same),
+        CASE(a_list_with_a_limit_of_work_gives_up),
         CASE(an_artifact_refers_to_its_blob),
         CASE(every_way_into_a_list_of_artifacts_tells_the_same),
         CASE(tags_in_use_are_told_once),

@@ -544,9 +544,8 @@ static int64_t list_page(struct bench *b, struct step_page *page, struct step_fi
     return count;
 }
 
-static void pages_do_not_shift_while_jobs_go(void **state)
+static void no_page_shifts_while_jobs_go(struct bench *b)
 {
-    struct bench *b = *state;
     struct op op;
     int64_t ids[25], page_ids[10];
     for (int i = 0; i < 25; i++) {
@@ -567,9 +566,27 @@ static void pages_do_not_shift_while_jobs_go(void **state)
     assert_int_equal(seen, 25);
 }
 
-static void filters_find_what_fits(void **state)
+static void pages_do_not_shift_while_jobs_go(void **state)
 {
-    struct bench *b = *state;
+    no_page_shifts_while_jobs_go(*state);
+}
+
+/* From now on every page takes longer than it may. */
+static void seek_all_pages(struct bench *b)
+{
+    b->options.list_work = 1;
+    b->options.slice_rows = 2;
+    reopen_engine(b);
+}
+
+static void pages_that_are_picked_out_do_not_shift_either(void **state)
+{
+    seek_all_pages(*state);
+    no_page_shifts_while_jobs_go(*state);
+}
+
+static void all_filters_find_what_fits(struct bench *b)
+{
     struct op op;
     int64_t ids[3], got[10];
     static const char *const names[] = {"alpha", "beta", "gamma"};
@@ -612,6 +629,79 @@ static void filters_find_what_fits(void **state)
     assert_int_equal(list_page(b, &by_name, (struct step_filter){.hidden = STEP_BOTH}, got), 2);
     assert_int_equal(got[0], ids[0]);
     assert_int_equal(got[1], ids[1]);
+}
+
+static void filters_find_what_fits(void **state)
+{
+    all_filters_find_what_fits(*state);
+}
+
+static void filters_find_the_same_in_slices(void **state)
+{
+    seek_all_pages(*state);
+    all_filters_find_what_fits(*state);
+}
+
+/* A list of hidden jobs, or of all. */
+static void prepare_list(struct op *op, enum step_only hidden)
+{
+    prepare(op, OP_STEP_JOBS, "");
+    op->step_jobs.by = nobody;
+    op->step_jobs.filter.hidden = hidden;
+    op->step_jobs.page = (struct step_page){.limit = 5, .descending = true};
+}
+
+static void few_of_many_are_found_in_slices_and_others_go_on(void **state)
+{
+    enum { JOBS = 300, SLICE = 50 };
+    struct bench *b = *state;
+    struct op rare, usual, op;
+    int64_t first = 0;
+    b->options.list_work = 10;
+    b->options.slice_rows = SLICE;
+    reopen_engine(b);
+    for (int i = 0; i < JOBS; i++) {
+        prepare_edit(&op, 0, STEP_JOB_SETS_NAME | STEP_JOB_SETS_HIDDEN);
+        op.step_job_edit.hidden = i == 0;
+        int64_t id = edited(b, &op);
+        first = first ? first : id;
+    }
+    prepare_list(&rare, STEP_ONLY);
+    assert_true(STEP(b, &rare));
+    int steps = 1;
+    for (; !is_answered(&rare); steps++) {
+        assert_int_equal(engine_next_us(b->engine), 0);
+        prepare_list(&usual, STEP_BOTH); /* an index leads to it: answered at once */
+        assert_true(STEP(b, &usual));
+        assert_went_well(&usual);
+        assert_int_equal(usual.step_jobs.count, 5);
+        assert_true(usual.step_jobs.more);
+        op_release(&usual);
+    }
+    assert_went_well(&rare);
+    assert_in_range(steps, JOBS / SLICE, JOBS / SLICE + 2);
+    assert_int_equal(rare.step_jobs.count, 1);
+    assert_int_equal(rare.step_jobs.views[0].job->id, first);
+    assert_false(rare.step_jobs.more);
+    op_release(&rare);
+}
+
+static void a_page_that_is_picked_out_is_ended_with_the_engine(void **state)
+{
+    struct bench *b = *state;
+    struct op op;
+    b->options.list_work = b->options.slice_rows = 1;
+    reopen_engine(b);
+    for (int i = 0; i < 40; i++) {
+        prepare_edit(&op, 0, STEP_JOB_SETS_NAME);
+        edited(b, &op);
+    }
+    prepare_list(&op, STEP_ONLY);
+    assert_true(STEP(b, &op));
+    assert_false(is_answered(&op));
+    reopen_engine(b);
+    assert_refused(&op, REFUSED_OTHERWISE, ERR_BUSY, "");
+    op_release(&op);
 }
 
 /* A list of the jobs with a tag, with all that it sums up. */
@@ -811,7 +901,11 @@ int main(void)
         ENGINE_TEST(a_job_with_sub_jobs_stays),
         ENGINE_TEST(nobody_sees_what_is_another_owners),
         ENGINE_TEST(pages_do_not_shift_while_jobs_go),
+        ENGINE_TEST(pages_that_are_picked_out_do_not_shift_either),
         ENGINE_TEST(filters_find_what_fits),
+        ENGINE_TEST(filters_find_the_same_in_slices),
+        ENGINE_TEST(few_of_many_are_found_in_slices_and_others_go_on),
+        ENGINE_TEST(a_page_that_is_picked_out_is_ended_with_the_engine),
         ENGINE_TEST(a_list_sums_up_in_slices_and_others_go_on),
         ENGINE_TEST(sums_that_are_known_need_no_slices),
         ENGINE_TEST(sums_are_ended_with_the_engine),
