@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator
@@ -13,6 +14,10 @@ from .embedded import SOCKET_NAME, Starter
 from .errors import BusyError, ConnectionLostError, PenstockError, error_of
 from .outage import Outage
 from .wire import JSON, Address, Answer, AnswerReader, Reach, RequestWriter
+
+
+# What the kernel holds of a request to a local server, if it may.
+LOCAL_SEND_BYTES = 1 << 20
 
 
 class _Peer(asyncio.Protocol):
@@ -224,8 +229,12 @@ class AsyncConnection:
         else:
             context = (self._reach.tls or ssl.create_default_context()) if where.tls else None
             opening = loop.create_connection(_Peer, where.host, where.port, ssl=context)
-        _, self._peer = await asyncio.wait_for(opening, self._reach.connect_s)
+        transport, self._peer = await asyncio.wait_for(opening, self._reach.connect_s)
         assert self._peer is not None
+        if where.unix_path is not None:
+            # A batch of results goes in one piece, and not in as many as a small buffer makes.
+            sock = transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LOCAL_SEND_BYTES)
         self._reached = True
         return self._peer
 

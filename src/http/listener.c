@@ -17,6 +17,9 @@
 #define REST_MS 100
 /* The kernel gives a peer up that acknowledges nothing for so long. */
 #define PEER_GONE_MS 120000
+/* What the kernel holds of an answer to a local program, if it may: a worker that is at its records
+ * reads seldom, and shall find a whole batch then. */
+#define LOCAL_SEND_BYTES (1 << 20)
 
 static bool set_option(int fd, int level, int option, int value)
 {
@@ -154,6 +157,8 @@ static bool accept_all(struct server *s, int listener, bool local, int64_t room)
         int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0)
             return errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM;
+        if (local)
+            set_option(fd, SOL_SOCKET, SO_SNDBUF, LOCAL_SEND_BYTES);
         conns_admit(&s->conns, 1);
         if (!conn_open(s, least_busy(s), fd, local))
             LOG1(LOG_WARN, "http.connection_refused", "error", "%s", strerror(errno));
