@@ -8,8 +8,8 @@
 #include <stdlib.h>
 
 enum {
-    /* On their way at once: while some are written and synced others are read and checked, and share
-     * the next commit. */
+    /* On their way at once: while some are written and synced others are read and checked, and
+     * share the next commit. */
     SETTLES = 4,
     LEASE_S = 30,            /* how long the server waits for a sign of us */
     TOUCH_US = 10000000,     /* how long we give none at most */
