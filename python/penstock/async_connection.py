@@ -15,7 +15,6 @@ from .errors import BusyError, ConnectionLostError, PenstockError, error_of
 from .outage import Outage
 from .wire import JSON, Address, Answer, AnswerReader, Reach, RequestWriter
 
-
 # What the kernel holds of a request to a local server, if it may.
 LOCAL_SEND_BYTES = 1 << 20
 
