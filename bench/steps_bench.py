@@ -159,7 +159,7 @@ def measure_documents(bench: Bench) -> list[Figure]:
 def measure_client(bench: Bench) -> list[Figure]:
     """Rapid set-ups by pinexq's client: how little of the work is the server's."""
     told = []
-    count = 300
+    count = 1000  # CPU times come in steps of 10 ms
     for _ in range(bench.rounds):
         with bed(bench) as b:
             before = b.server.cpu_s()
