@@ -26,7 +26,7 @@ ASAN = ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dfaults=true"]
 RELEASE = ["-Dtests=false", "-Dfaults=false", "-Doptimization=3", "-Db_lto=true"]  # as make has it
 TSAN = ["-Db_sanitize=thread", "-Db_lundef=false", "-Dfaults=true"]
 # The tests whose clients come side by side.
-RACED = ["planchet_client", "native", "cli"]
+RACED = ["planchet_client", "native", "cli", "step_races"]
 
 Command = list[str]
 
