@@ -61,10 +61,15 @@ def test_filters_as_they_are(folder: RunFolder, command: str) -> None:
 
 def test_several_copies_share_the_records(folder: RunFolder) -> None:
     folder.write_records("in.jsonl", numbered(400))
-    program = """
+    copies = folder.path / "copies"
+    copies.mkdir()
+    # None answers before all have a record: however slowly they begin, each has its part.
+    program = f"""
 for line in sys.stdin:
-    time.sleep(0.001)
-    say(json.dumps({**json.loads(line), "pid": os.getpid()}))
+    open(f"{copies}/{{os.getpid()}}", "w").close()
+    while len(os.listdir({str(copies)!r})) < 3:
+        time.sleep(0.002)
+    say(json.dumps({{**json.loads(line), "pid": os.getpid()}}))
 """
     folder.go("--exec", python(folder, program), "--processes", "3", *FILES)
     out = folder.records("out.jsonl")
