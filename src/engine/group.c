@@ -2,7 +2,7 @@
  *
  *   1. result bytes into the sinks: large groups are synced, small ones ride (io/sink.h);
  *   2. ledger pages, committed lengths, counts and the bytes that ride in one store transaction;
- *   3. the answers.
+ *   3. the answers; those to claims that may be told early between the write and the sync of 2.
  *
  * What 2 counts by is its commit: the transaction is put together while the disk writes what 1 has
  * given it, and waits for 1's sync before it commits.
@@ -317,6 +317,36 @@ static bool sync_outputs(const struct group *g, struct err *err)
     return true;
 }
 
+static bool is_early(const struct op *op)
+{
+    return op->kind == OP_TASK_CLAIM && op->task_claim.early && op->err.code == ERR_NONE &&
+           op->task_claim.count > 0;
+}
+
+static bool has_early(const struct group *g)
+{
+    for (size_t i = 0; i < g->answers.count; i++)
+        if (is_early(g->answers.items[i]))
+            return true;
+    return false;
+}
+
+/* Between the write and the sync of the commit; see decisions/0008. */
+static void answer_early(void *context)
+{
+    struct group *g = context;
+    size_t kept = 0;
+    for (size_t i = 0; i < g->answers.count; i++) {
+        struct op *op = g->answers.items[i];
+        if (is_early(op))
+            op->done(op);
+        else
+            g->answers.items[kept++] = op;
+    }
+    g->answers.count = kept;
+    (void)FAULT("group.early"); /* they are told, the disk has not synced */
+}
+
 /* Step 2, with the end of step 1 before its commit. */
 static bool store_group(struct engine *e, struct group *g, struct err *err)
 {
@@ -336,6 +366,8 @@ static bool store_group(struct engine *e, struct group *g, struct err *err)
             !tail_store(tx, staged, err))
             return false;
     }
+    if (has_early(g))
+        tx_on_written(tx, answer_early, g);
     return tasks_store(tx, &g->tasks, err) && steps_store(tx, g, err) &&
            store_ops_write(tx, g, err) &&
            (g->event_count == 0 || event_store_add(tx, g->events, g->event_count, err)) &&

@@ -1,5 +1,6 @@
 /* task_claim.c: tasks go out: what the dispatch says is next (core/dispatch.h), with its arguments.
- * An answer waits for the commit, so that nobody runs what the store does not know to run. */
+ * An answer waits for the commit, so that nobody runs what the store does not know to run; that of
+ * an early claim for the commit's write only. */
 #include "engine/engine_state.h"
 
 #include <assert.h>

@@ -87,6 +87,7 @@ struct task_claim {
     const int64_t *holds; /* with has_holds: all that it has */
     size_t holds_count;
     bool has_holds;
+    bool early;            /* what it takes is told when that is written and not synced yet */
     _Atomic bool given_up; /* set by any thread: nobody waits for the answer any more */
     /* out: */
     struct task_handed *tasks; /* texts in `texts` */

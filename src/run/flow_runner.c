@@ -16,6 +16,7 @@ struct flow_runner *flow_runner_new(const struct flow_runner_plan *plan)
     struct flow_runner *r = xcalloc(1, sizeof *r);
     r->plan = *plan;
     r->next_program = 1;
+    r->runs_end = &r->runs;
     const struct flow_helper_plan helper = {.keeper = plan->keeper,
                                             .python = plan->python,
                                             .environment = plan->python_environment,
@@ -119,20 +120,17 @@ static void on_task(void *context, struct str raw)
                                          .final = true};
         if (task > 0) {
             node_session_fail(r->session, task, &why);
-            ended_list_add(&r->ended, xcalloc(1, sizeof(struct ended)));
+            flow_runner_add_ended(r, xcalloc(1, sizeof(struct ended)));
         }
         return;
     }
     struct run *run = xcalloc(1, sizeof *run);
-    *run = (struct run){.next = r->runs,
-                        .task = t,
-                        .began_us = r->now_us,
-                        .timeout_at_us = NEVER_US,
-                        .kill_at_us = NEVER_US};
-    r->runs = run;
+    *run = (struct run){
+        .task = t, .began_us = r->now_us, .timeout_at_us = NEVER_US, .kill_at_us = NEVER_US};
+    *r->runs_end = run;
+    r->runs_end = &run->next;
     r->running++;
-    const struct node_seen seen = {.task = t};
-    r->plan.hooks->started(r->plan.context, &seen);
+    run_started(r, run);
     if (!start_run(r, run, &err)) {
         if (err.code == ERR_INTERNAL)
             flow_runner_fail(r, &err);
@@ -241,7 +239,7 @@ static void on_abort(void *context, int64_t task, bool timeout)
 static void on_lost(void *context)
 {
     struct flow_runner *r = context;
-    ended_list_clear(&r->ended);
+    flow_runner_drop_ended(r);
     for (struct run *run = r->runs, *next = NULL; run; run = next) {
         next = run->next;
         run->forgotten = true;

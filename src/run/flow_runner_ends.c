@@ -74,8 +74,49 @@ static bool settle(struct flow_runner *r, const struct node_past *past, const st
     return true;
 }
 
+static void tell_started(struct flow_runner *r, const struct node_task *task)
+{
+    const struct node_seen seen = {.task = task};
+    r->plan.hooks->started(r->plan.context, &seen);
+}
+
+void run_started(struct flow_runner *r, struct run *run)
+{
+    run->behind = r->ended.first ? r->added : 0;
+    if (run->behind)
+        r->untold++;
+    else
+        tell_started(r, run->task);
+}
+
+static void tell_untold(struct flow_runner *r)
+{
+    for (struct run *run = r->runs; run && r->untold; run = run->next) {
+        if (!run->behind || run->behind > r->told)
+            continue;
+        run->behind = 0;
+        r->untold--;
+        if (!run->forgotten)
+            tell_started(r, run->task);
+    }
+}
+
+void flow_runner_add_ended(struct flow_runner *r, struct ended *e)
+{
+    ended_list_add(&r->ended, e);
+    r->added++;
+}
+
+void flow_runner_drop_ended(struct flow_runner *r)
+{
+    ended_list_clear(&r->ended);
+    r->told = r->added;
+}
+
 static void tell_ended(struct flow_runner *r, const struct ended *e)
 {
+    if (e->untold)
+        tell_started(r, e->task);
     const struct node_seen seen = {.task = e->task,
                                    .end = e->end,
                                    .code = e->code,
@@ -106,9 +147,11 @@ void flow_runner_settled(void *context, size_t count, struct str stale)
         OWNED(ended) struct ended *e = ended_list_take(&r->ended);
         if (!e)
             return;
+        r->told++;
         if (e->task && !is_stale(stale, e->task->task))
             tell_ended(r, e);
     }
+    tell_untold(r);
 }
 
 static void remove_run(struct flow_runner *r, struct run *run)
@@ -117,6 +160,9 @@ static void remove_run(struct flow_runner *r, struct run *run)
     while (*at != run)
         at = &(*at)->next;
     *at = run->next;
+    r->untold -= run->behind != 0;
+    if (!*at)
+        r->runs_end = at;
     r->running--;
     run_free(run);
 }
@@ -134,8 +180,9 @@ void run_end(struct flow_runner *r, struct run *run, int status)
                                     (double)(r->now_us - run->began_us) / 1e6, run->log_from_bytes);
         bool told = settle(r, &past, e);
         e->task = TAKE(run->task);
+        e->untold = run->behind != 0;
         if (told)
-            ended_list_add(&r->ended, TAKE(e));
+            flow_runner_add_ended(r, TAKE(e));
         else
             tell_ended(r, e);
     }

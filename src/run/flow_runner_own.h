@@ -15,7 +15,8 @@ struct run {
     int64_t timeout_at_us, kill_at_us; /* NEVER_US */
     enum node_stop stop;
     bool killed;
-    bool forgotten; /* its session was lost: what becomes of it is nobody's business */
+    uint64_t behind; /* its start is told behind so many ends; 0: it has been */
+    bool forgotten;  /* its session was lost: what becomes of it is nobody's business */
     struct node_outcome outcome;
 };
 
@@ -23,8 +24,10 @@ struct flow_runner {
     struct flow_runner_plan plan;
     struct flow_helper *helper;
     struct node_session *session;
-    struct run *runs;        /* newest first */
-    struct ended_list ended; /* in the order in which they are settled */
+    struct run *runs, **runs_end; /* oldest first */
+    struct ended_list ended;      /* in the order in which they are settled */
+    uint64_t added, told;         /* so many ends were put into the list, so many have left it */
+    size_t untold;                /* starts */
     size_t running;
     uint64_t next_program;
     int64_t now_us;
@@ -34,6 +37,13 @@ struct flow_runner {
 
 /* --- flow_runner_ends.c: how attempts end --- */
 void run_free(struct run *run);
+/* The attempt has started. A claim may be answered before the settlement that made its node ready
+ * is: whoever looks on hears of that end first. */
+void run_started(struct flow_runner *r, struct run *run);
+/* Puts an end on the list. */
+void flow_runner_add_ended(struct flow_runner *r, struct ended *e);
+/* Nobody is told of what is on it. */
+void flow_runner_drop_ended(struct flow_runner *r);
 /* The step returns the first of these. */
 void flow_runner_fail(struct flow_runner *r, const struct err *err);
 /* SIGTERM now, SIGKILL later; the first reason holds, but for an abort. */

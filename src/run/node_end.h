@@ -54,6 +54,7 @@ struct ended {
     int64_t code;
     char *why, *tail; /* owned */
     double elapsed_s;
+    bool untold; /* that it had started, neither */
 };
 /* Its log is told how it ended; of one that failed the log's last lines are kept, of those behind
  * log_from_bytes. The task is given later. */

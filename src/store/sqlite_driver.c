@@ -249,9 +249,14 @@ static bool still_there(const struct engine_link *link, struct err *err)
                    link->dir_name);
 }
 
-static bool sqlite_commit(struct engine_link *link, struct err *err)
+static bool sqlite_commit(struct engine_link *link, struct store_written *written, struct err *err)
 {
+    bool tells = written->call != NULL;
+    if (tells)
+        sqlite_vfs_tell_written(link->db, written);
     int result = run_kept(link->commit);
+    if (tells)
+        sqlite_vfs_tell_written(link->db, NULL);
     if (result != SQLITE_OK)
         return fail(link, result, err);
     if (!still_there(link, err))

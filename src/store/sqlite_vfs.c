@@ -8,6 +8,7 @@
 #include "store/sqlite_vfs.h"
 
 #include "base/own.h"
+#include "store/store_driver.h"
 
 #include <sqlite3.h>
 #include <stdbool.h>
@@ -15,7 +16,7 @@
 #include <string.h>
 
 /* SQLite's own files take no more than 128 KiB at a time. */
-enum { KEPT_MAX = 120 << 10, GROW_BYTES = 256 << 10 };
+enum { KEPT_MAX = 120 << 10, GROW_BYTES = 256 << 10, WAL_HEADER_BYTES = 32 };
 
 struct wal_file {
     sqlite3_file base; /* first: it is what SQLite holds */
@@ -24,6 +25,8 @@ struct wal_file {
     sqlite3_int64 at;   /* where what is kept belongs */
     size_t kept;
     char *bytes; /* KEPT_MAX */
+    bool frames; /* some were written since its head was, or since a sync */
+    struct store_written *written;
 };
 
 static sqlite3_vfs *real_vfs;
@@ -47,6 +50,7 @@ static void grow(struct wal_file *f)
 static int write_through(struct wal_file *f, const void *bytes, int len, sqlite3_int64 at)
 {
     int result = f->real->pMethods->xWrite(f->real, bytes, len, at);
+    f->frames = at + len > WAL_HEADER_BYTES;
     if (result != SQLITE_OK || at + len <= f->size)
         return result;
     f->size = at + len;
@@ -102,7 +106,17 @@ static int wal_sync(sqlite3_file *file, int flags)
 {
     struct wal_file *f = (struct wal_file *)file;
     int result = let_go(f);
-    return result == SQLITE_OK ? f->real->pMethods->xSync(f->real, flags) : result;
+    if (result != SQLITE_OK)
+        return result;
+    /* The head of a new WAL is synced by itself, before any frame; a commit's frames, the last of
+     * which makes it one, are synced together. */
+    if (f->frames && f->written && f->written->call) {
+        void (*call)(void *context) = f->written->call;
+        f->written->call = NULL;
+        call(f->written->context);
+    }
+    f->frames = false;
+    return f->real->pMethods->xSync(f->real, flags);
 }
 
 static int wal_size(sqlite3_file *file, sqlite3_int64 *out)
@@ -223,4 +237,12 @@ const char *sqlite_vfs_name(void)
         sqlite3_vfs_register(&vfs, 0);
     }
     return name;
+}
+
+void sqlite_vfs_tell_written(struct sqlite3 *db, struct store_written *written)
+{
+    sqlite3_file *wal = NULL;
+    int result = sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal);
+    if (result == SQLITE_OK && wal && wal->pMethods == &wal_methods)
+        ((struct wal_file *)wal)->written = written;
 }

@@ -24,6 +24,7 @@ struct tx {
     struct store *store;
     bool open, broken;
     struct err why; /* it is broken */
+    struct store_written written;
 };
 
 struct store {
@@ -51,6 +52,7 @@ bool tx_begin(struct store *s, struct tx **out, struct err *err)
         return err_add(err, "begin");
     s->tx.open = true;
     s->tx.broken = false;
+    s->tx.written = (struct store_written){0};
     *out = &s->tx;
     return true;
 }
@@ -68,17 +70,27 @@ static bool tx_break(struct tx *tx, const struct err *err)
     return false;
 }
 
+void tx_on_written(struct tx *tx, void (*written)(void *context), void *context)
+{
+    assert(tx->open);
+    tx->written = (struct store_written){written, context};
+}
+
 bool tx_commit(struct tx *tx, struct err *err)
 {
     assert(tx->open);
-    bool ok = !tx->broken;
+    bool ok = !tx->broken, tells = tx->written.call != NULL;
     if (!ok)
         *err = tx->why;
     else if (FAULT("store.commit"))
         ok = fault_error(err, "commit");
     else
-        ok = tx->store->driver->commit(tx->store->link, err) || err_add(err, "commit");
+        ok =
+            tx->store->driver->commit(tx->store->link, &tx->written, err) || err_add(err, "commit");
     if (!ok) {
+        /* Who was told that it is written goes by that. */
+        if (tells && !tx->written.call)
+            err->code = ERR_FATAL;
         end_without(tx);
         return false;
     }

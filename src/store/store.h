@@ -29,6 +29,11 @@ MUST_CHECK bool tx_begin(struct store *s, struct tx **out, struct err *err);
  * that nothing of it is stored, ERR_FATAL that this is not known: the process must stop. `tx` is to
  * be freed in any case. */
 MUST_CHECK bool tx_commit(struct tx *tx, struct err *err);
+/* For the tx_commit to come: calls `written` once, as soon as all of the transaction is in the
+ * engine's file and before that is synced: no kill of the process takes it back from then on, a
+ * power failure may. A commit that fails after the call gives ERR_FATAL. Not called where nothing
+ * was changed, or could not be written. On the thread of the commit. */
+void tx_on_written(struct tx *tx, void (*written)(void *context), void *context);
 void tx_free(struct tx *tx);
 DEFINE_OWNED(tx)
 

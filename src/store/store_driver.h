@@ -10,6 +10,12 @@
 struct engine_link;
 struct engine_stmt;
 
+/* Whom a commit tells that all of it is written; `call` is NULL once it was told. */
+struct store_written {
+    void (*call)(void *context);
+    void *context;
+};
+
 struct store_driver {
     const char *name;
     /* SQL that leads from version i to i + 1 in the engine's spelling of types; each text may hold
@@ -22,8 +28,9 @@ struct store_driver {
     void (*close)(struct engine_link *link); /* all statements are finished */
 
     bool (*begin)(struct engine_link *link, struct err *err);
-    /* As tx_commit; a failed one may leave the transaction open: rollback follows. */
-    bool (*commit)(struct engine_link *link, struct err *err);
+    /* As tx_commit; a failed one may leave the transaction open: rollback follows. `written`: see
+     * tx_on_written. */
+    bool (*commit)(struct engine_link *link, struct store_written *written, struct err *err);
     /* Fine also when the engine has rolled back by itself. */
     void (*rollback)(struct engine_link *link);
     /* Runs the statements of a text without parameters and rows. */

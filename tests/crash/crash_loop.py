@@ -46,7 +46,7 @@ class Outcome:
 
 # Places that no story comes by, as blobs stay for a day and flows have kills of their own; tests of
 # their own make them fail.
-OTHERS = {"blob.remove", "flow.untold"}
+OTHERS = {"blob.remove", "flow.untold", "group.early"}
 # Where the stories of each kind come by.
 EVERYWHERE = ("blob.sync", "file.", "group.", "store.")
 PLACES = {

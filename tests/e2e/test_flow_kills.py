@@ -79,3 +79,21 @@ def test_what_was_reported_complete_runs_once(tmp_path: Path) -> None:
         for node, count in starts_at_report.items():
             assert sum(n == node for n, _ in begun(app)) == count, f"seed {seed}: node {node}"
         assert {int(word) for word in app.ran("done")} == set(range(1, NODES + 1))
+
+
+def test_a_kill_before_the_sync_of_what_was_told_early(tmp_path: Path) -> None:
+    """Killed when a node was told to start and the disk has not synced that, nor the end of the one
+    before it: the flow goes on from there."""
+    for told in (1, 3):
+        app = FlowApp(tmp_path / f"app{told}")
+        app.shell(*(f"{n}|{n - 1 or -1}|1|0|n{n}|echo {n} >>$OUT/ran" for n in range(1, 7)))
+        killed = app.run(env={"PENSTOCK_FAULT": f"group.early:{told}:kill"})
+        assert killed.returncode == -signal.SIGKILL
+        before = app.ran() if app.out("ran").exists() else []
+        again = app.run("-r")
+        assert again.returncode == 0, again.stderr
+        after = [int(node) for node in app.ran()[len(before) :]]
+        at = after[0]
+        assert after == list(range(at, 7))
+        # What was told to start may have begun before the kill.
+        assert [int(node) for node in before] in (list(range(1, at)), list(range(1, at + 1)))

@@ -463,6 +463,18 @@ def test_progress_as_json_lines(app: FlowApp) -> None:
     assert events[-1]["counts"]["C"] == 2
 
 
+def test_a_start_is_told_behind_the_ends_that_it_waited_for(app: FlowApp) -> None:
+    """The next node runs by the time the end of the one before it is synced."""
+    count = 30
+    app.shell(*(f"{n}|{n - 1 or -1}|1|0|n{n}|{ran(n)}" for n in range(1, count + 1)))
+    done = app.run("--json")
+    assert done.returncode == 0, done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    told = [(event["event"], event["id"]) for event in events[:-1]]
+    assert told == [(what, n) for n in range(1, count + 1) for what in ("started", "completed")]
+    assert app.ran() == [str(n) for n in range(1, count + 1)]
+
+
 def test_quiet_runs_say_only_what_failed(app: FlowApp) -> None:
     app.shell("1|-1|1|0|a|true")
     assert app.run("--silent").stderr == ""

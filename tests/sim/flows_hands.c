@@ -37,6 +37,7 @@ void verb_claim(void)
     op.task_claim.max = 1 + pick(4);
     op.task_claim.worker = STR("w");
     op.task_claim.has_lease = w->has_token;
+    op.task_claim.early = pick(2) == 0;
     memcpy(op.task_claim.token, w->token, sizeof w->token);
     dare(&op);
     if (op.err.code == ERR_NONE) {

@@ -62,10 +62,10 @@ void no_faults(void)
 void plan_fault(void)
 {
 #ifdef PENSTOCK_FAULTS
-    static const char *const plans[] = {"store.commit:1:fail",  "store.commit:1:full",
-                                        "store.commit:2:fail",  "store.begin:1:fail",
-                                        "store.commit:1:kill",  "store.committed:1:kill",
-                                        "group.written:1:kill", "group.answered:1:kill"};
+    static const char *const plans[] = {
+        "store.commit:1:fail",  "store.commit:1:full", "store.commit:2:fail",
+        "store.begin:1:fail",   "store.commit:1:kill", "store.committed:1:kill",
+        "group.written:1:kill", "group.early:1:kill",  "group.answered:1:kill"};
     if (world->ending || pick(10))
         return;
     const char *plan = plans[pick((int)(sizeof plans / sizeof *plans))];

@@ -55,6 +55,8 @@ static void disk_heal(void)
     memset(disk, 0, sizeof disk);
 }
 
+static int syncs; /* of whatever file */
+
 static int heal_and_tear_down(void **state)
 {
     disk_heal();
@@ -77,6 +79,7 @@ ssize_t pwrite64(int fd, const void *bytes, size_t len, off64_t at)
 
 int fdatasync(int fd)
 {
+    syncs++;
     return disk_fails(DISK_SYNC, fd) ? -1 : (int)syscall(SYS_fdatasync, fd);
 }
 
@@ -151,6 +154,110 @@ static void a_failed_sync_is_fatal(void **state)
     fixture_begin(f);
     assert_in_range(fixture_count_jobs(f), 0, 1);
     fixture_roll_back(f);
+}
+
+/* ---- what is written and not synced ---- */
+
+struct told {
+    struct fixture *f;
+    int count;  /* how often */
+    int syncs;  /* that had been at the last of them */
+    char *copy; /* a folder for the files as they are then; NULL: they are not copied */
+};
+
+static void copy_file(struct fixture *f, const char *name, const char *to)
+{
+    OWNED_MEM char *path = xasprintf("%s/%s", to, name);
+    OWNED_FD int from = openat(f->dir_fd, name, O_RDONLY | O_CLOEXEC);
+    OWNED_FD int into = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    struct stat st;
+    assert_true(from >= 0 && into >= 0 && fstat(from, &st) == 0);
+    assert_int_equal(copy_file_range(from, NULL, into, NULL, (size_t)st.st_size, 0), st.st_size);
+}
+
+static void note_told(void *context)
+{
+    struct told *t = context;
+    t->count++;
+    t->syncs = syncs;
+    if (!t->copy)
+        return;
+    copy_file(t->f, "penstock.db", t->copy);
+    copy_file(t->f, "penstock.db-wal", t->copy);
+}
+
+static bool tell_job(struct told *t, const char *name)
+{
+    fixture_begin(t->f);
+    fixture_job(t->f, name);
+    tx_on_written(t->f->tx, note_told, t);
+    bool ok = tx_commit(t->f->tx, &t->f->err);
+    fixture_roll_back(t->f);
+    return ok;
+}
+
+/* What a kill would leave at that moment: how many jobs a store finds there. */
+static void expect_in_copy(const char *copy, int count)
+{
+    struct fixture left = {.dir_fd = open(copy, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    OK(&left, store_open(left.dir_fd, copy, &left.store, &left.err));
+    expect_jobs(&left, count);
+    store_free(left.store);
+    unlinkat(left.dir_fd, "penstock.db", 0);
+    unlinkat(left.dir_fd, "penstock.db-wal", 0);
+    close(left.dir_fd);
+}
+
+static bool commit_much(struct fixture *f);
+
+static void what_is_told_to_be_written_outlives_a_kill_and_is_not_synced(void **state)
+{
+    char copy[] = "/tmp/penstock-copy-XXXXXX";
+    struct told t = {.f = *state};
+    assert_non_null(mkdtemp(copy));
+    t.copy = copy;
+    /* In a new file, behind other commits, and in a WAL that has been checked in. */
+    for (int jobs = 1; jobs <= 3; jobs++) {
+        if (jobs == 3)
+            OK(t.f, commit_much(t.f));
+        OK(t.f, tell_job(&t, jobs == 1 ? "a" : jobs == 2 ? "b" : "c"));
+        assert_int_equal(t.count, jobs);
+        assert_int_equal(t.syncs, syncs - 1);
+        expect_in_copy(copy, jobs);
+        if (jobs == 1)
+            fixture_reopen(t.f); /* a new WAL, whose head is synced by itself */
+    }
+    /* It was for these commits only. */
+    OK(t.f, try_job(t.f, "d"));
+    assert_int_equal(t.count, 3);
+    assert_int_equal(rmdir(copy), 0);
+}
+
+static void what_could_not_be_written_is_not_told(void **state)
+{
+    struct told t = {.f = *state};
+    disk[DISK_WRITE].number = ENOSPC;
+    REFUSED(t.f, ERR_NO_SPACE, tell_job(&t, "lost"));
+    disk_heal();
+    assert_int_equal(t.count, 0);
+    fixture_begin(t.f);
+    tx_on_written(t.f->tx, note_told, &t);
+    OK(t.f, tx_commit(t.f->tx, &t.f->err)); /* nothing was changed */
+    assert_int_equal(t.count, 0);
+    OK(t.f, tell_job(&t, "kept"));
+    assert_int_equal(t.count, 1);
+    fixture_reopen(t.f);
+    expect_jobs(t.f, 1);
+}
+
+static void what_was_told_and_is_not_synced_is_fatal(void **state)
+{
+    struct told t = {.f = *state};
+    OK(t.f, tell_job(&t, "first"));
+    disk[DISK_SYNC].number = EIO;
+    REFUSED(t.f, ERR_FATAL, tell_job(&t, "unknown"));
+    assert_int_equal(t.count, 2);
+    disk_heal();
 }
 
 /* Commits until the WAL has been checked in some times, or a commit fails. */
@@ -468,6 +575,9 @@ int main(void)
         DISK_CASE(a_write_error_is_told_and_the_store_stays_usable),
         DISK_CASE(interrupted_and_short_writes_are_carried_on),
         DISK_CASE(a_failed_sync_is_fatal),
+        DISK_CASE(what_is_told_to_be_written_outlives_a_kill_and_is_not_synced),
+        DISK_CASE(what_could_not_be_written_is_not_told),
+        DISK_CASE(what_was_told_and_is_not_synced_is_fatal),
         DISK_CASE(a_checkpoint_whose_sync_fails_is_fatal),
         DISK_CASE(a_checkpoint_without_space_is_put_off_and_loses_nothing),
         CASE(the_wal_does_not_grow_without_end),

@@ -544,11 +544,56 @@ static void events_tell_of_a_flow(void **state)
     subscription_free(feed);
 }
 
+static struct op *answered_first;
+
+static void note_answer(struct op *op)
+{
+    if (!answered_first)
+        answered_first = op;
+    count_answer(op);
+}
+
+/* A claim that waits gets what a settlement makes ready: when it may be told early, before the
+ * settlement is answered, whose answer waits for the disk. */
+static void an_early_claim_is_told_before_the_disk_has_synced(void **state)
+{
+    struct bench *b = *state;
+    start_flow(b, "1 2:1 3:2", "");
+    assert_taken(b, 1, "1");
+    for (int32_t id = 1; id <= 2; id++) {
+        bool early = id == 1;
+        struct op claim;
+        struct outcomes o;
+        int64_t task = task_of(b, id);
+        prepare_take(&claim, &worker, 1);
+        claim.task_claim.early = early;
+        claim.task_claim.wait_until_us = b->now.mono_us + 60 * SECOND_US;
+        claim.done = note_answer;
+        assert_true(STEP(b, &claim));
+        assert_false(is_answered(&claim));
+        outcomes_begin(&o, &worker);
+        outcome(&o, task, TASK_COMPLETED, "{}");
+        o.op.done = note_answer;
+        answered_first = NULL;
+        ask(b, &o.op);
+        assert_went_well(&o.op);
+        assert_ptr_equal(answered_first, early ? &claim : &o.op);
+        op_release(&o.op);
+        assert_int_equal(taken(&worker, &claim), 1);
+        reopen_engine(b);
+        assert_flow(b, early ? "running 1C 2R 3P" : "running 1C 2C 3R");
+    }
+    complete_node(b, 3);
+    assert_flow(b, "completed 1C 2C 3C");
+    assert_sound(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         FLOW_TEST(nodes_run_when_their_parents_are_complete),
         FLOW_TEST(a_settlement_claims_what_it_has_made_ready),
+        FLOW_TEST(an_early_claim_is_told_before_the_disk_has_synced),
         FLOW_TEST(a_worker_gets_the_node_and_the_variables),
         FLOW_TEST(a_failed_node_makes_its_descendants_d_and_no_others),
         FLOW_TEST(a_retry_waits_so_long_and_holds_no_place),

@@ -93,6 +93,8 @@ static bool read_member(struct task_claim_body *c, struct str name, struct str r
         return read_holds(c, raw, err);
     if (!inner && json_name_is(name, "lease"))
         return read_lease(c, raw, err);
+    if (!inner && json_name_is(name, "early"))
+        return value_bool("early", raw, &c->early, err);
     if (!inner && json_name_is(name, "worker"))
         return read_worker(c, raw, err);
     if (!inner && json_name_is(name, "lease_s"))
@@ -128,4 +130,5 @@ void task_claim_body_apply(const struct task_claim_body *c, struct task_claim *c
     claim->holds = c->holds;
     claim->holds_count = c->holds_count;
     claim->has_holds = c->has_holds;
+    claim->early = c->early;
 }

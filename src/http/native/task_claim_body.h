@@ -17,7 +17,7 @@ struct task_claim_body {
     struct str worker, lease;       /* empty: none */
     int64_t *holds;                 /* owned */
     size_t holds_count, holds_cap;
-    bool has_holds;
+    bool has_holds, early;
 };
 
 /* Reads the object that the cursor stands before; `inner`: within a settlement, whose lease it is.
