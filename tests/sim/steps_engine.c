@@ -175,6 +175,9 @@ void open_engine(void)
                                      .seeded = true,
                                      .seed = rng_next(&world->rng),
                                      .keep_tasks_us = KEEP_US,
+                                     .list_work =
+                                         (int64_t)(seed_now % 2), /* 1: pages are picked out */
+                                     .slice_rows = seed_now % 2 ? 3 : 0,
                                      .blob_grace_us = GRACE_US};
     MUST(engine_open(&options, world->now, &sim_engine, &err), "the engine does not open: %s",
          err.text);
