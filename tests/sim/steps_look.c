@@ -240,16 +240,20 @@ struct task_view task_of(int64_t id, bool *there)
 }
 
 /* What its worker is told about a run that is to stop is what was asked for. */
-static bool same_stops(const struct model *m)
+static bool same_tasks(const struct model *m)
 {
     bool good = true;
     for (int i = 0; i < m->job_count && good; i++) {
         const struct known_job *j = &m->jobs[i];
         bool there = false;
-        if (j->gone || j->state != JOB_RUNNING)
+        /* Whether the task of one that has ended is forgotten, nothing else tells. */
+        bool tells = j->state == JOB_RUNNING || (world->in_doubt && job_state_is_final(j->state));
+        if (j->gone || !tells)
             continue;
         struct task_view view = task_of(j->id, &there);
-        if (!there || (view.abort == ABORT_CANCELLED) != j->cancel_asked)
+        if (there != j->has_task)
+            good = differs("job %lld: whether it has a task", (long long)j->id);
+        else if (there && (view.abort == ABORT_CANCELLED) != j->cancel_asked)
             good = differs("job %lld: whether it is to stop", (long long)j->id);
         task_view_release(&view);
     }
@@ -337,5 +341,5 @@ bool same_as(struct model *m, char *why, size_t size)
     for (int owner = 0; owner < OWNERS; owner++)
         if (!same_jobs(m, owner) || !same_artifacts(m, owner) || !same_folders(m, owner))
             return false;
-    return same_stops(m) && same_steps(m);
+    return same_tasks(m) && same_steps(m);
 }
