@@ -102,9 +102,11 @@ bool schedule_due(const struct schedule_clock *c, enum schedule_missed missed, i
     bool late = *next_us < now_us - SCHEDULE_LATE_US;
     if (late && missed == MISSED_SKIP)
         *next_us = schedule_next(c, now_us - SCHEDULE_LATE_US - 1);
+    if (late && missed == MISSED_ONCE)
+        *next_us = schedule_clip(c, *next_us, now_us, 1);
     if (*next_us > now_us)
         return false;
     *tick_us = *next_us;
-    *next_us = schedule_next(c, late && missed == MISSED_ONCE ? now_us : *tick_us);
+    *next_us = schedule_next(c, *tick_us);
     return true;
 }

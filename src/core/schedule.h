@@ -55,7 +55,8 @@ int64_t schedule_clip(const struct schedule_clock *c, int64_t next_us, int64_t n
 #define SCHEDULE_SET_BACK_US (INT64_C(3) * 3600 * 1000000)
 /* What is to be done about the tick `next_us` at the moment `now_us`, by the policy: false: wait
  * until *next_us, which may have been moved on. True: *tick_us is to be enqueued, and *next_us is
- * the one after that. */
+ * the one after that. Of those to be made up for once it is the last: who notes it has noted them
+ * all. */
 bool schedule_due(const struct schedule_clock *c, enum schedule_missed missed, int64_t now_us,
                   int64_t *next_us, int64_t *tick_us);
 

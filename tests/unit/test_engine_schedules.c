@@ -142,6 +142,24 @@ static void missed_ticks_go_by_the_policy(void **state)
     }
 }
 
+static void what_was_made_up_for_once_is_not_again_after_a_restart(void **state)
+{
+    struct bench *b = *state;
+    set(b, (struct schedule){.every_us = HOUR_US, .missed = MISSED_ONCE});
+    close_engine(b);
+    b->now.wall_us += 5 * HOUR_US + HOUR_US / 2;
+    for (int starts = 0; starts < 3; starts++) {
+        open_engine(b);
+        live(b, 10 * SECOND_US);
+        assert_tasks(b, 1);
+        close_engine(b);
+        b->now.wall_us += SECOND_US;
+    }
+    open_engine(b);
+    live(b, HOUR_US);
+    assert_tasks(b, 2);
+}
+
 static void a_clock_that_is_set_is_noticed_and_makes_no_tick_twice(void **state)
 {
     struct bench *b = *state;
@@ -297,6 +315,7 @@ int main(void)
         ENGINE_TEST(a_tick_whose_note_was_lost_is_known_by_its_key),
         ENGINE_TEST(a_tick_that_cannot_be_stored_comes_when_it_can),
         ENGINE_TEST(missed_ticks_go_by_the_policy),
+        ENGINE_TEST(what_was_made_up_for_once_is_not_again_after_a_restart),
         ENGINE_TEST(a_clock_that_is_set_is_noticed_and_makes_no_tick_twice),
         ENGINE_TEST(a_clock_that_was_far_ahead_leaves_no_schedule_silent),
         ENGINE_TEST(of_a_year_of_minutes_the_last_are_made_up_for),
