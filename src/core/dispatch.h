@@ -142,6 +142,7 @@ enum task_hold {
     HOLD_NOTHING, /* the first of its lane: as soon as a worker asks and its key has its turn */
     HOLD_RUNS,
     HOLD_PARENTS,
+    HOLD_PARENT_FAILED, /* never said here: what has ended is not known. *by: the parent */
     HOLD_TIME,
     HOLD_LOCK, /* *by: the task that has it, or that comes before */
     HOLD_QUEUE_PAUSED,

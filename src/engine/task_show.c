@@ -19,6 +19,19 @@ enum job_state task_state_of_row(struct engine *e, const struct task_row *row)
     return t && t->state == JOB_BLOCKED ? JOB_BLOCKED : row->state;
 }
 
+/* Which of them have ended in vain: they stay in the graph, the dispatcher has forgotten them. */
+static void find_failed_parent(struct tasks *tasks, struct task_view *view)
+{
+    OWNED_MEM int64_t *all = xcalloc(view->parents_open, sizeof *all);
+    task_graph_parents(tasks->graph, view->id, all, view->parents_open);
+    for (size_t i = 0; i < view->parents_open; i++)
+        if (!dispatch_find(tasks->dispatch, all[i])) {
+            view->hold = HOLD_PARENT_FAILED;
+            view->held_by = all[i];
+            return;
+        }
+}
+
 /* What only memory knows. */
 static void add_memory(struct engine *e, const struct task_row *row, bool whole,
                        struct task_view *view)
@@ -42,6 +55,7 @@ static void add_memory(struct engine *e, const struct task_row *row, bool whole,
     view->parents = xcalloc(PARENTS_LISTED, sizeof *view->parents);
     view->parents_open = task_graph_parents(tasks->graph, row->id, view->parents, PARENTS_LISTED);
     view->parent_count = view->parents_open < PARENTS_LISTED ? view->parents_open : PARENTS_LISTED;
+    find_failed_parent(tasks, view);
 }
 
 static char *gate_name(struct engine *e, bool of_function, int64_t number)

@@ -87,6 +87,21 @@ def test_what_waits_for_others_runs_when_they_have_completed(tasks: Tasks) -> No
     assert [task["id"] for task in worker.claim()["tasks"]] == [last]
 
 
+def test_a_task_says_which_of_its_parents_has_failed(tasks: Tasks) -> None:
+    *parents, last = tasks.enqueue(
+        *[{"function": "f", "max_attempts": 1}] * 3, {"function": "g", "after": [-1, -2, -3]}
+    )
+    worker = tasks.work()
+    worker.complete(parents[0])
+    worker.settle(failures=[[parents[2], {"message": "no"}]])
+    explain = tasks.show(last)["explain"]
+    assert (explain["hold"], explain["by"]) == ("parent-failed", parents[2])
+    tasks.server.restart()
+    assert tasks.show(last)["explain"] == explain
+    tasks.change("retry", ids=[parents[2]])
+    assert tasks.show(last)["explain"]["hold"] == "parents"
+
+
 def test_a_unique_task_is_there_once(tasks: Tasks) -> None:
     unique = {"key": "u1"}
     (first,) = tasks.enqueue(unique=unique)

@@ -11,6 +11,9 @@ static const struct {
     [HOLD_NOTHING] = {"next", "it is next, as soon as a worker asks for such tasks"},
     [HOLD_RUNS] = {"running", "it runs"},
     [HOLD_PARENTS] = {"parents", "it waits for other tasks to end"},
+    [HOLD_PARENT_FAILED] =
+        {"parent-failed", "a task that it waits for has not completed: it goes on when that one is "
+                          "retried and does"},
     [HOLD_TIME] = {"time", "its time has not come"},
     [HOLD_LOCK] = {"lock", "another task has its lock, or comes before it"},
     [HOLD_QUEUE_PAUSED] = {"queue-paused", "its queue is paused"},
