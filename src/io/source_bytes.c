@@ -24,6 +24,18 @@ struct source_codec {
 
 static const char gzip_magic[] = "\x1f\x8b", zstd_magic[] = "\x28\xb5\x2f\xfd";
 
+/* What is often taken for lines of text and is none, by its first bytes. */
+static const struct {
+    char first[5];
+    unsigned char len;
+    const char *what;
+} foreign[] = {
+    {"\xff\xfe", 2, "UTF-16 text: UTF-8 is needed (iconv -f UTF-16 -t UTF-8)"},
+    {"\xfe\xff", 2, "UTF-16 text: UTF-8 is needed (iconv -f UTF-16 -t UTF-8)"},
+    {"PK\x03\x04", 4, "a ZIP archive: unpack it first"},
+    {"\xfd\x37zX", 4, "compressed by xz: only gzip and zstd are read as they are"},
+};
+
 static void codec_free(struct source_bytes *b)
 {
     struct source_codec *c = b->codec;
@@ -87,6 +99,9 @@ static bool recognise(struct source_bytes *b, struct err *err)
         return false;
     b->raw_at = 0;
     b->allowed += (int64_t)got; /* a look is no reading: it is made again until it tells */
+    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
+        if (got >= foreign[i].len && memcmp(first, foreign[i].first, foreign[i].len) == 0)
+            return err_set(err, ERR_INVALID, "%s: this is %s", b->name, foreign[i].what);
     size_t gzip_len = got < 2 ? got : 2;
     if (memcmp(first, gzip_magic, gzip_len) == 0)
         b->kind = COMPRESS_GZIP, b->known = got >= 2;

@@ -379,6 +379,28 @@ static void a_beginning_that_could_still_be_compressed_waits(void **state)
     assert_reads_on(t, s, "0:1 .");
 }
 
+static void what_is_no_text_is_named(void **state)
+{
+    struct temp *t = *state;
+    static const struct {
+        const char *bytes;
+        size_t len;
+        const char *said;
+    } inputs[] = {
+        {"\xff\xfe{\0}\0", 6, "UTF-16"},
+        {"\xfe\xff\0{\0}", 6, "UTF-16"},
+        {"PK\x03\x04\x14", 5, "ZIP"},
+        {"\xfd\x37zXZ", 5, "xz"},
+    };
+    for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++) {
+        temp_put(t, "in", O_TRUNC, inputs[i].bytes, inputs[i].len);
+        OWNED(source) struct source *s = open_in(t);
+        assert_reads_on(t, s, "#");
+        assert_error(t, ERR_INVALID, inputs[i].said);
+        assert_reads_on(t, s, "#"); /* each time */
+    }
+}
+
 static void the_fingerprint_is_of_the_stored_beginning(void **state)
 {
     struct temp *t = *state;
@@ -470,6 +492,7 @@ int main(void)
         UNIT(damaged_compressed_data_fails),
         UNIT(lines_before_a_damage_are_given_out_and_it_is_told_each_time),
         UNIT(zeros_behind_a_gzip_member_are_no_damage),
+        UNIT(what_is_no_text_is_named),
         UNIT(a_beginning_that_could_still_be_compressed_waits),
         UNIT(the_fingerprint_is_of_the_stored_beginning),
         UNIT(a_place_behind_the_end_is_refused),
