@@ -28,7 +28,7 @@ static bool refuse(struct looking *l, size_t place, enum op_refusal refusal, enu
     l->enqueue->refused = place;
     l->op->refusal = refusal;
     l->op->refused_record = id;
-    return err_set(&l->op->err, code, "task %zu: %s", place + 1, what);
+    return err_set(&l->op->err, code, "%s", what);
 }
 
 static bool read_store(struct looking *l)
