@@ -20,6 +20,8 @@
 #define LOOK_US (2 * SECOND_US)
 /* When the server does not say that the flow was stopped, we go anyway. */
 #define STOP_MOST_US (20 * SECOND_US)
+/* So long the nodes are left alone until the server knows that the flow is to be stopped. */
+#define ABORT_MOST_US SECOND_US
 #define PATIENCE_US (60 * SECOND_US)
 enum { OWN_WAIT_S = 3600, WAIT_S = 30, UNLIMITED = 100000, CTLLOG_PART = 20, STATE_BYTES = 16 };
 
@@ -33,12 +35,13 @@ struct flow_session {
     char *path, *worker, *queue;
     char state[STATE_BYTES];
     int signal_fd, signal;
-    unsigned signals; /* how many have come, and how many of them were acted on */
+    unsigned signals; /* how many have come, and for how many of them the nodes were stopped */
     unsigned acted;
     double eta_s;
     bool ended, defaulted; /* defaulted: there may be new D marks on the server */
     bool changed;          /* since the state file was written */
     int64_t ctllog_us, draw_us, look_us, wait_again_us, away_us, leave_us;
+    int64_t stop_us; /* the nodes are stopped then at the latest; NEVER_US: they are not to be */
 };
 
 /* ---- opening ---- */
@@ -113,7 +116,7 @@ bool flow_session_open(const struct flow_session_plan *plan, struct flow_session
     s->plan = *plan;
     s->signal_fd = -1;
     s->eta_s = -1;
-    s->leave_us = NEVER_US;
+    s->leave_us = s->stop_us = NEVER_US;
     buf_init(&s->answer, BUF_NO_CAP);
     s->worker = worker_name();
     s->queue = plan->name ? xasprintf("flow/%s", plan->name) : NULL;
@@ -167,7 +170,7 @@ const char *flow_session_state(const struct flow_session *s)
     return s->state;
 }
 
-void flow_session_look(struct flow_session *s)
+static void look_for_signals(struct flow_session *s)
 {
     struct signalfd_siginfo info;
     while (read(s->signal_fd, &info, sizeof info) == sizeof info) {
@@ -185,23 +188,28 @@ static bool begin_abort(struct flow_session *s, struct err *err)
     return call_pending(s->abort) || call_begin(s->abort, "POST", path, STR("{}"), err);
 }
 
+/* The nodes are stopped once the server has stopped the flow: an end that it hears of before is one
+ * that the node came to by itself. The second signal waits for nothing. */
 static bool step_signals(struct flow_session *s, int64_t now_us, struct err *err)
 {
-    flow_session_look(s);
-    for (; s->acted < s->signals && s->acted < 2; s->acted++) {
-        if (s->acted == 0) {
-            s->leave_us = now_us + STOP_MOST_US;
-            flow_report_say(s->work.report, "stopping: %zu running; a second signal kills them",
-                            flow_runner_running(s->runner));
-            if (s->path && !begin_abort(s, err))
-                return false;
-        }
-        flow_runner_stop(s->runner, now_us);
+    look_for_signals(s);
+    if (s->signals && s->leave_us == NEVER_US) {
+        s->leave_us = now_us + STOP_MOST_US;
+        s->stop_us = now_us + ABORT_MOST_US;
+        flow_report_say(s->work.report, "stopping: %zu running; a second signal kills them",
+                        flow_runner_running(s->runner));
+        if (s->path && !begin_abort(s, err))
+            return false;
     }
     long status = 0;
     struct err ignored; /* that the flow had ended, or that the server is gone: it is seen below */
     if (call_ended(s->abort) && !call_end(s->abort, &status, &s->answer, &ignored))
         s->ended |= status == 404;
+    bool now = s->signals > 1 || s->stop_us <= now_us || !call_pending(s->abort);
+    for (; now && s->acted < s->signals && s->acted < 2; s->acted++) {
+        flow_runner_stop(s->runner, now_us);
+        s->stop_us = NEVER_US;
+    }
     return true;
 }
 
@@ -300,6 +308,7 @@ static int64_t next_us(const struct flow_session *s)
         s->work.ctllog && s->changed ? s->ctllog_us : NEVER_US,
         live ? s->draw_us : NEVER_US,
         s->leave_us,
+        s->stop_us,
         s->path && !s->ended && !call_pending(s->wait) ? s->wait_again_us : NEVER_US,
     };
     int64_t least = NEVER_US;

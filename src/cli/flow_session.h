@@ -41,8 +41,6 @@ MUST_CHECK bool flow_session_work(struct flow_session *s, const struct flow_sess
                                   struct err *err);
 /* The signal that stopped it; 0. */
 int flow_session_signal(const struct flow_session *s);
-/* Takes a signal that has come meanwhile: for who waits for something else. */
-void flow_session_look(struct flow_session *s);
 /* How the flow ended: completed, failed or cancelled; "" when that was not told. */
 const char *flow_session_state(const struct flow_session *s);
 
