@@ -7,6 +7,7 @@ on what is handed out, refusals.
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -47,6 +48,8 @@ class FakeEngine:
         self.attempts = 1
         self.tried: dict[int, int] = {}
         self.lease = "lease-1"
+        #: How many claims ended those before them, as a session has one.
+        self.latest = 0
         self.lease_s = 30.0
         #: So long nobody else is said to start anything.
         self.alone_s = 600.0
@@ -67,6 +70,8 @@ class FakeEngine:
                 engine.calls.append((verb, body, time.monotonic()))
                 try:
                     answer = engine.before(verb, body)
+                    if verb == "claim" and self.was_left():
+                        return
                     answer = answer or getattr(engine, verb)(body, raw)
                     if engine.loses(verb, body):
                         self.close_connection = True
@@ -75,6 +80,16 @@ class FakeEngine:
                 except Refusal as refusal:
                     problem = {"type": f"urn:penstock:problem:{refusal.code}", "detail": "no"}
                     self.reply(refusal.status, problem)
+
+            def was_left(self) -> bool:
+                """Whether who asked has hung up: what it claims would be nobody's."""
+                self.connection.setblocking(False)
+                try:
+                    return self.connection.recv(1, socket.MSG_PEEK) == b""
+                except BlockingIOError:
+                    return False
+                finally:
+                    self.connection.setblocking(True)
 
             def reply(self, status: int, told: Any) -> None:
                 body = told.encode() if isinstance(told, str) else json.dumps(told).encode()
@@ -96,12 +111,18 @@ class FakeEngine:
         with self.lock:
             self.check_lease(body)
             if "holds" in body:
+                # A claim that was given up is not to take what nobody would hear of.
+                self.latest += 1
+                self.lock.notify_all()
                 gone = [number for number in self.held if number not in body["holds"]]
                 self.todo.update({number: self.held.pop(number) for number in gone})
-            while not self.todo and self.held:
+            mine = self.latest
+            while not self.todo and self.held and mine == self.latest:
                 if not self.lock.wait(give_up_at - time.monotonic()):
                     break
             self.check_lease(body)
+            if mine != self.latest:
+                raise Refusal(409, "conflict")
             numbers = list(self.todo)[: min(body["max"], self.most)]
             taken = {number: self.todo.pop(number) for number in numbers}
             self.held.update(taken)
